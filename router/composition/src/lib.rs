@@ -1,0 +1,1 @@
+//! Composes Apollo Federation subgraphs into a supergraph.

@@ -1,0 +1,1 @@
+//! Plans operations over a supergraph.

@@ -1,0 +1,1 @@
+//! The `router` binary: composes, plans and serves federated graphs over HTTP.

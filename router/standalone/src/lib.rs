@@ -1,0 +1,1 @@
+//! The `hansa` binary: the router and every subgraph of the shop in one process.
