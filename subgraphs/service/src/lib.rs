@@ -1,1 +1,3 @@
 //! The plumbing that every service of the shop shares.
+
+pub mod contract;
