@@ -7,4 +7,5 @@
 //! `serde` default, and no meaning is ever changed.
 
 pub mod events;
+pub mod payments;
 pub mod products;
