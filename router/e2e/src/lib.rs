@@ -1,1 +1,5 @@
-//! Tests over the whole product.
+//! What the tests over the whole product share: built binaries, processes, fixture subgraphs.
+//!
+//! Holds no test itself; those are in `tests/it`.
+
+pub mod processes;

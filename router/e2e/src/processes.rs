@@ -1,0 +1,225 @@
+//! The product's binaries as child processes on loopback.
+//!
+//! A [`Process`] is ended when it is dropped, so that a failing test leaves nothing behind. Its output is kept for the
+//! failure message. Does not know what any binary does.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+/// Longest time a process may take to say that it is ready: a debug build migrates and seeds five databases in it.
+pub const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Path of one of the workspace's binaries (`hansa`, `router`, `users`, ...), built by the same profile as this test.
+///
+/// `cargo test` does not build the binaries of other packages, so the first call builds all of them; a second call finds
+/// them up to date.
+///
+/// # Errors
+/// When the build fails, or the workspace has no such binary.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    static BUILT: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| build_binaries().map_err(|error| format!("{error:#}")))
+        .clone()
+        .map_err(|error| anyhow!(error))?;
+    let path = profile_directory()?.join(name);
+    if !path.is_file() {
+        bail!("there is no binary {}", path.display());
+    }
+    Ok(path)
+}
+
+fn build_binaries() -> Result<()> {
+    let profile = profile_directory()?;
+    let target = profile
+        .parent()
+        .context("the profile's folder is below the target folder")?;
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["build", "--workspace", "--bins", "--target-dir"])
+        .arg(target)
+        .current_dir(workspace_root());
+    if profile.ends_with("release") {
+        command.arg("--release");
+    }
+    let output = command.output().context("cargo could not be started")?;
+    if !output.status.success() {
+        bail!("cargo build failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+/// The folder that holds `Cargo.lock`, `schema/` and `router/`.
+pub fn workspace_root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("e2e is two folders below the workspace's root")
+}
+
+/// `target/debug` or `target/release`: two folders above this test's own binary.
+fn profile_directory() -> Result<PathBuf> {
+    let test = std::env::current_exe().context("the path of this test is unknown")?;
+    let directory = test
+        .ancestors()
+        .nth(2)
+        .context("a test's binary is in target/<profile>/deps")?;
+    Ok(directory.to_path_buf())
+}
+
+/// A port of 127.0.0.1 that nobody listens on now.
+///
+/// Another process may take it before it is used; processes that can, should listen on port 0 instead.
+///
+/// # Errors
+/// When no port can be had.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// A running binary.
+pub struct Process {
+    name: String,
+    child: Child,
+    output: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts `command` with its output kept, and returns at once.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn start(name: &str, command: &mut Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("`{name}` could not be started"))?;
+        let output = Arc::new(Mutex::new(String::new()));
+        if let Some(stream) = child.stdout.take() {
+            collect(stream, Arc::clone(&output));
+        }
+        if let Some(stream) = child.stderr.take() {
+            collect(stream, Arc::clone(&output));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            output,
+        })
+    }
+
+    /// All that the process has printed so far, standard output and standard error in the order read.
+    pub fn output(&self) -> String {
+        self.output.lock().map(|text| text.clone()).unwrap_or_default()
+    }
+
+    /// Waits until the process listens on `port` of 127.0.0.1.
+    ///
+    /// # Errors
+    /// With the process's output, when it ends before that or takes longer than [`START_TIMEOUT`].
+    pub fn wait_for_port(&mut self, port: u16) -> Result<()> {
+        self.wait_until(&format!("listens on port {port}"), |_| {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+        })
+    }
+
+    /// Waits until the process has printed `text`.
+    ///
+    /// # Errors
+    /// Like [`Process::wait_for_port`].
+    pub fn wait_for_output(&mut self, text: &str) -> Result<()> {
+        self.wait_until(&format!("prints `{text}`"), |process| process.output().contains(text))
+    }
+
+    fn wait_until(&mut self, what: &str, ready: impl Fn(&Self) -> bool) -> Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !ready(self) {
+            if let Some(status) = self.child.try_wait()? {
+                bail!(
+                    "`{}` ended with {status} before it {what}:\n{}",
+                    self.name,
+                    self.output()
+                );
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "after {START_TIMEOUT:?} `{}` has not come so far that it {what}:\n{}",
+                    self.name,
+                    self.output()
+                );
+            }
+            sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Ends the process at once, as a crash would (SIGKILL).
+    ///
+    /// # Errors
+    /// When it cannot be ended.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks the process to end (SIGTERM), as Kubernetes or a shell would, and waits for it.
+    ///
+    /// # Errors
+    /// When it has not ended after `timeout`.
+    pub fn terminate(&mut self, timeout: Duration) -> Result<ExitStatus> {
+        let status = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()?;
+        if !status.success() {
+            bail!("`{}` could not be signalled", self.name);
+        }
+        self.wait(timeout)
+    }
+
+    /// Waits for the process to end by itself.
+    ///
+    /// # Errors
+    /// When it has not ended after `timeout`.
+    pub fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                bail!("`{}` did not end within {timeout:?}:\n{}", self.name, self.output());
+            }
+            sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already; there is nobody left to tell in either case.
+        let _ = self.kill();
+    }
+}
+
+fn collect(stream: impl Read + Send + 'static, output: Arc<Mutex<String>>) {
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(stream);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            if let Ok(mut text) = output.lock() {
+                text.push_str(&String::from_utf8_lossy(&line));
+            }
+            line.clear();
+        }
+    });
+}
