@@ -2,4 +2,10 @@
 //!
 //! Pure: knows nothing of HTTP, of an async runtime, of subgraph answers or of the clock.
 
+pub mod api_schema;
+pub mod error;
+pub mod introspection;
+pub mod limits;
+mod link;
+pub mod operation;
 pub mod query_plan;

@@ -1,0 +1,222 @@
+//! The schema that clients see: a supergraph without the machinery of federation and without what is `@inaccessible`.
+//!
+//! Does not say which subgraph resolves what; `supergraph` does.
+
+use std::fmt;
+
+use apollo_compiler::collections::{HashMap, IndexSet};
+use apollo_compiler::schema::{
+    Component, DirectiveList, ExtendedType, FieldDefinition, Implementers, InputValueDefinition,
+};
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{Name, Node, Schema, ast};
+
+use crate::link::Links;
+
+/// Why a supergraph has no API schema.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ApiSchemaError {
+    /// The root type of queries is missing, or hidden by `@inaccessible`.
+    #[error("the supergraph has no query root type that clients may see")]
+    NoQueryType,
+    /// What remains is not valid GraphQL: an element that clients see uses one that is `@inaccessible`.
+    #[error("without its @inaccessible elements the supergraph is not a valid schema: {0}")]
+    Invalid(String),
+}
+
+/// The client's view of a supergraph.
+pub struct ApiSchema {
+    schema: Valid<Schema>,
+    sdl: String,
+    implementers: HashMap<Name, Implementers>,
+}
+
+impl fmt::Debug for ApiSchema {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ApiSchema")
+            .field("sdl", &self.sdl)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ApiSchema {
+    /// Takes away from `supergraph` every type, directive definition and application that a linked specification
+    /// brought in (`@link`, and `@core` of older supergraphs), and everything `@inaccessible`.
+    ///
+    /// # Errors
+    /// [`ApiSchemaError`], when what remains is no schema.
+    pub fn from_supergraph(supergraph: &Schema) -> Result<Self, ApiSchemaError> {
+        let hiding = Hiding::of(supergraph);
+        let mut schema = supergraph.clone();
+        hiding.apply(&mut schema);
+        schema.types.sort_unstable_keys();
+        schema.directive_definitions.sort_unstable_keys();
+        if schema.schema_definition.query.is_none() {
+            return Err(ApiSchemaError::NoQueryType);
+        }
+        let schema = schema
+            .validate()
+            .map_err(|failed| ApiSchemaError::Invalid(failed.errors.to_string()))?;
+        Ok(Self {
+            sdl: schema.to_string(),
+            implementers: schema.implementers_map(),
+            schema,
+        })
+    }
+
+    /// The schema itself.
+    pub fn schema(&self) -> &Valid<Schema> {
+        &self.schema
+    }
+
+    /// The schema as text: types sorted by name, their fields in the supergraph's order.
+    pub fn sdl(&self) -> &str {
+        &self.sdl
+    }
+
+    /// Which types implement each interface.
+    pub fn implementers(&self) -> &HashMap<Name, Implementers> {
+        &self.implementers
+    }
+
+    /// The object types that a value of type `name` may have, sorted: of an object itself, of an interface its
+    /// implementers, of a union its members. Empty for other kinds and unknown names.
+    pub fn possible_types(&self, name: &str) -> Vec<Name> {
+        let mut possible_types: Vec<Name> = match self.schema.types.get(name) {
+            Some(ExtendedType::Object(object)) => vec![object.name.clone()],
+            Some(ExtendedType::Interface(_)) => self
+                .implementers
+                .get(name)
+                .map(|types| types.objects.iter().cloned().collect())
+                .unwrap_or_default(),
+            Some(ExtendedType::Union(union)) => union.members.iter().map(|member| member.name.clone()).collect(),
+            _ => Vec::new(),
+        };
+        possible_types.sort_unstable();
+        possible_types
+    }
+}
+
+/// What clients must not see.
+struct Hiding {
+    links: Links,
+    inaccessible: Name,
+    types: IndexSet<Name>,
+}
+
+impl Hiding {
+    fn of(supergraph: &Schema) -> Self {
+        let links = Links::of(supergraph);
+        let inaccessible = links.directive_name("inaccessible");
+        let hidden = supergraph.types.iter().filter(|(name, definition)| {
+            !definition.is_built_in() && (links.owns_type(name) || definition.directives().has(&inaccessible))
+        });
+        let types = hidden.map(|(name, _)| name.clone()).collect();
+        Self {
+            links,
+            inaccessible,
+            types,
+        }
+    }
+
+    fn apply(&self, schema: &mut Schema) {
+        schema
+            .directive_definitions
+            .retain(|name, definition| definition.is_built_in() || !self.links.owns_directive(name));
+        for definition in schema.directive_definitions.values_mut() {
+            if !definition.is_built_in() {
+                self.arguments(&mut definition.make_mut().arguments);
+            }
+        }
+        schema.types.retain(|name, _| !self.types.contains(name));
+        for definition in schema.types.values_mut() {
+            if !definition.is_built_in() {
+                self.definition(definition);
+            }
+        }
+        let root = schema.schema_definition.make_mut();
+        self.directives(&mut root.directives);
+        for operation_type in [&mut root.query, &mut root.mutation, &mut root.subscription] {
+            if operation_type
+                .as_ref()
+                .is_some_and(|name| self.types.contains(&name.name))
+            {
+                *operation_type = None;
+            }
+        }
+    }
+
+    fn definition(&self, definition: &mut ExtendedType) {
+        match definition {
+            ExtendedType::Scalar(scalar) => self.directives(&mut scalar.make_mut().directives),
+            ExtendedType::Object(object) => {
+                let object = object.make_mut();
+                self.directives(&mut object.directives);
+                object
+                    .implements_interfaces
+                    .retain(|interface| !self.types.contains(&interface.name));
+                object.fields.retain(|_, field| self.field(field));
+            }
+            ExtendedType::Interface(interface) => {
+                let interface = interface.make_mut();
+                self.directives(&mut interface.directives);
+                interface
+                    .implements_interfaces
+                    .retain(|interface| !self.types.contains(&interface.name));
+                interface.fields.retain(|_, field| self.field(field));
+            }
+            ExtendedType::Union(union) => {
+                let union = union.make_mut();
+                self.directives(&mut union.directives);
+                union.members.retain(|member| !self.types.contains(&member.name));
+            }
+            ExtendedType::Enum(definition) => {
+                let definition = definition.make_mut();
+                self.directives(&mut definition.directives);
+                definition.values.retain(|_, value| {
+                    let visible = !value.directives.has(&self.inaccessible);
+                    self.ast_directives(&mut value.make_mut().directives);
+                    visible
+                });
+            }
+            ExtendedType::InputObject(input) => {
+                let input = input.make_mut();
+                self.directives(&mut input.directives);
+                input.fields.retain(|_, field| {
+                    let visible = self.visible_input(field);
+                    self.ast_directives(&mut field.make_mut().directives);
+                    visible
+                });
+            }
+        }
+    }
+
+    /// Cleans a field; false when it is hidden itself, by its directive or by its type.
+    fn field(&self, field: &mut Component<FieldDefinition>) -> bool {
+        let visible = !field.directives.has(&self.inaccessible) && !self.types.contains(field.ty.inner_named_type());
+        let field = field.make_mut();
+        self.ast_directives(&mut field.directives);
+        self.arguments(&mut field.arguments);
+        visible
+    }
+
+    fn arguments(&self, arguments: &mut Vec<Node<InputValueDefinition>>) {
+        arguments.retain(|argument| self.visible_input(argument));
+        for argument in arguments {
+            self.ast_directives(&mut argument.make_mut().directives);
+        }
+    }
+
+    fn visible_input(&self, input: &InputValueDefinition) -> bool {
+        !input.directives.has(&self.inaccessible) && !self.types.contains(input.ty.inner_named_type())
+    }
+
+    fn directives(&self, directives: &mut DirectiveList) {
+        directives.retain(|directive| !self.links.owns_directive(&directive.name));
+    }
+
+    fn ast_directives(&self, directives: &mut ast::DirectiveList) {
+        directives.retain(|directive| !self.links.owns_directive(&directive.name));
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of the nouns, from text to text.
+
+mod api_schema;
+mod introspection;
+mod operation;
