@@ -1,1 +1,3 @@
 //! The `router` binary: composes, plans and serves federated graphs over HTTP.
+
+pub mod playground;

@@ -1,0 +1,20 @@
+// What the router tells the page, read from the JSON in index.html. Holds no behaviour.
+
+/**
+ * @typedef {object} Example
+ * @property {string} query      text of the document
+ * @property {string} [variables] JSON text
+ * @property {string} [headers]   JSON text
+ *
+ * @typedef {object} Config
+ * @property {string} endpoint    URL of the GraphQL endpoint, absolute or relative to the page
+ * @property {string} title       name of the graph
+ * @property {Example[]} examples one tab each, on a first visit
+ */
+
+/** @returns {Config} */
+export function readConfig() {
+  const text = document.getElementById('playground-config')?.textContent || '{}';
+  const { endpoint = '/graphql', title = 'GraphiQL', examples = [] } = JSON.parse(text);
+  return { endpoint, title, examples };
+}
