@@ -17,8 +17,9 @@ export function App({ config }) {
       fetcher={parts.fetcher}
       plugins={parts.plugins}
       defaultTabs={parts.defaultTabs}
-      initialQuery={parts.shared?.query}
-      initialVariables={parts.shared?.variables}
+      initialQuery={parts.initial?.query}
+      initialVariables={parts.initial?.variables}
+      defaultHeaders={config.headers}
       defaultQuery={WELCOME}
       defaultEditorToolsVisibility
       shouldPersistHeaders={false}
@@ -41,21 +42,26 @@ export function App({ config }) {
   );
 }
 
-function createParts({ endpoint, examples }) {
+function createParts({ endpoint, examples, headers }) {
   const store = createExchangeStore();
   const shared = decodeShare(window.location.hash);
   return {
     fetcher: createFetcher({ endpoint, onExchange: store.set }),
     plugins: [HISTORY_PLUGIN, explorerPlugin({ showAttribution: false }), planPlugin(store)],
-    defaultTabs: firstTabs(examples, shared),
-    shared,
+    defaultTabs: firstTabs(examples, shared, headers),
+    initial: shared ?? (isFirstVisit() ? examples[0] : undefined),
   };
 }
 
 /** Tabs of a first visit: a shared operation, then the examples. `undefined` leaves the choice to GraphiQL. */
-function firstTabs(examples, shared) {
+function firstTabs(examples, shared, headers) {
   const tabs = shared ? [shared, ...examples] : examples;
-  return tabs.length > 0 ? tabs : undefined;
+  return tabs.length > 0 ? tabs.map((tab) => ({ ...tab, headers })) : undefined;
+}
+
+/** Later, GraphiQL restores the tabs as they were left. */
+function isFirstVisit() {
+  return window.localStorage.getItem('graphiql:tabState') === null;
 }
 
 function ShareButton() {

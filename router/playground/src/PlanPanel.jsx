@@ -109,7 +109,7 @@ function Actual({ actual }) {
   const parts = [];
   if (actual.duration_ms !== undefined) parts.push(milliseconds(actual.duration_ms));
   if (actual.bytes !== undefined) parts.push(bytes(actual.bytes));
-  if (actual.entities) parts.push(`${actual.entities} entities`);
+  if (actual.entities) parts.push(actual.entities === 1 ? '1 entity' : `${actual.entities} entities`);
   return <span className="plan-actual">{parts.join(' · ')}</span>;
 }
 

@@ -1,13 +1,16 @@
-// Sends operations: queries and mutations by POST (incremental delivery included), subscriptions as server-sent events.
+// Sends operations: queries and mutations by POST, subscriptions as server-sent events.
 //
-// What was sent and measured goes to `onExchange` too, for the plan panel.
-import { createGraphiQLFetcher } from '@graphiql/toolkit';
+// What was sent and measured goes to `onExchange` too, for the plan panel. Answers in parts (`@defer`) are not read:
+// the router does not send them.
 import { createClient } from 'graphql-sse';
 import { splitExplain } from './explain.js';
 
 /** A router that explains does so for requests with this header; any other server ignores it. */
 const EXPLAIN_HEADER = { 'x-router-explain': '1' };
-const INTROSPECTION = 'IntrospectionQuery';
+const POST_HEADERS = {
+  accept: 'application/graphql-response+json, application/json;q=0.9',
+  'content-type': 'application/json',
+};
 
 /**
  * @typedef {object} Exchange one operation and what came back
@@ -22,47 +25,41 @@ const INTROSPECTION = 'IntrospectionQuery';
 /** @param {{endpoint: string, onExchange: (exchange: Exchange) => void}} options */
 export function createFetcher({ endpoint, onExchange }) {
   const url = new URL(endpoint, window.location.href).href;
-  const last = { duration_ms: 0, bytes: 0, status: 0 };
-  const http = createGraphiQLFetcher({
-    url,
-    enableIncrementalDelivery: true,
-    fetch: (input, init) => measuredFetch(input, init, last),
-  });
-
-  return async function fetcher(params, options = {}) {
-    if (isSubscription(params, options)) return subscribe(url, params, options.headers);
-    const explains = params.operationName !== INTROSPECTION;
-    const headers = explains ? { ...EXPLAIN_HEADER, ...options.headers } : options.headers;
-    const answer = await http(params, { ...options, headers });
-    if (!explains || isStream(answer)) return answer;
-    const { result, explain } = splitExplain(answer);
-    onExchange({ operationName: params.operationName, ...last, result, explain });
+  return async function fetcher(params, { headers, documentAST } = {}) {
+    if (isSubscription(params, documentAST)) return subscribe(url, params, headers);
+    // GraphiQL's own request; nobody waits for its plan.
+    if (params.operationName === 'IntrospectionQuery') return (await post(url, params, headers)).result;
+    const answer = await post(url, params, { ...EXPLAIN_HEADER, ...headers });
+    const { result, explain } = splitExplain(answer.result);
+    onExchange({ ...answer, operationName: params.operationName, result, explain });
     return result;
   };
 }
 
-async function measuredFetch(input, init, last) {
+async function post(url, params, headers) {
   const start = performance.now();
-  const response = await fetch(input, init);
-  const type = response.headers.get('content-type') ?? '';
-  last.status = response.status;
-  if (type.startsWith('multipart/')) return response;
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { ...POST_HEADERS, ...headers },
+    body: JSON.stringify(params),
+  });
   const text = await response.text();
-  last.duration_ms = performance.now() - start;
-  last.bytes = new TextEncoder().encode(text).length;
-  if (!type.includes('json')) {
-    // A proxy's HTML page, or nothing at all: say so, instead of a complaint about its first character.
-    const message = `The endpoint answered ${response.status} with ${type || 'no content type'} instead of JSON.`;
-    return Response.json({ errors: [{ message }] });
-  }
-  return new Response(text, { status: response.status, headers: { 'content-type': type } });
+  return {
+    duration_ms: performance.now() - start,
+    bytes: new TextEncoder().encode(text).length,
+    status: response.status,
+    result: parseResult(text, response),
+  };
 }
 
-function isStream(answer) {
-  return answer && (typeof answer.subscribe === 'function' || Symbol.asyncIterator in answer);
+function parseResult(text, response) {
+  const type = response.headers.get('content-type') || 'no content type';
+  if (type.includes('json')) return JSON.parse(text);
+  // A proxy's HTML page, or nothing at all: say so, instead of a complaint about its first character.
+  return { errors: [{ message: `The endpoint answered ${response.status} with ${type} instead of JSON.` }] };
 }
 
-function isSubscription({ operationName }, { documentAST }) {
+function isSubscription({ operationName }, documentAST) {
   const operations = (documentAST?.definitions ?? []).filter(({ kind }) => kind === 'OperationDefinition');
   const chosen = operations.find(({ name }) => name?.value === operationName) ?? operations[0];
   return chosen?.operation === 'subscription';
@@ -77,6 +74,7 @@ function subscribe(url, params, headers) {
 function withReadableErrors(observer) {
   return {
     next: (result) => observer.next(result),
+    // GraphiQL prints an `Error` with its stack.
     error: (error) => observer.error(error instanceof Error ? { message: error.message } : error),
     complete: () => observer.complete(),
   };

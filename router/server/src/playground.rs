@@ -48,6 +48,10 @@ pub struct PlaygroundConfig {
     pub endpoint: String,
     /// Name of the graph, shown as the title (`Hansa`).
     pub title: String,
+    /// JSON text of the request headers that every tab starts with (`{"authorization": "Bearer ..."}`). Whoever can
+    /// open the page can read them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<String>,
     /// One tab each on a first visit, in this order.
     pub examples: Vec<ExampleOperation>,
 }
@@ -70,9 +74,6 @@ pub struct ExampleOperation {
     /// JSON text of the variables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variables: Option<String>,
-    /// JSON text of the request headers (`{"authorization": "Bearer ..."}`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub headers: Option<String>,
 }
 
 /// Whether this build holds GraphiQL, or only the plain page.

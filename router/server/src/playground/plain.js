@@ -22,14 +22,13 @@ function showExample() {
 }
 
 async function run() {
-  const example = config.examples?.[element('examples').selectedIndex];
   element('response').textContent = '…';
   try {
     const variables = JSON.parse(element('variables').value || 'null');
     const response = await fetch(config.endpoint ?? '/graphql', {
       method: 'POST',
       headers: {
-        ...JSON.parse(example?.headers ?? '{}'),
+        ...JSON.parse(config.headers ?? '{}'),
         'content-type': 'application/json',
         accept: 'application/graphql-response+json, application/json',
       },
