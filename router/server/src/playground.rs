@@ -61,6 +61,7 @@ impl Default for PlaygroundConfig {
         Self {
             endpoint: "/graphql".to_owned(),
             title: "GraphiQL".to_owned(),
+            headers: None,
             examples: Vec::new(),
         }
     }
