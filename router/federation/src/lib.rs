@@ -4,8 +4,11 @@
 
 pub mod api_schema;
 pub mod error;
+pub mod field_set;
 pub mod introspection;
 pub mod limits;
 mod link;
 pub mod operation;
+pub mod query_graph;
 pub mod query_plan;
+pub mod supergraph;

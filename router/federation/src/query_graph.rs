@@ -1,0 +1,368 @@
+//! The query graph: from where which field can be resolved, and how to get from one subgraph to another.
+//!
+//! Built once per supergraph. A node is a composite type as one subgraph defines it, in a *view*: what `@provides` adds
+//! on the path that leads there. Field edges stay in the subgraph; key edges lead from any subgraph into theirs.
+//! Does not search; `planner` does, and satisfiability checks.
+
+use std::sync::Arc;
+
+use apollo_compiler::Name;
+use apollo_compiler::ast::Type;
+use rustc_hash::FxHashMap;
+
+use crate::field_set::{FieldSet, FieldSetSelection};
+use crate::query_plan::OperationKind;
+use crate::supergraph::{FieldJoin, SubgraphId, Supergraph, TypeId, TypeKind};
+
+/// Index of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+/// A composite type in one subgraph.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Where.
+    pub subgraph: SubgraphId,
+    /// Which type.
+    pub type_id: TypeId,
+    /// Whether the subgraph has an object in place of this interface, and so does not know runtime types.
+    pub is_interface_object: bool,
+    /// Runtime types that the subgraph may return here, sorted by name. Of an interface object: all of the supergraph.
+    pub possible_types: Vec<TypeId>,
+    /// What can be selected here. Of an interface: only what every possible type resolves without inputs.
+    pub fields: FxHashMap<Name, FieldEdge>,
+    /// The node of each possible type, in the order of `possible_types`. Empty for objects and interface objects.
+    pub downcasts: Vec<NodeId>,
+}
+
+/// A field that a subgraph resolves.
+#[derive(Debug, Clone)]
+pub struct FieldEdge {
+    /// Where it leads; `None` for leaves.
+    pub target: Option<NodeId>,
+    /// What must be sent along.
+    pub requires: Option<Arc<FieldSet>>,
+    /// Type of the field in this subgraph.
+    pub field_type: Type,
+}
+
+/// A way into a subgraph: `_entities` with this key.
+#[derive(Debug, Clone)]
+pub struct KeyEdge {
+    /// Where it leads: never a view.
+    pub target: NodeId,
+    /// What must be known of the entity.
+    pub fields: Arc<FieldSet>,
+    /// How the target relates to the entity's runtime type.
+    pub kind: KeyEdgeKind,
+}
+
+/// How the type at the end of a key edge relates to the entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyEdgeKind {
+    /// It is the runtime type.
+    Object,
+    /// It is an interface that the runtime type implements; the subgraph has an object in its place.
+    InterfaceObject,
+    /// It is an interface with a key: used when the runtime type is not known, and tells it.
+    Interface,
+}
+
+/// All nodes and edges.
+#[derive(Debug, Default)]
+pub struct QueryGraph {
+    nodes: Vec<Node>,
+    /// Nodes without a view.
+    by_type: FxHashMap<(SubgraphId, TypeId), NodeId>,
+    /// By object type, in the order of subgraphs and of their keys.
+    key_edges: FxHashMap<TypeId, Vec<KeyEdge>>,
+}
+
+impl QueryGraph {
+    /// Builds the graph from the tables of `supergraph`.
+    pub(crate) fn build(supergraph: &Supergraph) -> Self {
+        let mut builder = Builder {
+            supergraph,
+            graph: Self::default(),
+            views: FxHashMap::default(),
+        };
+        builder.add_types();
+        builder.add_fields();
+        builder.add_key_edges();
+        builder.graph
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The node of a type in a subgraph, without a view.
+    pub fn node_of(&self, subgraph: SubgraphId, type_id: TypeId) -> Option<NodeId> {
+        self.by_type.get(&(subgraph, type_id)).copied()
+    }
+
+    /// Ways into subgraphs for an entity of runtime type `type_id`.
+    pub fn key_edges(&self, type_id: TypeId) -> &[KeyEdge] {
+        self.key_edges.get(&type_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The roots of operations of `kind`, in the order of subgraphs.
+    pub fn roots(&self, supergraph: &Supergraph, kind: OperationKind) -> Vec<NodeId> {
+        let Some(root_type) = supergraph.root_type(kind) else {
+            return Vec::new();
+        };
+        let joins = supergraph.type_definition(root_type).joins.iter();
+        joins
+            .filter_map(|join| self.node_of(join.subgraph, root_type))
+            .collect()
+    }
+
+    /// The node that stands for runtime type `type_id` at `id`: itself for objects and interface objects.
+    pub fn downcast(&self, id: NodeId, type_id: TypeId) -> Option<NodeId> {
+        let node = self.node(id);
+        let index = node.possible_types.iter().position(|possible| *possible == type_id)?;
+        Some(node.downcasts.get(index).copied().unwrap_or(id))
+    }
+}
+
+struct Builder<'a> {
+    supergraph: &'a Supergraph,
+    graph: QueryGraph,
+    /// Views made so far, by type and the text of what is provided.
+    views: FxHashMap<(SubgraphId, TypeId, String), NodeId>,
+}
+
+impl Builder<'_> {
+    fn add_types(&mut self) {
+        for (index, definition) in self.supergraph.types().iter().enumerate() {
+            if !definition.kind.is_composite() {
+                continue;
+            }
+            let type_id = TypeId(index as u32);
+            for join in &definition.joins {
+                let possible_types = if join.is_interface_object {
+                    definition.possible_types.clone()
+                } else {
+                    join.possible_types.clone()
+                };
+                let id = self.push(Node {
+                    subgraph: join.subgraph,
+                    type_id,
+                    is_interface_object: join.is_interface_object,
+                    possible_types,
+                    fields: FxHashMap::default(),
+                    downcasts: Vec::new(),
+                });
+                self.graph.by_type.insert((join.subgraph, type_id), id);
+            }
+        }
+    }
+
+    fn push(&mut self, node: Node) -> NodeId {
+        self.graph.nodes.push(node);
+        NodeId(self.graph.nodes.len() as u32 - 1)
+    }
+
+    /// Objects first: what an interface can resolve depends on them.
+    fn add_fields(&mut self) {
+        let ids: Vec<NodeId> = (0..self.graph.nodes.len() as u32).map(NodeId).collect();
+        for &id in &ids {
+            let node = self.graph.node(id);
+            if self.has_own_fields(node.type_id, node.is_interface_object) {
+                let (subgraph, type_id) = (node.subgraph, node.type_id);
+                let fields = self.object_fields(subgraph, type_id);
+                self.graph.nodes[id.0 as usize].fields = fields;
+            } else {
+                let node = self.graph.node(id);
+                let downcasts = node.possible_types.iter();
+                let downcasts = downcasts
+                    .filter_map(|object| self.graph.node_of(node.subgraph, *object))
+                    .collect();
+                self.graph.nodes[id.0 as usize].downcasts = downcasts;
+            }
+        }
+        for id in (0..self.graph.nodes.len() as u32).map(NodeId) {
+            let node = self.graph.node(id);
+            if !self.has_own_fields(node.type_id, node.is_interface_object) {
+                self.add_interface_fields(id);
+            }
+        }
+    }
+
+    fn has_own_fields(&self, type_id: TypeId, is_interface_object: bool) -> bool {
+        is_interface_object || self.supergraph.type_definition(type_id).kind == TypeKind::Object
+    }
+
+    fn object_fields(&mut self, subgraph: SubgraphId, type_id: TypeId) -> FxHashMap<Name, FieldEdge> {
+        let supergraph = self.supergraph;
+        let mut fields = FxHashMap::default();
+        for field in supergraph.type_definition(type_id).fields.values() {
+            if let Some(join) = field.join(subgraph).filter(|join| !join.is_external) {
+                let edge = self.edge(subgraph, join, &field.field_type, join.provides.as_deref());
+                fields.insert(field.name.clone(), edge);
+            }
+        }
+        fields
+    }
+
+    fn edge(
+        &mut self,
+        subgraph: SubgraphId,
+        join: &FieldJoin,
+        supergraph_type: &Type,
+        provides: Option<&FieldSet>,
+    ) -> FieldEdge {
+        let field_type = join.field_type.as_ref().unwrap_or(supergraph_type).clone();
+        let target = self.supergraph.type_id(field_type.inner_named_type());
+        let target = target.and_then(|type_id| match provides {
+            Some(provides) => self.view(subgraph, type_id, provides),
+            None => self.graph.node_of(subgraph, type_id),
+        });
+        FieldEdge {
+            target,
+            requires: join.requires.clone(),
+            field_type,
+        }
+    }
+
+    /// The node of a type on a path where `provided` is resolvable as well.
+    fn view(&mut self, subgraph: SubgraphId, type_id: TypeId, provided: &FieldSet) -> Option<NodeId> {
+        let base = self.graph.node_of(subgraph, type_id)?;
+        if provided.is_empty() {
+            return Some(base);
+        }
+        let view_key = (subgraph, type_id, provided.to_string());
+        if let Some(view) = self.views.get(&view_key) {
+            return Some(*view);
+        }
+        let mut node = self.graph.node(base).clone();
+        node.fields.clear();
+        let (is_interface_object, possible_types) = (node.is_interface_object, node.possible_types.clone());
+        let id = self.push(node);
+        self.views.insert(view_key, id);
+        if self.has_own_fields(type_id, is_interface_object) {
+            let mut fields = self.object_fields(subgraph, type_id);
+            for (name, selections) in self.provided_fields(type_id, provided) {
+                let Some(field) = self.supergraph.type_definition(type_id).fields.get(&name) else {
+                    continue;
+                };
+                let Some(join) = field.join(subgraph) else { continue };
+                let mut edge = self.edge(subgraph, join, &field.field_type, Some(&selections));
+                edge.requires = None;
+                fields.insert(name, edge);
+            }
+            self.graph.nodes[id.0 as usize].fields = fields;
+        } else {
+            let views = possible_types
+                .iter()
+                .filter_map(|object| self.view(subgraph, *object, provided));
+            let views: Vec<NodeId> = views.collect();
+            self.graph.nodes[id.0 as usize].downcasts = views;
+        }
+        Some(id)
+    }
+
+    /// What `provided` selects on objects of type `type_id`, by field; equal fields are joined.
+    fn provided_fields(&self, type_id: TypeId, provided: &FieldSet) -> Vec<(Name, FieldSet)> {
+        let mut fields: Vec<(Name, FieldSet)> = Vec::new();
+        for selection in &provided.selections {
+            match selection {
+                FieldSetSelection::Field(field) => match fields.iter_mut().find(|(name, _)| *name == field.name) {
+                    Some((_, known)) => known.selections.extend(field.selections.selections.iter().cloned()),
+                    None => fields.push((field.name.clone(), field.selections.clone())),
+                },
+                FieldSetSelection::InlineFragment {
+                    type_condition,
+                    selections,
+                } => {
+                    let applies = type_condition.as_ref().is_none_or(|condition| {
+                        let condition = self.supergraph.type_id(condition);
+                        condition.is_some_and(|condition| {
+                            self.supergraph
+                                .type_definition(condition)
+                                .possible_types
+                                .contains(&type_id)
+                        })
+                    });
+                    if applies {
+                        fields.extend(self.provided_fields(type_id, selections));
+                    }
+                }
+            }
+        }
+        fields
+    }
+
+    /// A field can be asked of the interface when every possible type resolves it at once.
+    fn add_interface_fields(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        let definition = self.supergraph.type_definition(node.type_id);
+        let (subgraph, downcasts) = (node.subgraph, node.downcasts.clone());
+        let mut fields = FxHashMap::default();
+        for field in definition.fields.values() {
+            let Some(join) = field.join(subgraph).filter(|join| !join.is_external) else {
+                continue;
+            };
+            let edges = downcasts
+                .iter()
+                .map(|object| self.graph.node(*object).fields.get(&field.name));
+            let resolved: Option<Vec<&FieldEdge>> = edges.collect();
+            let is_direct = resolved.is_some_and(|edges| edges.iter().all(|edge| edge.requires.is_none()));
+            if is_direct {
+                let edge = self.edge(subgraph, join, &field.field_type, join.provides.as_deref());
+                fields.insert(field.name.clone(), edge);
+            }
+        }
+        self.graph.nodes[id.0 as usize].fields = fields;
+    }
+
+    fn add_key_edges(&mut self) {
+        for (index, definition) in self.supergraph.types().iter().enumerate() {
+            if definition.kind != TypeKind::Object {
+                continue;
+            }
+            let type_id = TypeId(index as u32);
+            let mut edges = self.keys_of(type_id, None);
+            for interface in &definition.interfaces {
+                edges.extend(self.keys_of(*interface, Some(type_id)));
+            }
+            edges.sort_by_key(|edge| self.graph.node(edge.target).subgraph);
+            if !edges.is_empty() {
+                self.graph.key_edges.insert(type_id, edges);
+            }
+        }
+    }
+
+    fn keys_of(&self, type_id: TypeId, implementer: Option<TypeId>) -> Vec<KeyEdge> {
+        let mut edges = Vec::new();
+        for join in &self.supergraph.type_definition(type_id).joins {
+            let kind = match implementer {
+                None => KeyEdgeKind::Object,
+                Some(_) if join.is_interface_object => KeyEdgeKind::InterfaceObject,
+                Some(object) if join.possible_types.contains(&object) => KeyEdgeKind::Interface,
+                Some(_) => continue,
+            };
+            let Some(target) = self.graph.node_of(join.subgraph, type_id) else {
+                continue;
+            };
+            let keys = join.keys.iter().filter(|key| key.is_resolvable);
+            edges.extend(keys.map(|key| KeyEdge {
+                target,
+                fields: Arc::clone(&key.fields),
+                kind,
+            }));
+        }
+        edges
+    }
+}

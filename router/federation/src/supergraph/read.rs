@@ -1,0 +1,381 @@
+//! From supergraph SDL to tables.
+
+use std::sync::Arc;
+
+use apollo_compiler::ast::{self, Directive, Type, Value};
+use apollo_compiler::collections::IndexMap;
+use apollo_compiler::schema::{Component, ExtendedType, FieldDefinition as SchemaField};
+use apollo_compiler::{Name, Node, Schema};
+use rustc_hash::FxHashMap;
+
+use super::{
+    FieldDefinition, FieldJoin, Key, SubgraphEndpoint, SubgraphId, Supergraph, SupergraphError, TypeDefinition, TypeId,
+    TypeJoin, TypeKind,
+};
+use crate::api_schema::ApiSchema;
+use crate::field_set::FieldSet;
+use crate::query_graph::QueryGraph;
+
+pub(super) fn read(sdl: &str) -> Result<Supergraph, SupergraphError> {
+    // Validity of the whole SDL is composition's business, and costs more than everything else here.
+    let schema = Schema::parse(sdl, "supergraph.graphql").map_err(|failed| {
+        let first = failed
+            .errors
+            .iter()
+            .next()
+            .map(|diagnostic| diagnostic.error.to_string());
+        SupergraphError::Syntax(first.unwrap_or_default())
+    })?;
+    let mut reader = Reader::new(&schema)?;
+    let is_machinery = |name: &str| {
+        ["join__", "link__", "core__"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    };
+    let names = schema.types.iter().filter(|(name, definition)| {
+        let is_introspection = definition.is_built_in() && !definition.is_scalar();
+        !is_machinery(name) && !is_introspection
+    });
+    let names: Vec<Name> = names.map(|(name, _)| name.clone()).collect();
+    for (index, name) in names.iter().enumerate() {
+        reader.type_ids.insert(name.clone(), TypeId(index as u32));
+    }
+    let mut types = Vec::with_capacity(names.len());
+    for name in &names {
+        types.push(reader.type_definition(name)?);
+    }
+    fill_possible_types(&mut types, &schema, &reader)?;
+    let api_schema = Arc::new(ApiSchema::from_supergraph(&schema)?);
+    let roots = &schema.schema_definition;
+    let root = |name: &Option<apollo_compiler::schema::ComponentName>| {
+        name.as_ref().and_then(|name| reader.type_ids.get(&name.name).copied())
+    };
+    let root_types = [root(&roots.query), root(&roots.mutation), root(&roots.subscription)];
+    let mut supergraph = Supergraph {
+        subgraphs: reader.subgraphs,
+        types,
+        type_ids: reader.type_ids,
+        root_types,
+        api_schema,
+        query_graph: QueryGraph::default(),
+    };
+    supergraph.query_graph = QueryGraph::build(&supergraph);
+    Ok(supergraph)
+}
+
+struct Reader<'a> {
+    schema: &'a Schema,
+    subgraphs: Vec<SubgraphEndpoint>,
+    /// By the value of `join__Graph`.
+    subgraph_ids: FxHashMap<Name, SubgraphId>,
+    type_ids: FxHashMap<Name, TypeId>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(schema: &'a Schema) -> Result<Self, SupergraphError> {
+        let graphs = schema.get_enum("join__Graph").ok_or(SupergraphError::NoSubgraphs)?;
+        let mut subgraphs = Vec::with_capacity(graphs.values.len());
+        let mut subgraph_ids = FxHashMap::default();
+        for (value_name, value) in &graphs.values {
+            let coordinate = format!("join__Graph.{value_name}");
+            let graph = value
+                .directives
+                .get("join__graph")
+                .ok_or_else(|| SupergraphError::Join {
+                    coordinate: coordinate.clone(),
+                    reason: "has no @join__graph".to_owned(),
+                })?;
+            let name = text(graph, "name").unwrap_or(value_name.as_str());
+            subgraph_ids.insert(value_name.clone(), SubgraphId(subgraphs.len() as u32));
+            subgraphs.push(SubgraphEndpoint {
+                name: Arc::from(name),
+                routing_url: text(graph, "url").unwrap_or_default().to_owned(),
+            });
+        }
+        if subgraphs.is_empty() {
+            return Err(SupergraphError::NoSubgraphs);
+        }
+        Ok(Self {
+            schema,
+            subgraphs,
+            subgraph_ids,
+            type_ids: FxHashMap::default(),
+        })
+    }
+
+    fn type_definition(&self, name: &Name) -> Result<TypeDefinition, SupergraphError> {
+        let definition = &self.schema.types[name];
+        let joins = self.type_joins(name, definition)?;
+        let (kind, schema_fields) = match definition {
+            ExtendedType::Scalar(_) => (TypeKind::Scalar, None),
+            ExtendedType::Object(object) => (TypeKind::Object, Some(&object.fields)),
+            ExtendedType::Interface(interface) => (TypeKind::Interface, Some(&interface.fields)),
+            ExtendedType::Union(_) => (TypeKind::Union, None),
+            ExtendedType::Enum(_) => (TypeKind::Enum, None),
+            ExtendedType::InputObject(_) => (TypeKind::InputObject, None),
+        };
+        let owner = definition.directives().get("join__owner");
+        let owner = owner.map(|owner| self.graph(name, owner)).transpose()?.flatten();
+        let mut fields = IndexMap::default();
+        for (field_name, field) in schema_fields.into_iter().flatten() {
+            let field = self.field(name, field, &joins, owner)?;
+            fields.insert(field_name.clone(), field);
+        }
+        let mut enum_values: Vec<Name> = match definition {
+            ExtendedType::Enum(values) => {
+                let seen = values.values.values();
+                let seen = seen.filter(|value| !value.directives.has("inaccessible"));
+                seen.map(|value| value.value.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
+        enum_values.sort_unstable();
+        Ok(TypeDefinition {
+            name: name.clone(),
+            kind,
+            is_inaccessible: definition.directives().has("inaccessible"),
+            joins,
+            fields,
+            possible_types: Vec::new(),
+            interfaces: Vec::new(),
+            enum_values: enum_values.into(),
+        })
+    }
+
+    fn type_joins(&self, name: &Name, definition: &ExtendedType) -> Result<Vec<TypeJoin>, SupergraphError> {
+        let mut joins: Vec<TypeJoin> = Vec::new();
+        for directive in definition.directives().get_all("join__type") {
+            let subgraph = self.graph(name, directive)?.ok_or_else(|| SupergraphError::Join {
+                coordinate: name.to_string(),
+                reason: "@join__type without `graph`".to_owned(),
+            })?;
+            let index = joins.iter().position(|join| join.subgraph == subgraph);
+            let index = index.unwrap_or_else(|| {
+                joins.push(TypeJoin::new(subgraph));
+                joins.len() - 1
+            });
+            let join = &mut joins[index];
+            join.is_interface_object |= flag(directive, "isInterfaceObject") == Some(true);
+            if let Some(fields) = text(directive, "key") {
+                join.keys.push(Key {
+                    fields: field_set(name.as_str(), fields)?,
+                    is_resolvable: flag(directive, "resolvable") != Some(false),
+                });
+            }
+        }
+        // Join v0.1 does not say which subgraphs a value type is in: it may be in all.
+        if joins.is_empty() && !definition.is_built_in() {
+            joins.extend((0..self.subgraphs.len() as u32).map(|index| TypeJoin::new(SubgraphId(index))));
+        }
+        joins.sort_by_key(|join| join.subgraph);
+        Ok(joins)
+    }
+
+    fn field(
+        &self,
+        type_name: &Name,
+        field: &Component<SchemaField>,
+        type_joins: &[TypeJoin],
+        owner: Option<SubgraphId>,
+    ) -> Result<FieldDefinition, SupergraphError> {
+        let coordinate = format!("{type_name}.{}", field.name);
+        let applied: Vec<&Node<Directive>> = field.directives.get_all("join__field").collect();
+        let mut joins = Vec::new();
+        for directive in &applied {
+            if let Some(subgraph) = self.graph(type_name, directive)? {
+                joins.push(self.field_join(&coordinate, subgraph, directive, &applied)?);
+            }
+        }
+        if applied.is_empty() {
+            let everywhere = type_joins.iter().map(|join| join.subgraph);
+            let resolvers: Vec<SubgraphId> = owner.map_or_else(|| everywhere.collect(), |owner| vec![owner]);
+            joins.extend(resolvers.into_iter().map(FieldJoin::new));
+        }
+        // Join v0.1: a key is known wherever the entity is, though only its owner lists it.
+        if owner.is_some() {
+            let known = type_joins.iter().filter(|join| {
+                join.keys.iter().any(|key| {
+                    let mut selections = key.fields.selections.iter();
+                    selections.any(|selection| {
+                        matches!(selection, crate::field_set::FieldSetSelection::Field(key) if key.name == field.name)
+                    })
+                })
+            });
+            for join in known {
+                if !joins.iter().any(|known: &FieldJoin| known.subgraph == join.subgraph) {
+                    joins.push(FieldJoin::new(join.subgraph));
+                }
+            }
+        }
+        joins.sort_by_key(|join| join.subgraph);
+        Ok(FieldDefinition {
+            name: field.name.clone(),
+            field_type: field.ty.clone(),
+            is_inaccessible: field.directives.has("inaccessible"),
+            joins,
+        })
+    }
+
+    fn field_join(
+        &self,
+        coordinate: &str,
+        subgraph: SubgraphId,
+        directive: &Directive,
+        applied: &[&Node<Directive>],
+    ) -> Result<FieldJoin, SupergraphError> {
+        let optional_set = |argument| {
+            text(directive, argument)
+                .map(|fields| field_set(coordinate, fields))
+                .transpose()
+        };
+        let field_type = match text(directive, "type") {
+            Some(written) => Some(Type::parse(written, "type.graphql").map_err(|_| SupergraphError::Join {
+                coordinate: coordinate.to_owned(),
+                reason: format!("`{written}` is not a type"),
+            })?),
+            None => None,
+        };
+        let name = &self.subgraphs[subgraph.0 as usize].name;
+        // A label is a share of requests (`percent(5)`); none is on until an operation says so, and until then the
+        // subgraph that is overridden still resolves the field.
+        let takes_by_label = text(directive, "override").is_some() && text(directive, "overrideLabel").is_some();
+        let is_taken = applied
+            .iter()
+            .any(|other| text(other, "override") == Some(name) && text(other, "overrideLabel").is_none());
+        Ok(FieldJoin {
+            subgraph,
+            field_type,
+            requires: optional_set("requires")?,
+            provides: optional_set("provides")?,
+            is_external: flag(directive, "external") == Some(true)
+                || (flag(directive, "usedOverridden") == Some(true)
+                    && !applied
+                        .iter()
+                        .any(|other| text(other, "override") == Some(name) && text(other, "overrideLabel").is_some()))
+                || takes_by_label
+                || is_taken,
+        })
+    }
+
+    /// `None`: the directive has no `graph` (a field that `@interfaceObject`s resolve), or it is null.
+    fn graph(&self, coordinate: &str, directive: &Directive) -> Result<Option<SubgraphId>, SupergraphError> {
+        let Some(value) = directive
+            .specified_argument_by_name("graph")
+            .filter(|value| !value.is_null())
+        else {
+            return Ok(None);
+        };
+        let id = value.as_enum().and_then(|name| self.subgraph_ids.get(name).copied());
+        id.map(Some).ok_or_else(|| SupergraphError::Join {
+            coordinate: coordinate.to_owned(),
+            reason: format!("@{}: `{value}` is not a value of `join__Graph`", directive.name),
+        })
+    }
+
+    /// Subgraphs in which `directives` tie the type to `other` (`@join__implements`, `@join__unionMember`).
+    fn ties(
+        &self,
+        definition: &ExtendedType,
+        (directive, argument): (&str, &str),
+        other: &str,
+    ) -> Result<Option<Vec<SubgraphId>>, SupergraphError> {
+        if !self.schema.directive_definitions.contains_key(directive) {
+            return Ok(None);
+        }
+        let mut subgraphs = Vec::new();
+        for tie in definition.directives().get_all(directive) {
+            if text(tie, argument) == Some(other) {
+                subgraphs.extend(self.graph(definition.name(), tie)?);
+            }
+        }
+        Ok(Some(subgraphs))
+    }
+}
+
+/// Which object types an interface or union has in which subgraph.
+fn fill_possible_types(
+    types: &mut [TypeDefinition],
+    schema: &Schema,
+    reader: &Reader<'_>,
+) -> Result<(), SupergraphError> {
+    for index in 0..types.len() {
+        let name = types[index].name.clone();
+        let id = TypeId(index as u32);
+        // (abstract type, member, subgraphs in which it is one; `None`: wherever both are)
+        let mut ties: Vec<(TypeId, TypeId, Option<Vec<SubgraphId>>)> = Vec::new();
+        match &schema.types[&name] {
+            ExtendedType::Object(object) => {
+                ties.push((id, id, None));
+                for interface in &object.implements_interfaces {
+                    let subgraphs =
+                        reader.ties(&schema.types[&name], ("join__implements", "interface"), &interface.name)?;
+                    let interface = known_type(reader, &name, &interface.name)?;
+                    ties.push((interface, id, subgraphs));
+                    types[index].interfaces.push(interface);
+                }
+            }
+            ExtendedType::Union(union) => {
+                for member in &union.members {
+                    let subgraphs = reader.ties(&schema.types[&name], ("join__unionMember", "member"), &member.name)?;
+                    ties.push((id, known_type(reader, &name, &member.name)?, subgraphs));
+                }
+            }
+            _ => {}
+        }
+        for (abstract_type, member, subgraphs) in ties {
+            let in_member: Vec<SubgraphId> = types[member.0 as usize]
+                .joins
+                .iter()
+                .map(|join| join.subgraph)
+                .collect();
+            let definition = &mut types[abstract_type.0 as usize];
+            definition.possible_types.push(member);
+            for join in &mut definition.joins {
+                let tied = subgraphs.as_ref().is_none_or(|tied| tied.contains(&join.subgraph));
+                if tied && in_member.contains(&join.subgraph) {
+                    join.possible_types.push(member);
+                }
+            }
+        }
+    }
+    let names: Vec<Name> = types.iter().map(|definition| definition.name.clone()).collect();
+    for definition in types.iter_mut() {
+        let by_name = |id: &TypeId| names[id.0 as usize].clone();
+        definition.possible_types.sort_by_key(by_name);
+        for join in &mut definition.joins {
+            join.possible_types.sort_by_key(by_name);
+        }
+    }
+    Ok(())
+}
+
+fn known_type(reader: &Reader<'_>, coordinate: &Name, name: &Name) -> Result<TypeId, SupergraphError> {
+    reader.type_ids.get(name).copied().ok_or_else(|| SupergraphError::Join {
+        coordinate: coordinate.to_string(),
+        reason: format!("`{name}` is not a type of the supergraph"),
+    })
+}
+
+fn field_set(coordinate: &str, fields: &str) -> Result<Arc<FieldSet>, SupergraphError> {
+    FieldSet::parse(fields)
+        .map(Arc::new)
+        .map_err(|source| SupergraphError::FieldSet {
+            coordinate: coordinate.to_owned(),
+            source,
+        })
+}
+
+fn text<'a>(directive: &'a Directive, argument: &str) -> Option<&'a str> {
+    directive
+        .specified_argument_by_name(argument)
+        .and_then(|value| match value.as_ref() {
+            Value::String(text) => Some(text.as_str()),
+            _ => None,
+        })
+}
+
+fn flag(directive: &Directive, argument: &str) -> Option<bool> {
+    directive
+        .specified_argument_by_name(argument)
+        .and_then(|value: &Node<ast::Value>| value.to_bool())
+}

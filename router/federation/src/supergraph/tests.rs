@@ -1,0 +1,101 @@
+use expect_test::expect;
+
+use super::*;
+
+/// Two subgraphs, an entity with a required field, and an interface object.
+const SDL: &str = r#"
+schema @link(url: "https://specs.apollo.dev/link/v1.0") @link(url: "https://specs.apollo.dev/join/v0.3", for: EXECUTION) { query: Query }
+directive @link(url: String, as: String, for: link__Purpose, import: [link__Import]) repeatable on SCHEMA
+directive @join__graph(name: String!, url: String!) on ENUM_VALUE
+directive @join__type(graph: join__Graph!, key: join__FieldSet, extension: Boolean! = false, resolvable: Boolean! = true, isInterfaceObject: Boolean! = false) repeatable on OBJECT | INTERFACE | UNION | ENUM | INPUT_OBJECT | SCALAR
+directive @join__field(graph: join__Graph, requires: join__FieldSet, provides: join__FieldSet, type: String, external: Boolean, override: String, usedOverridden: Boolean) repeatable on FIELD_DEFINITION | INPUT_FIELD_DEFINITION
+directive @join__implements(graph: join__Graph!, interface: String!) repeatable on OBJECT | INTERFACE
+enum link__Purpose { SECURITY EXECUTION }
+scalar link__Import
+scalar join__FieldSet
+enum join__Graph {
+  PRODUCTS @join__graph(name: "products", url: "http://products/graphql")
+  SHIPPING @join__graph(name: "shipping", url: "")
+}
+type Query @join__type(graph: PRODUCTS) @join__type(graph: SHIPPING) {
+  product: Book @join__field(graph: PRODUCTS, provides: "weight")
+  node: Node @join__field(graph: PRODUCTS)
+}
+interface Node @join__type(graph: PRODUCTS, key: "id") @join__type(graph: SHIPPING, key: "id", isInterfaceObject: true) {
+  id: ID!
+  zone: String @join__field(graph: SHIPPING)
+}
+type Book implements Node @join__implements(graph: PRODUCTS, interface: "Node")
+  @join__type(graph: PRODUCTS, key: "id") @join__type(graph: PRODUCTS, key: "sku") @join__type(graph: SHIPPING, key: "id") {
+  id: ID!
+  sku: String! @join__field(graph: PRODUCTS)
+  weight: Int @join__field(graph: PRODUCTS, external: true) @join__field(graph: SHIPPING)
+  cost: Int @join__field(graph: SHIPPING, requires: "sku")
+  zone: String @join__field
+}
+"#;
+
+/// One line a node: `type@subgraph` and its fields, with `*` where something is required, and targets that are views.
+fn nodes(supergraph: &Supergraph) -> String {
+    let graph = supergraph.query_graph();
+    let line = |id: u32| {
+        let node = graph.node(crate::query_graph::NodeId(id));
+        let subgraph = &supergraph.subgraph(node.subgraph).name;
+        let mut fields: Vec<String> = node
+            .fields
+            .iter()
+            .map(|(name, edge)| {
+                let star = if edge.requires.is_some() { "*" } else { "" };
+                let target = edge.target.map(|target| format!(">{}", target.0)).unwrap_or_default();
+                format!("{name}{star}{target}")
+            })
+            .collect();
+        fields.sort();
+        format!(
+            "{id} {}@{subgraph}: {}\n",
+            supergraph.type_definition(node.type_id).name,
+            fields.join(" ")
+        )
+    };
+    (0..graph.len() as u32).map(line).collect()
+}
+
+#[test]
+fn a_supergraph_becomes_a_query_graph() {
+    let supergraph = Supergraph::parse(SDL).unwrap();
+    expect![[r#"
+        0 Query@products: node>2 product>6
+        1 Query@shipping: 
+        2 Node@products: id
+        3 Node@shipping: id zone
+        4 Book@products: id sku
+        5 Book@shipping: cost* id weight
+        6 Book@products: id sku weight
+    "#]]
+    .assert_eq(&nodes(&supergraph));
+    let book = supergraph.type_id("Book").unwrap();
+    let keys = supergraph.query_graph().key_edges(book).iter();
+    let keys: Vec<String> = keys
+        .map(|key| format!("{} {} {:?}", key.target.0, key.fields, key.kind))
+        .collect();
+    expect![[r#"
+        4 id Object
+        4 sku Object
+        2 id Interface
+        5 id Object
+        3 id InterfaceObject"#]]
+    .assert_eq(&keys.join("\n"));
+}
+
+#[test]
+fn faults_are_named() {
+    for (from, to) in [
+        ("requires: \"sku\"", "requires: \"sku {\""),
+        ("graph: SHIPPING, key", "graph: NOWHERE, key"),
+        ("enum join__Graph", "enum Other"),
+        ("type Query", "type Query {"),
+    ] {
+        let error = Supergraph::parse(&SDL.replace(from, to)).unwrap_err();
+        assert!(!error.to_string().is_empty());
+    }
+}
