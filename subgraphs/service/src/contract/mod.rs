@@ -1,11 +1,10 @@
-//! What services say to each other on the internal port: the JSON of commands and of events, as Rust types.
+//! The shapes in which services talk to each other on their internal listener: requests, replies and events.
 //!
-//! One module per service that *answers*; the README of that service tells the manners of each endpoint. Says
-//! nothing of transport: that is `peer`, and signatures are `internal`.
-//!
-//! Everything here is read by services of another version while a release rolls out: fields are only added, with a
-//! `serde` default, and no meaning is ever changed.
+//! Plain serde types with public fields and nothing else. A change here is a change of a wire format: add optional
+//! fields, never rename or remove one that a running release still sends.
 
 pub mod events;
+pub mod orders;
 pub mod payments;
 pub mod products;
+pub mod users;

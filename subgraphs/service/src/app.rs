@@ -1,0 +1,200 @@
+//! What a service is, and how its parts become an [`App`] that a process serves.
+
+use crate::auth::{InternalKey, TokenVerifier};
+use crate::clock::Clock;
+use crate::database::{Database, DatabaseOptions};
+use crate::peer::Peers;
+use crate::{internal, telemetry};
+use anyhow::Context;
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use sea_orm_migration::MigratorTrait;
+use std::future::Future;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// A domain service: what it is called, its settings, its tables, and its routes.
+pub trait Service: Send + Sync + 'static {
+    /// Name of the service, its binary, subgraph, database and `service` label.
+    const NAME: &'static str;
+
+    /// Whether a commit must be on disk before it is answered; see [`DatabaseOptions::durable`].
+    const DURABLE: bool = false;
+
+    /// The service's own settings. Doc comments are the help text.
+    type Config: clap::Args + Clone + std::fmt::Debug + Send + Sync;
+
+    /// The service's migrations.
+    type Migrator: MigratorTrait;
+
+    /// The federation SDL, by [`crate::graphql::sdl`].
+    fn sdl() -> String;
+
+    /// Fills empty tables with the demo shop; does nothing to tables that have rows.
+    fn seed(database: &Database) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// The service's routes. Background work is spawned here and ends with `context.shutdown`.
+    fn routes(context: ServiceContext, config: Self::Config) -> impl Future<Output = anyhow::Result<Routes>> + Send;
+}
+
+/// What a service is given.
+#[derive(Clone)]
+pub struct ServiceContext {
+    /// Its database, with current tables (unless a job migrates them later; then readiness waits).
+    pub database: Database,
+    /// Verifies access tokens.
+    pub verifier: TokenVerifier,
+    /// Signs and verifies calls between services.
+    pub internal_key: InternalKey,
+    /// The other services.
+    pub peers: Peers,
+    /// Ends background work.
+    pub shutdown: CancellationToken,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The routes of a service, as it makes them; [`assemble`] adds the layers that all services have.
+#[derive(Debug, Default)]
+pub struct Routes {
+    /// `/graphql`, and whatever else the router or the edge may reach.
+    pub public: Router,
+    /// `/internal/…`, for other services.
+    pub internal: Router,
+    /// `/webhooks/…`, for gateways.
+    pub webhook: Option<Router>,
+}
+
+/// A service that is ready to be served, over sockets or within the process.
+#[derive(Debug)]
+pub struct App {
+    /// `/graphql`, and whatever else the router or the edge may reach.
+    pub public: Router,
+    /// `/internal/…`, for requests that other services signed.
+    pub internal: Router,
+    /// `/livez`, `/readyz`, `/metrics`.
+    pub admin: Router,
+    /// `/webhooks/…`, for gateways.
+    pub webhook: Option<Router>,
+    /// The database, to be closed after the last request.
+    pub database: Database,
+}
+
+/// Everything [`assemble`] needs beside the service's own settings.
+#[derive(Clone)]
+pub struct AssembleOptions {
+    /// `sqlite:…`, `postgres:…` or `mysql:…`.
+    pub database_url: String,
+    /// Most connections to the database.
+    pub database_connections_max: u32,
+    /// Bring the tables up to date first.
+    pub migrate: bool,
+    /// Fill empty tables with the demo shop first.
+    pub seed: bool,
+    /// Verifies access tokens.
+    pub verifier: TokenVerifier,
+    /// Signs and verifies calls between services.
+    pub internal_key: InternalKey,
+    /// The other services.
+    pub peers: Peers,
+    /// Ends background work, and readiness.
+    pub shutdown: CancellationToken,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl AssembleOptions {
+    /// Options for a service alone: its own token keys and internal key, no peers, current tables, no seed data.
+    #[must_use]
+    pub fn alone(database_url: impl Into<String>, verifier: TokenVerifier) -> AssembleOptions {
+        AssembleOptions {
+            database_url: database_url.into(),
+            database_connections_max: DatabaseOptions::default().connections_max,
+            migrate: true,
+            seed: false,
+            verifier,
+            internal_key: InternalKey::generate(),
+            peers: Peers::default(),
+            shutdown: CancellationToken::new(),
+            clock: Clock::System,
+        }
+    }
+}
+
+/// Builds a service: connects, migrates and seeds as told, and puts the common layers around its routes.
+///
+/// # Errors
+/// When the database cannot be reached or migrated, or the service's settings are wrong.
+pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -> anyhow::Result<App> {
+    let database_options = DatabaseOptions {
+        connections_max: options.database_connections_max,
+        durable: S::DURABLE,
+    };
+    let database = Database::connect(&options.database_url, &database_options).await?;
+    if options.migrate {
+        database
+            .migrate::<S::Migrator>()
+            .await
+            .with_context(|| format!("`{}` could not be migrated", S::NAME))?;
+    }
+    if options.seed {
+        S::seed(&database)
+            .await
+            .with_context(|| format!("`{}` could not be seeded", S::NAME))?;
+    }
+    let context = ServiceContext {
+        database: database.clone(),
+        verifier: options.verifier,
+        internal_key: options.internal_key.clone(),
+        peers: options.peers,
+        shutdown: options.shutdown.clone(),
+        clock: options.clock,
+    };
+    let routes = S::routes(context, config).await?;
+    let layered = |router: Router| telemetry::observed(router.layer(CatchPanicLayer::new()), S::NAME);
+    Ok(App {
+        public: layered(routes.public),
+        internal: layered(internal::verified(routes.internal, options.internal_key)),
+        admin: admin::<S>(Probe {
+            database: database.clone(),
+            shutdown: options.shutdown,
+        }),
+        webhook: routes.webhook.map(layered),
+        database,
+    })
+}
+
+#[derive(Clone)]
+struct Probe {
+    database: Database,
+    shutdown: CancellationToken,
+}
+
+fn admin<S: Service>(probe: Probe) -> Router {
+    telemetry::init_metrics();
+    Router::new()
+        // The process alone: a database in liveness would restart the fleet whenever it is slow.
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready::<S>))
+        .with_state(probe)
+        .merge(telemetry::metrics_router())
+}
+
+const READINESS_TIMEOUT: Duration = Duration::from_secs(2);
+
+async fn ready<S: Service>(State(probe): State<Probe>) -> Response {
+    let not_ready = |reason: &'static str| (StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
+    if probe.shutdown.is_cancelled() {
+        return not_ready("stopping\n");
+    }
+    let current = probe.database.schema_is_current::<S::Migrator>();
+    match tokio::time::timeout(READINESS_TIMEOUT, current).await {
+        Ok(Ok(true)) => "ready\n".into_response(),
+        Ok(Ok(false)) => not_ready("the tables are older than the program: run `migrate`\n"),
+        Ok(Err(_)) | Err(_) => not_ready("the database does not answer\n"),
+    }
+}

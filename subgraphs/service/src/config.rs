@@ -1,0 +1,209 @@
+//! Settings that every service has, from flags or the environment. Read here and nowhere else.
+
+use crate::auth::{InternalKey, TokenSettings, TokenVerifier};
+use crate::database::DatabaseOptions;
+use crate::peer::{PeerClient, Peers};
+use crate::telemetry::LogFormat;
+use anyhow::Context;
+use clap::ArgAction;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use url::Url;
+
+/// Settings of `serve`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServeConfig {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
+    pub listen: ListenConfig,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
+    pub database: DatabaseConfig,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
+    pub auth: AuthConfig,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
+    pub peers: PeersConfig,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
+    pub log: LogConfig,
+
+    /// Bring the tables up to date before serving. Safe with several replicas (a lock is taken); switch it off where
+    /// a job runs `migrate` before a release. Readiness fails while the tables are older than the program.
+    #[arg(long, env = "MIGRATE_ON_START", default_value_t = true, action = ArgAction::Set)]
+    pub migrate_on_start: bool,
+}
+
+/// Where a service listens.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ListenConfig {
+    /// Address for GraphQL, for the router.
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:5000")]
+    pub listen: SocketAddr,
+
+    /// Address for signed calls by other services.
+    #[arg(long, env = "INTERNAL_LISTEN", default_value = "0.0.0.0:5001")]
+    pub internal_listen: SocketAddr,
+
+    /// Address for webhooks by payment gateways; only payments listens there.
+    #[arg(long, env = "WEBHOOK_LISTEN", default_value = "0.0.0.0:5002")]
+    pub webhook_listen: SocketAddr,
+
+    /// Address for probes and metrics: `/livez`, `/readyz`, `/metrics`.
+    #[arg(long, env = "ADMIN_LISTEN", default_value = "0.0.0.0:9000")]
+    pub admin_listen: SocketAddr,
+}
+
+/// Which database.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DatabaseConfig {
+    /// `sqlite:<path>`, `postgres://…` or `mysql://…`. Default: the file `./data/<service>.sqlite`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// Most connections to the database. Twice the cores is plenty; all replicas together must stay below the
+    /// server's limit.
+    #[arg(long, env = "DATABASE_CONNECTIONS_MAX", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub database_connections_max: u32,
+}
+
+impl DatabaseConfig {
+    /// The address, or the file that `service` uses when none is set.
+    #[must_use]
+    pub fn url(&self, service: &str) -> String {
+        self.database_url
+            .clone()
+            .unwrap_or_else(|| format!("sqlite:./data/{service}.sqlite"))
+    }
+
+    /// How to use it; `durable` as [`DatabaseOptions::durable`].
+    #[must_use]
+    pub fn options(&self, durable: bool) -> DatabaseOptions {
+        DatabaseOptions {
+            connections_max: self.database_connections_max,
+            durable,
+        }
+    }
+}
+
+/// Who may call.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AuthConfig {
+    /// Where the keys are that verify access tokens. The users service itself ignores it.
+    #[arg(long, env = "JWKS_URL", default_value = "http://users/.well-known/jwks.json")]
+    pub jwks_url: Url,
+
+    /// Issuer that access tokens must name (claim `iss`).
+    #[arg(long, env = "JWT_ISSUER", default_value = "hansa")]
+    pub jwt_issuer: String,
+
+    /// Audience that access tokens must name (claim `aud`).
+    #[arg(long, env = "JWT_AUDIENCE", default_value = "hansa")]
+    pub jwt_audience: String,
+
+    /// File with the secret that all services share to sign calls between them: at least 32 bytes, such as from
+    /// `openssl rand -hex 32`. Without it, calls between services are refused.
+    #[arg(long, env = "INTERNAL_KEY_FILE")]
+    pub internal_key_file: Option<PathBuf>,
+}
+
+impl AuthConfig {
+    /// Issuer and audience of tokens.
+    #[must_use]
+    pub fn token_settings(&self) -> TokenSettings {
+        TokenSettings {
+            issuer: self.jwt_issuer.clone(),
+            audience: self.jwt_audience.clone(),
+        }
+    }
+
+    /// The verifier for `service`; users brings its own keys, the others fetch them.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn verifier(&self, service: &str) -> anyhow::Result<TokenVerifier> {
+        let settings = self.token_settings();
+        if service == "users" {
+            return Ok(TokenVerifier::in_process(&settings));
+        }
+        TokenVerifier::from_url(self.jwks_url.clone(), &settings)
+    }
+
+    /// The shared key; without a file, one that nobody else has.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds too little.
+    pub fn internal_key(&self) -> anyhow::Result<InternalKey> {
+        match &self.internal_key_file {
+            Some(path) => Ok(InternalKey::from_file(path)?),
+            None => {
+                tracing::warn!("INTERNAL_KEY_FILE is not set: calls between services will be refused");
+                Ok(InternalKey::generate())
+            }
+        }
+    }
+}
+
+/// Where the other services are. An address without a port means the internal listener's, 5001.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PeersConfig {
+    /// Address of the users service.
+    #[arg(long, env = "USER_SERVICE_URL", default_value = "http://users")]
+    pub user_service_url: Url,
+
+    /// Address of the products service.
+    #[arg(long, env = "PRODUCT_SERVICE_URL", default_value = "http://products")]
+    pub product_service_url: Url,
+
+    /// Address of the orders service.
+    #[arg(long, env = "ORDER_SERVICE_URL", default_value = "http://orders")]
+    pub order_service_url: Url,
+
+    /// Address of the payments service.
+    #[arg(long, env = "PAYMENT_SERVICE_URL", default_value = "http://payments")]
+    pub payment_service_url: Url,
+
+    /// Address of the reviews service.
+    #[arg(long, env = "REVIEW_SERVICE_URL", default_value = "http://reviews")]
+    pub review_service_url: Url,
+}
+
+impl PeersConfig {
+    /// Clients for all of them.
+    ///
+    /// # Errors
+    /// When an address cannot be used.
+    pub fn peers(&self, key: &InternalKey) -> anyhow::Result<Peers> {
+        let peer = |name, url: &Url| PeerClient::http(name, url.clone(), key.clone()).map(Some);
+        Ok(Peers {
+            users: peer("users", &self.user_service_url)?,
+            products: peer("products", &self.product_service_url)?,
+            orders: peer("orders", &self.order_service_url)?,
+            payments: peer("payments", &self.payment_service_url)?,
+            reviews: peer("reviews", &self.review_service_url)?,
+        })
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LogConfig {
+    /// Least severity that is logged: error, warn, info, debug or trace; or directives such as `info,users=debug`.
+    #[arg(long, env = "LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+
+    /// How log lines look.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+}
+
+impl LogConfig {
+    /// Begins to log.
+    ///
+    /// # Errors
+    /// When the level cannot be read.
+    pub fn init(&self) -> anyhow::Result<()> {
+        crate::telemetry::init(&self.log_level, self.log_format).context("the log could not be set up")
+    }
+}

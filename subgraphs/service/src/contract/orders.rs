@@ -1,0 +1,1 @@
+//! What orders answers on its internal listener.

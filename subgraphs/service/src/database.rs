@@ -1,0 +1,280 @@
+//! The service's database: SQLite, PostgreSQL or MySQL/MariaDB, by `DATABASE_URL`.
+//!
+//! SQLite gets one connection that writes and a pool that reads (WAL), so that a write never waits for itself and a
+//! read never for a write. Knows no tables but the migrations'.
+
+use sea_orm::sea_query::{ColumnDef, IntoIden};
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::{MigratorTrait, SchemaManager};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How to use a database.
+#[derive(Clone, Debug)]
+pub struct DatabaseOptions {
+    /// Most connections; on SQLite, most connections that read.
+    pub connections_max: u32,
+    /// Wait for the disk at every commit (SQLite `synchronous=FULL`): for money and orders. Others may lose the last
+    /// moment before a power cut, but are never damaged.
+    pub durable: bool,
+}
+
+impl Default for DatabaseOptions {
+    fn default() -> Self {
+        DatabaseOptions {
+            connections_max: 8,
+            durable: false,
+        }
+    }
+}
+
+/// Why there is no database.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// `DATABASE_URL` has another scheme.
+    #[error("DATABASE_URL must begin with `sqlite:`, `postgres:` or `mysql:`")]
+    UnknownScheme,
+    /// A database in memory would be another one for each connection.
+    #[error("SQLite in memory is not supported: give a file, such as `sqlite:./data/users.sqlite`")]
+    InMemory,
+    /// The folder of the SQLite file cannot be made.
+    #[error("the folder `{folder}` could not be created")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database does not answer, or refuses.
+    #[error("could not connect to `{url}`")]
+    Connect {
+        /// The address, without the password.
+        url: String,
+        /// Why.
+        #[source]
+        source: DbErr,
+    },
+}
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const STATEMENT_CACHE: usize = 256;
+/// Key of the advisory lock that migrations take on PostgreSQL; any constant will do ("hansa" in ASCII).
+const MIGRATION_LOCK: i64 = 0x68_61_6e_73_61;
+
+/// A connected database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Database {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+    statements: Arc<AtomicU64>,
+}
+
+impl Database {
+    /// Connects to `url`: `sqlite:path`, `postgres://…` or `mysql://…`. A missing SQLite file is created.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; no message holds the password.
+    pub async fn connect(url: &str, options: &DatabaseOptions) -> Result<Database, ConnectError> {
+        let statements: Arc<AtomicU64> = Arc::default();
+        let count = |mut connection: DatabaseConnection| {
+            let statements = Arc::clone(&statements);
+            connection.set_metric_callback(move |_| {
+                statements.fetch_add(1, Ordering::Relaxed);
+            });
+            connection
+        };
+        let (read, write) = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => {
+                create_folder(url)?;
+                let write = count(open(sqlite(url, options, Access::Write)).await?);
+                (count(open(sqlite(url, options, Access::Read)).await?), write)
+            }
+            Some("postgres" | "postgresql" | "mysql") => {
+                let both = count(open(pooled(url, options.connections_max)).await?);
+                (both.clone(), both)
+            }
+            _ => return Err(ConnectError::UnknownScheme),
+        };
+        Ok(Database {
+            read,
+            write,
+            statements,
+        })
+    }
+
+    /// For statements that only read.
+    #[must_use]
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.read
+    }
+
+    /// For single statements that write.
+    #[must_use]
+    pub fn write(&self) -> &DatabaseConnection {
+        &self.write
+    }
+
+    /// Begins a transaction that writes. On SQLite `BEGIN IMMEDIATE`: a transaction that begins by reading could not
+    /// be upgraded while another one writes.
+    ///
+    /// # Errors
+    /// [`DbErr`] when the database does not answer, or no connection becomes free.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.write.begin_with_options(options).await
+    }
+
+    /// Brings the tables up to date. Several processes may try at once: one migrates, the others wait.
+    ///
+    /// # Errors
+    /// [`DbErr`] of the migration that failed; those before it stay.
+    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
+        if self.write.get_database_backend() == DatabaseBackend::Sqlite {
+            let transaction = self.begin().await?;
+            M::up(&transaction, None).await?;
+            return transaction.commit().await;
+        }
+        // The lock belongs to a session, so it is held by a transaction beside the migrations' own connection.
+        let lock = self.write.begin().await?;
+        if self.write.get_database_backend() == DatabaseBackend::MySql {
+            lock.execute_unprepared("SELECT GET_LOCK('hansa.migrate', 60)").await?;
+        } else {
+            lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+                .await?;
+        }
+        let migrated = M::up(&self.write, None).await;
+        if self.write.get_database_backend() == DatabaseBackend::MySql {
+            lock.execute_unprepared("SELECT RELEASE_LOCK('hansa.migrate')").await?;
+        }
+        lock.commit().await?;
+        migrated
+    }
+
+    /// Whether every migration has been applied.
+    ///
+    /// # Errors
+    /// [`DbErr`] when the database does not answer.
+    pub async fn schema_is_current<M: MigratorTrait>(&self) -> Result<bool, DbErr> {
+        Ok(M::get_pending_migrations_read_only(&self.read).await?.is_empty())
+    }
+
+    /// Number of SQL statements so far, without `BEGIN` and `COMMIT`: tests compare it before and after a request.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Closes every connection; SQLite tidies its files up.
+    pub async fn close(&self) {
+        for connection in [&self.read, &self.write] {
+            if let Err(error) = connection.close_by_ref().await {
+                tracing::warn!(error = %error, "The database connection did not close cleanly");
+            }
+        }
+    }
+}
+
+/// A column for an instant with microseconds, UTC: `timestamptz` on PostgreSQL, `datetime(6)` on MySQL (whose
+/// `timestamp` has whole seconds and ends in 2038), text on SQLite. In entities: `DateTimeUtc`.
+#[must_use]
+pub fn timestamp(manager: &SchemaManager<'_>, name: impl IntoIden) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    if manager.get_database_backend() == DatabaseBackend::MySql {
+        column.custom("datetime(6)");
+    } else {
+        column.timestamp_with_time_zone();
+    }
+    column
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Access {
+    Read,
+    Write,
+}
+
+fn sqlite(url: &str, options: &DatabaseOptions, access: Access) -> ConnectOptions {
+    let synchronous = if options.durable {
+        SqliteSynchronous::Full
+    } else {
+        SqliteSynchronous::Normal
+    };
+    let connections = if access == Access::Write {
+        1
+    } else {
+        options.connections_max
+    };
+    let mut connect = pooled(url, connections);
+    connect.test_before_acquire(false).map_sqlx_sqlite_opts(move |sqlite| {
+        let sqlite = sqlite
+            .create_if_missing(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .statement_cache_capacity(STATEMENT_CACHE)
+            .pragma("temp_store", "memory");
+        match access {
+            Access::Write => sqlite.journal_mode(SqliteJournalMode::Wal).synchronous(synchronous),
+            // A write through the reading pool is a bug; this makes it fail instead of waiting for the lock.
+            Access::Read => sqlite.pragma("query_only", "on"),
+        }
+    });
+    connect
+}
+
+fn pooled(url: &str, connections_max: u32) -> ConnectOptions {
+    let mut connect = ConnectOptions::new(url);
+    connect
+        .max_connections(connections_max)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .sqlx_logging(false);
+    connect
+}
+
+async fn open(options: ConnectOptions) -> Result<DatabaseConnection, ConnectError> {
+    let url = without_password(options.get_url());
+    sea_orm::Database::connect(options)
+        .await
+        .map_err(|source| ConnectError::Connect { url, source })
+}
+
+fn create_folder(url: &str) -> Result<(), ConnectError> {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let path = path.split('?').next().unwrap_or_default();
+    if path.is_empty() || path == ":memory:" || url.contains("mode=memory") {
+        return Err(ConnectError::InMemory);
+    }
+    let Some(folder) = Path::new(path).parent() else {
+        return Ok(());
+    };
+    let failed = |source| ConnectError::Folder {
+        folder: folder.display().to_string(),
+        source,
+    };
+    std::fs::create_dir_all(folder).map_err(failed)
+}
+
+fn without_password(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            let hidden = parsed.set_password(Some("***"));
+            if hidden.is_ok() {
+                parsed.to_string()
+            } else {
+                "the database".to_owned()
+            }
+        }
+        Ok(_) => url.to_owned(),
+        Err(_) => "the database".to_owned(),
+    }
+}

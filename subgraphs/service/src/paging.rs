@@ -1,0 +1,336 @@
+//! Relay pages by keyset: `WHERE (sort key, id) > (cursor)`, never `OFFSET`.
+//!
+//! [`PageArgs`] is what a field was asked, [`Keyset`] turns it into SQL, and [`Page`] is what the store answers. The
+//! GraphQL side is [`crate::connection!`].
+
+use crate::graphql::{BAD_USER_INPUT, error};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Order, SimpleExpr};
+use sea_orm::{QueryOrder, QuerySelect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Page size of a list when the client names none.
+pub const FIRST_DEFAULT: u32 = 20;
+/// Largest page a client may ask for.
+pub const FIRST_MAX: u32 = 100;
+/// Longest cursor that is read; ours are below 300 characters.
+const CURSOR_BYTES_MAX: usize = 1024;
+
+/// A place in a sorted list: the sort key of one row. Opaque to clients (base64url of a JSON array).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    key: Vec<serde_json::Value>,
+}
+
+impl Cursor {
+    /// The cursor of the row with this sort `key`, such as `(price, id)`. The key must serialise to an array of
+    /// strings, numbers and booleans.
+    ///
+    /// # Panics
+    /// When `key` does not serialise; tuples of plain values always do.
+    #[must_use]
+    pub fn new(key: &impl Serialize) -> Cursor {
+        let key = match serde_json::to_value(key).expect("a tuple of plain values") {
+            serde_json::Value::Array(key) => key,
+            single => vec![single],
+        };
+        Cursor { key }
+    }
+
+    /// Reads what [`Cursor::encode`] wrote.
+    #[must_use]
+    pub fn decode(text: &str) -> Option<Cursor> {
+        if text.len() > CURSOR_BYTES_MAX {
+            return None;
+        }
+        let json = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let key: Vec<serde_json::Value> = serde_json::from_slice(&json).ok()?;
+        Some(Cursor { key })
+    }
+
+    /// The text that clients hold.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        URL_SAFE_NO_PAD.encode(serde_json::Value::Array(self.key.clone()).to_string())
+    }
+
+    /// The sort key as a tuple; `None` when the cursor is of another list.
+    #[must_use]
+    pub fn key<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_value(serde_json::Value::Array(self.key.clone())).ok()
+    }
+}
+
+/// Which page of a list is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageArgs {
+    /// Rows on the page, at most the list's maximum. 0 is allowed.
+    pub limit: u32,
+    /// True for `last`/`before`: the page is taken from the end.
+    pub backward: bool,
+    /// Only rows after this one.
+    pub after: Option<Cursor>,
+    /// Only rows before this one.
+    pub before: Option<Cursor>,
+}
+
+/// The arguments of a Relay connection, as they arrive.
+#[derive(Clone, Debug, Default)]
+pub struct RawPageArgs {
+    /// Rows from the start.
+    pub first: Option<i32>,
+    /// Start behind this cursor.
+    pub after: Option<String>,
+    /// Rows from the end.
+    pub last: Option<i32>,
+    /// End ahead of this cursor.
+    pub before: Option<String>,
+}
+
+impl PageArgs {
+    /// Checks the arguments of a connection, with the usual default of 20 rows and maximum of 100.
+    ///
+    /// `last` wins over a `first` that may be the schema's default value, so `first` and `last` together are allowed.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` for a negative or too large page, or a cursor that is not one.
+    pub fn parse(
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> async_graphql::Result<PageArgs> {
+        PageArgs::parse_with(
+            RawPageArgs {
+                first,
+                after,
+                last,
+                before,
+            },
+            FIRST_DEFAULT,
+            FIRST_MAX,
+        )
+    }
+
+    /// Like [`PageArgs::parse`], with this list's own default and maximum.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` as [`PageArgs::parse`].
+    pub fn parse_with(raw: RawPageArgs, default: u32, max: u32) -> async_graphql::Result<PageArgs> {
+        let (name, asked) = if raw.last.is_some() {
+            ("last", raw.last)
+        } else {
+            ("first", raw.first)
+        };
+        let limit = match asked.map(u32::try_from) {
+            None => default,
+            Some(Ok(limit)) if limit <= max => limit,
+            Some(_) => return Err(error(BAD_USER_INPUT, format!("`{name}` must be between 0 and {max}"))),
+        };
+        let cursor = |name: &str, text: Option<String>| match text {
+            None => Ok(None),
+            Some(text) => match Cursor::decode(&text) {
+                Some(cursor) => Ok(Some(cursor)),
+                None => Err(error(BAD_USER_INPUT, format!("`{name}` is not a cursor of this list"))),
+            },
+        };
+        let (after, before) = (cursor("after", raw.after)?, cursor("before", raw.before)?);
+        Ok(PageArgs {
+            limit,
+            backward: raw.last.is_some(),
+            after,
+            before,
+        })
+    }
+
+    /// Turns the rows that [`Keyset::apply`] selected (one more than the page holds, perhaps in reverse order) into a
+    /// page. `cursor` gives the sort key of a row.
+    #[must_use]
+    pub fn page<T>(&self, mut rows: Vec<T>, cursor: impl Fn(&T) -> Cursor) -> Page<T> {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        if self.backward {
+            rows.reverse();
+        }
+        let has_previous = if self.backward { more } else { self.after.is_some() };
+        let has_next = if self.backward { self.before.is_some() } else { more };
+        let rows = rows.into_iter().map(|row| (cursor(&row), row)).collect();
+        Page {
+            rows,
+            has_next,
+            has_previous,
+            total: None,
+        }
+    }
+}
+
+/// One page of a list, in the list's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// Each row with its cursor.
+    pub rows: Vec<(Cursor, T)>,
+    /// Whether there are rows behind the page.
+    pub has_next: bool,
+    /// Whether there are rows ahead of the page.
+    pub has_previous: bool,
+    /// Number of rows of the whole list, when it was counted.
+    pub total: Option<u64>,
+}
+
+impl<T> Page<T> {
+    /// A page with nothing on it.
+    #[must_use]
+    pub fn empty() -> Page<T> {
+        Page {
+            rows: Vec::new(),
+            has_next: false,
+            has_previous: false,
+            total: Some(0),
+        }
+    }
+
+    /// The same page of other rows.
+    #[must_use]
+    pub fn map<U>(self, mut convert: impl FnMut(T) -> U) -> Page<U> {
+        let rows = self
+            .rows
+            .into_iter()
+            .map(|(cursor, row)| (cursor, convert(row)))
+            .collect();
+        Page {
+            rows,
+            has_next: self.has_next,
+            has_previous: self.has_previous,
+            total: self.total,
+        }
+    }
+
+    /// The same page, knowing the length of the whole list.
+    #[must_use]
+    pub fn with_total(self, total: Option<u64>) -> Page<T> {
+        Page { total, ..self }
+    }
+}
+
+/// A total order of rows: columns (or expressions) from most to least significant, the last one unique.
+#[derive(Clone, Debug, Default)]
+pub struct Keyset {
+    columns: Vec<(SimpleExpr, Order)>,
+}
+
+impl Keyset {
+    /// An order by nothing yet.
+    #[must_use]
+    pub fn new() -> Keyset {
+        Keyset::default()
+    }
+
+    /// Then by `column`, smallest first.
+    #[must_use]
+    pub fn ascending(mut self, column: impl Into<SimpleExpr>) -> Keyset {
+        self.columns.push((column.into(), Order::Asc));
+        self
+    }
+
+    /// Then by `column`, largest first.
+    #[must_use]
+    pub fn descending(mut self, column: impl Into<SimpleExpr>) -> Keyset {
+        self.columns.push((column.into(), Order::Desc));
+        self
+    }
+
+    /// Orders `select`, and limits it to the page and one row more (which [`PageArgs::page`] turns into
+    /// `hasNextPage`). A cursor of another list matches nothing.
+    pub fn apply<S>(&self, mut select: S, args: &PageArgs) -> S
+    where
+        S: QueryOrder + QuerySelect,
+    {
+        for (cursor, towards_end) in [(&args.after, true), (&args.before, false)] {
+            if let Some(cursor) = cursor {
+                QuerySelect::query(&mut select).cond_where(self.beyond(cursor, towards_end));
+            }
+        }
+        for (column, order) in &self.columns {
+            let order = if args.backward { reversed(order) } else { order.clone() };
+            select = select.order_by(column.clone(), order);
+        }
+        select.limit(u64::from(args.limit) + 1)
+    }
+
+    /// `(a > x) OR (a = x AND b > y) OR …`: row values would be shorter, but cannot mix directions.
+    fn beyond(&self, cursor: &Cursor, towards_end: bool) -> Condition {
+        let values: Option<Vec<sea_orm::Value>> = cursor.key.iter().map(database_value).collect();
+        let Some(values) = values.filter(|values| values.len() == self.columns.len()) else {
+            return Condition::any().add(Expr::val(1).eq(0));
+        };
+        let mut any = Condition::any();
+        for (position, ((column, order), value)) in self.columns.iter().zip(&values).enumerate() {
+            let mut all = Condition::all();
+            for ((column, _), value) in self.columns.iter().zip(&values).take(position) {
+                all = all.add(column.clone().eq(value.clone()));
+            }
+            let ascending = (*order == Order::Asc) == towards_end;
+            let column = column.clone();
+            any = any.add(all.add(if ascending {
+                column.gt(value.clone())
+            } else {
+                column.lt(value.clone())
+            }));
+        }
+        any
+    }
+}
+
+fn reversed(order: &Order) -> Order {
+    if *order == Order::Asc { Order::Desc } else { Order::Asc }
+}
+
+fn database_value(json: &serde_json::Value) -> Option<sea_orm::Value> {
+    match json {
+        serde_json::Value::String(text) => Some(text.clone().into()),
+        serde_json::Value::Bool(bool) => Some((*bool).into()),
+        serde_json::Value::Number(number) => number
+            .as_i64()
+            .map(Into::into)
+            .or_else(|| number.as_f64().map(Into::into)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_round_trip_and_refuse_junk() {
+        let cursor = Cursor::new(&(1999, "prod_1"));
+        assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor.clone()));
+        assert_eq!(cursor.key::<(i64, String)>(), Some((1999, "prod_1".to_owned())));
+        assert_eq!(cursor.key::<(String, String)>(), None);
+        for junk in ["", "!", "e30", &"A".repeat(2000)] {
+            assert_eq!(Cursor::decode(junk), None, "{junk}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_checked() {
+        for (first, last, after, expected) in [
+            (None, None, None, "20 forward"),
+            (Some(5), None, None, "5 forward"),
+            (Some(0), None, None, "0 forward"),
+            (Some(20), Some(3), None, "3 backward"),
+            (Some(101), None, None, "`first` must be between 0 and 100"),
+            (None, Some(-1), None, "`last` must be between 0 and 100"),
+            (None, None, Some("?"), "`after` is not a cursor of this list"),
+        ] {
+            let shown = match PageArgs::parse(first, after.map(str::to_owned), last, None) {
+                Ok(args) => format!("{} {}", args.limit, if args.backward { "backward" } else { "forward" }),
+                Err(error) => error.message,
+            };
+            assert_eq!(shown, expected);
+        }
+    }
+}
