@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn seeded_ids_never_change() {
-        expect_test::expect![[r#"["usr_01ke6qf6004v7vk7bc4e3d9p3r", "usr_01ke6qf6z87e6t2bsw7hq2w1z9"]"#]]
+        expect_test::expect![[r#"["usr_01ke6jq300ec1t1d0fv6tdxdcm", "usr_01ke6jq3z8f168ebvmpmjv4k7c"]"#]]
             .assert_eq(&format!("{:?}", [seeded("usr", 0), seeded("usr", 1)]));
         assert!((0..100).all(|index| is("usr", &seeded("usr", index))));
         assert!(seeded("usr", 999) < new("usr"));

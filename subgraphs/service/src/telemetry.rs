@@ -82,7 +82,6 @@ async fn metrics() -> impl IntoResponse {
 }
 
 /// Gives each request of `router` its trace, deadline, log line and metrics.
-#[must_use]
 pub fn observed(router: Router, service: &'static str) -> Router {
     router.layer(from_fn_with_state(service, observe))
 }

@@ -3,6 +3,7 @@
 //! Rule: an error that a client may see is made by [`error`]. Anything that reaches the endpoint by `?` from another
 //! error type is a fault of ours: it is logged, and the client gets `INTERNAL_SERVER_ERROR` without its text.
 
+use crate::loader::LoadError;
 use async_graphql::{ErrorExtensionValues, ServerError};
 
 /// Nobody is signed in, or the token is not valid (any more).
@@ -64,8 +65,11 @@ fn hide(error: &mut ServerError) {
         Some(source) => format!("{source:#}"),
         None => error.message.clone(),
     };
-    let path = serde_json::to_string(&error.path).unwrap_or_default();
-    tracing::error!(error = chain, graphql.path = path, "A field failed");
+    // A failed batch is in the log already, once for all its keys.
+    if error.source::<LoadError>().is_none() {
+        let path = serde_json::to_string(&error.path).unwrap_or_default();
+        tracing::error!(error = chain, graphql.path = path, "A field failed");
+    }
     error.message = "internal error".to_owned();
     error.source = None;
 }

@@ -157,7 +157,7 @@ pub fn user(index: u64) -> SeedUser {
         DEMO => ("ada".to_owned(), vec![Role::Customer]),
         _ => (format!("customer{index}"), vec![Role::Customer]),
     };
-    let has_office = index == DEMO || mix(index, 5) % 4 == 0;
+    let has_office = index == DEMO || mix(index, 5).is_multiple_of(4);
     let addresses = (0..=u64::from(has_office)).map(|position| address(index, position, &display_name, &phone));
     SeedUser {
         id: id(index),
