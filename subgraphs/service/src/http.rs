@@ -16,8 +16,11 @@ use tokio_util::sync::CancellationToken;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A client for calls within the shop: no proxy, no redirects.
-pub(crate) fn client(timeout: Duration) -> anyhow::Result<reqwest::Client> {
+/// An HTTP client for calls that a service makes: no proxy, no redirects.
+///
+/// # Errors
+/// When the machine's TLS cannot be set up.
+pub fn client(timeout: Duration) -> anyhow::Result<reqwest::Client> {
     // Somebody else in the process may have chosen a provider already; any will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()

@@ -28,3 +28,4 @@ pub mod testing;
 pub mod trace_context;
 
 pub use app::{App, AssembleOptions, Routes, Service, ServiceContext, assemble};
+pub use http::client as http_client;

@@ -4,7 +4,6 @@
 //! fields, never rename or remove one that a running release still sends.
 
 pub mod events;
-pub mod orders;
 pub mod payments;
 pub mod products;
 pub mod users;

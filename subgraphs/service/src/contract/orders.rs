@@ -1,1 +1,0 @@
-//! What orders answers on its internal listener.
