@@ -6,8 +6,10 @@
 use crate::graphql::{BAD_USER_INPUT, error};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, Order, SimpleExpr};
-use sea_orm::{QueryOrder, QuerySelect};
+use sea_orm::QuerySelect;
+use sea_orm::sea_query::{
+    Condition, Expr, ExprTrait, Order, OverStatement, Query, SelectStatement, SimpleExpr, WindowStatement,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,11 +17,13 @@ use serde::de::DeserializeOwned;
 pub const FIRST_DEFAULT: u32 = 20;
 /// Largest page a client may ask for.
 pub const FIRST_MAX: u32 = 100;
+/// Column of [`Keyset::apply_below`] that tells whose row it is.
+pub const PAGE_PARENT: &str = "page_parent";
 /// Longest cursor that is read; ours are below 300 characters.
 const CURSOR_BYTES_MAX: usize = 1024;
 
 /// A place in a sorted list: the sort key of one row. Opaque to clients (base64url of a JSON array).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor {
     key: Vec<serde_json::Value>,
 }
@@ -64,7 +68,7 @@ impl Cursor {
 }
 
 /// Which page of a list is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageArgs {
     /// Rows on the page, at most the list's maximum. 0 is allowed.
     pub limit: u32,
@@ -244,20 +248,50 @@ impl Keyset {
 
     /// Orders `select`, and limits it to the page and one row more (which [`PageArgs::page`] turns into
     /// `hasNextPage`). A cursor of another list matches nothing.
-    pub fn apply<S>(&self, mut select: S, args: &PageArgs) -> S
-    where
-        S: QueryOrder + QuerySelect,
-    {
-        for (cursor, towards_end) in [(&args.after, true), (&args.before, false)] {
-            if let Some(cursor) = cursor {
-                QuerySelect::query(&mut select).cond_where(self.beyond(cursor, towards_end));
-            }
-        }
+    pub fn apply<S: QuerySelect>(&self, mut select: S, args: &PageArgs) -> S {
+        self.apply_to(QuerySelect::query(&mut select), args);
+        select
+    }
+
+    /// [`Keyset::apply`] for a statement of sea-query.
+    pub fn apply_to<'a>(&self, select: &'a mut SelectStatement, args: &PageArgs) -> &'a mut SelectStatement {
+        self.cut(select, args);
         for (column, order) in &self.columns {
-            let order = if args.backward { reversed(order) } else { order.clone() };
-            select = select.order_by(column.clone(), order);
+            select.order_by_expr(column.clone(), directed(order, args));
         }
         select.limit(u64::from(args.limit) + 1)
+    }
+
+    /// The same page below each of many parents, in one statement: the rows of each `parent` are numbered by a window
+    /// function in this order, and the page and one row more of each are kept.
+    ///
+    /// Answers the columns of `select` (which must have distinct names) and, as `page_parent`, the parent; hand the
+    /// rows of each parent to [`PageArgs::page`].
+    #[must_use]
+    pub fn apply_below(&self, mut select: SelectStatement, parent: SimpleExpr, args: &PageArgs) -> SelectStatement {
+        self.cut(&mut select, args);
+        let mut window = WindowStatement::new();
+        window.add_partition_by(parent.clone());
+        for (column, order) in &self.columns {
+            window.order_by_expr(column.clone(), directed(order, args));
+        }
+        select.expr_as(parent, PAGE_PARENT);
+        select.expr_window_as(Expr::cust("ROW_NUMBER()"), window, "page_row");
+        let mut page = Query::select();
+        page.expr(Expr::cust("*"))
+            .from_subquery(select, "page")
+            .and_where(Expr::col("page_row").lte(u64::from(args.limit) + 1))
+            .order_by("page_row", Order::Asc);
+        page
+    }
+
+    /// Keeps what is between the cursors.
+    fn cut(&self, select: &mut SelectStatement, args: &PageArgs) {
+        for (cursor, towards_end) in [(&args.after, true), (&args.before, false)] {
+            if let Some(cursor) = cursor {
+                select.cond_where(self.beyond(cursor, towards_end));
+            }
+        }
     }
 
     /// `(a > x) OR (a = x AND b > y) OR …`: row values would be shorter, but cannot mix directions.
@@ -284,8 +318,13 @@ impl Keyset {
     }
 }
 
-fn reversed(order: &Order) -> Order {
-    if *order == Order::Asc { Order::Desc } else { Order::Asc }
+/// `order`, or the reverse of it when the page is taken from the end.
+fn directed(order: &Order, args: &PageArgs) -> Order {
+    match (order, args.backward) {
+        (Order::Asc, true) => Order::Desc,
+        (_, true) => Order::Asc,
+        (order, false) => order.clone(),
+    }
 }
 
 fn database_value(json: &serde_json::Value) -> Option<sea_orm::Value> {
@@ -332,5 +371,25 @@ mod tests {
             };
             assert_eq!(shown, expected);
         }
+    }
+    #[test]
+    fn pages_below_many_parents_are_one_statement() {
+        use sea_orm::sea_query::SqliteQueryBuilder;
+        let keyset = Keyset::new().descending(Expr::col("age")).ascending(Expr::col("id"));
+        let args = PageArgs {
+            limit: 2,
+            backward: false,
+            after: Some(Cursor::new(&(7, "b"))),
+            before: None,
+        };
+        let mut select = Query::select();
+        select
+            .columns(["id", "age"])
+            .from("review")
+            .and_where(Expr::col("product_id").is_in(["p", "q"]));
+        let sql = keyset
+            .apply_below(select, Expr::col("product_id"), &args)
+            .to_string(SqliteQueryBuilder);
+        expect_test::expect![[r#"SELECT * FROM (SELECT "id", "age", "product_id" AS "page_parent", ROW_NUMBER() OVER ( PARTITION BY "product_id" ORDER BY "age" DESC, "id" ASC ) AS "page_row" FROM "review" WHERE "product_id" IN ('p', 'q') AND ("age" < 7 OR ("age" = 7 AND "id" > 'b'))) AS "page" WHERE "page_row" <= 3 ORDER BY "page_row" ASC"#]].assert_eq(&sql);
     }
 }

@@ -484,6 +484,7 @@ mod tests {
                 barcode: "2000000000015",
                 tax_class: "standard",
                 on_hand: 52,
-            }"#]].assert_eq(&format!("{:#?}", variants()[1]));
+            }"#]]
+        .assert_eq(&format!("{:#?}", variants()[1]));
     }
 }
