@@ -12,6 +12,7 @@ use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Node, Schema, ast};
 
 use crate::link::Links;
+use crate::query_plan::OperationKind;
 
 /// Why a supergraph has no API schema.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -73,6 +74,17 @@ impl ApiSchema {
     /// The schema as text: types sorted by name, their fields in the supergraph's order.
     pub fn sdl(&self) -> &str {
         &self.sdl
+    }
+
+    /// Name of the root type for operations of `kind`; `None` when there are no such operations.
+    pub fn root_type(&self, kind: OperationKind) -> Option<&str> {
+        let root = &self.schema.schema_definition;
+        let name = match kind {
+            OperationKind::Query => &root.query,
+            OperationKind::Mutation => &root.mutation,
+            OperationKind::Subscription => &root.subscription,
+        };
+        name.as_ref().map(|name| name.as_str())
     }
 
     /// Which types implement each interface.

@@ -141,6 +141,40 @@ pub fn validate(
     })
 }
 
+/// Response names of the root fields of the first operation in `text`, in order. Empty for what does not parse.
+pub fn root_response_names(text: &str) -> Vec<String> {
+    let Ok(document) = ast::Document::parse(text, "operation.graphql") else {
+        return Vec::new();
+    };
+    let mut operations = document
+        .definitions
+        .iter()
+        .filter_map(|definition| definition.as_operation_definition());
+    let mut names = Vec::new();
+    if let Some(operation) = operations.next() {
+        collect_response_names(&document, &operation.selection_set, &mut names);
+    }
+    names
+}
+
+fn collect_response_names(document: &ast::Document, selections: &[ast::Selection], names: &mut Vec<String>) {
+    for selection in selections {
+        match selection {
+            ast::Selection::Field(field) => names.push(field.alias.as_ref().unwrap_or(&field.name).to_string()),
+            ast::Selection::InlineFragment(inline) => collect_response_names(document, &inline.selection_set, names),
+            ast::Selection::FragmentSpread(spread) => {
+                let mut fragments = document
+                    .definitions
+                    .iter()
+                    .filter_map(|definition| definition.as_fragment_definition());
+                if let Some(fragment) = fragments.find(|fragment| fragment.name == spread.fragment_name) {
+                    collect_response_names(document, &fragment.selection_set, names);
+                }
+            }
+        }
+    }
+}
+
 fn unresolved(document: &ExecutableDocument, operation_name: Option<&str>) -> RequestError {
     let message = match operation_name {
         Some(name) => format!("the document has no operation named `{name}`"),

@@ -1,0 +1,369 @@
+//! Stored data as the client's answer (GraphQL spec, "Value Completion").
+//!
+//! One walk over the response shape writes the answer's bytes. A null that a type forbids takes back what was written
+//! since the nearest place where null is allowed. Does not fetch, and adds no error for a null that a failed fetch, or an
+//! error of a subgraph, explains already.
+
+use federation::error::ErrorCode;
+use federation::query_plan::{BooleanCondition, FieldType, LeafType, ResponseField, ResponseShape, ResponseSource};
+use serde_json::{Map, Value as JsonValue};
+
+use crate::response::{GraphqlError, ResponsePathSegment};
+use crate::store::{ObjectId, PathSegment, Store, Text, Value};
+
+/// Whether the Boolean variables have the values asked for. A variable without a value counts as false.
+pub(crate) fn holds(conditions: &[BooleanCondition], variables: &Map<String, JsonValue>) -> bool {
+    conditions
+        .iter()
+        .all(|condition| is_true(&condition.variable, variables) == condition.value)
+}
+
+/// Whether a Boolean variable is true.
+pub(crate) fn is_true(variable: &str, variables: &Map<String, JsonValue>) -> bool {
+    variables.get(variable).and_then(JsonValue::as_bool).unwrap_or(false)
+}
+
+/// The client's answer.
+#[derive(Debug)]
+pub(crate) struct Completed {
+    /// JSON of `data`.
+    pub(crate) data: Vec<u8>,
+    /// Field errors, in the order of the answer.
+    pub(crate) errors: Vec<GraphqlError>,
+}
+
+/// Completes the root object of `store`.
+///
+/// * `root_type`: name of the operation's root type.
+pub(crate) fn complete(
+    store: &Store,
+    shape: &ResponseShape,
+    variables: &Map<String, JsonValue>,
+    root_type: Option<&str>,
+) -> Completed {
+    let mut completion = Completion {
+        store,
+        variables,
+        out: Vec::with_capacity(4096),
+        path: Vec::new(),
+        errors: Vec::new(),
+    };
+    if completion.object(Store::ROOT, &[shape], root_type).is_err() {
+        completion.out = b"null".to_vec();
+    }
+    Completed {
+        data: completion.out,
+        errors: completion.errors,
+    }
+}
+
+/// A null stands where it must not: the parent becomes null. The client knows why.
+struct Propagate;
+
+/// What was written for a value of a nullable type.
+enum Written {
+    Value,
+    /// Null; with the fact whether the client knows why.
+    Null {
+        is_reported: bool,
+    },
+}
+
+/// A step of the current path, made into a segment only when an error needs it.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Field(&'a str),
+    Item(usize),
+}
+
+struct Completion<'a> {
+    store: &'a Store,
+    variables: &'a Map<String, JsonValue>,
+    out: Vec<u8>,
+    path: Vec<Step<'a>>,
+    errors: Vec<GraphqlError>,
+}
+
+/// The fields that share one response name in one object: one, but for merged selections.
+struct FieldGroup<'a> {
+    first: &'a ResponseField,
+    others: Vec<&'a ResponseField>,
+}
+
+impl<'a> Completion<'a> {
+    /// Writes an object, with the fields of all `shapes` merged.
+    ///
+    /// * `runtime_type`: `None` when no answer told it.
+    fn object(
+        &mut self,
+        object: ObjectId,
+        shapes: &[&'a ResponseShape],
+        runtime_type: Option<&'a str>,
+    ) -> Result<(), Propagate> {
+        self.out.push(b'{');
+        for (index, group) in self.collect_fields(shapes, runtime_type).into_iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.out.push(b'"');
+            self.out.extend_from_slice(group.first.response_name.as_bytes());
+            self.out.extend_from_slice(b"\":");
+            self.path.push(Step::Field(&group.first.response_name));
+            let written = self.field(object, &group, runtime_type);
+            self.path.pop();
+            written?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// The fields that are selected for an object, grouped by response name, in the order in which names come first
+    /// (GraphQL spec, "CollectFields").
+    fn collect_fields(&self, shapes: &[&'a ResponseShape], runtime_type: Option<&str>) -> Vec<FieldGroup<'a>> {
+        let mut groups: Vec<FieldGroup<'a>> = Vec::with_capacity(shapes.iter().map(|shape| shape.fields.len()).sum());
+        for field in shapes.iter().flat_map(|shape| &shape.fields) {
+            let is_selected = field.runtime_types.as_ref().is_none_or(|types| {
+                runtime_type.is_some_and(|name| types.binary_search_by(|known| known.as_str().cmp(name)).is_ok())
+            });
+            if !is_selected || !holds(&field.conditions, self.variables) {
+                continue;
+            }
+            match groups
+                .iter_mut()
+                .find(|group| group.first.response_name == field.response_name)
+            {
+                Some(group) => group.others.push(field),
+                None => groups.push(FieldGroup {
+                    first: field,
+                    others: Vec::new(),
+                }),
+            }
+        }
+        groups
+    }
+
+    fn field(
+        &mut self,
+        object: ObjectId,
+        group: &FieldGroup<'a>,
+        runtime_type: Option<&'a str>,
+    ) -> Result<(), Propagate> {
+        let store = self.store;
+        match &group.first.source {
+            ResponseSource::Typename => match runtime_type {
+                Some(name) => {
+                    self.out.push(b'"');
+                    self.out.extend_from_slice(name.as_bytes());
+                    self.out.push(b'"');
+                    Ok(())
+                }
+                None if store.is_failed(object) => Err(Propagate),
+                None => {
+                    self.invalid("the subgraph does not say which type this object has".to_owned());
+                    Err(Propagate)
+                }
+            },
+            ResponseSource::Stored(storage_name) => {
+                let mut value = store.field(object, storage_name);
+                if value.is_none() {
+                    value = group.others.iter().find_map(|other| match &other.source {
+                        ResponseSource::Stored(storage_name) => store.field(object, storage_name),
+                        ResponseSource::Typename => None,
+                    });
+                }
+                let absent = if store.is_failed(object) {
+                    &Value::Failed
+                } else {
+                    &Value::Null
+                };
+                self.value(value.unwrap_or(absent), &group.first.field_type, group)
+                    .map(drop)
+            }
+        }
+    }
+
+    /// Writes `value` as `field_type` says.
+    fn value(
+        &mut self,
+        value: &Value,
+        field_type: &'a FieldType,
+        group: &FieldGroup<'a>,
+    ) -> Result<Written, Propagate> {
+        let FieldType::NonNull(nullable_type) = field_type else {
+            return Ok(self.nullable(value, field_type, group));
+        };
+        match self.nullable(value, nullable_type, group) {
+            Written::Value => Ok(Written::Value),
+            Written::Null { is_reported } => {
+                if !is_reported {
+                    self.invalid("null where the schema promises a value".to_owned());
+                }
+                Err(Propagate)
+            }
+        }
+    }
+
+    fn nullable(&mut self, value: &Value, field_type: &'a FieldType, group: &FieldGroup<'a>) -> Written {
+        let start = self.out.len();
+        // `Ok(false)` is a null that nobody has explained yet.
+        let written = match (value, field_type) {
+            (Value::Null, _) => Ok(false),
+            (Value::Failed, _) => Err(Propagate),
+            (value, FieldType::Leaf(leaf_type)) => self.leaf(value, leaf_type).map(|()| true),
+            (Value::List(items), FieldType::List(item_type)) => self.list(items, item_type, group).map(|()| true),
+            (Value::Object(object), FieldType::Composite { name, possible_types }) => {
+                self.composite(*object, name, possible_types, group).map(|()| true)
+            }
+            (_, FieldType::List(_)) => Err(self.invalid("expected a list".to_owned())),
+            (_, FieldType::Composite { name, .. }) => Err(self.invalid(format!("expected an object of type `{name}`"))),
+            (_, FieldType::NonNull(_)) => unreachable!("a non-null type never stands in a non-null type"),
+        };
+        if let Ok(true) = written {
+            return Written::Value;
+        }
+        self.out.truncate(start);
+        self.out.extend_from_slice(b"null");
+        Written::Null {
+            is_reported: written.is_err(),
+        }
+    }
+
+    fn list(&mut self, items: &[Value], item_type: &'a FieldType, group: &FieldGroup<'a>) -> Result<(), Propagate> {
+        self.out.push(b'[');
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.path.push(Step::Item(index));
+            let written = self.value(item, item_type, group);
+            self.path.pop();
+            written?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn composite<N: AsRef<str>>(
+        &mut self,
+        object: ObjectId,
+        name: &str,
+        possible_types: &'a [N],
+        group: &FieldGroup<'a>,
+    ) -> Result<(), Propagate> {
+        let stored = self.store.typename(object);
+        let runtime_type = match (stored, possible_types) {
+            (_, [only]) => Some(only.as_ref()),
+            (Some(stored), _) => match possible_types.binary_search_by(|known| known.as_ref().cmp(stored)) {
+                Ok(index) => Some(possible_types[index].as_ref()),
+                // Not named in the message: a type that clients cannot know may be one that is hidden from them.
+                Err(_) => return Err(self.invalid(format!("the object's type is none that `{name}` may have"))),
+            },
+            (None, _) => None,
+        };
+        let mut shapes: Vec<&'a ResponseShape> = Vec::with_capacity(1 + group.others.len());
+        shapes.push(&group.first.selection);
+        shapes.extend(group.others.iter().map(|field| &*field.selection));
+        self.object(object, &shapes, runtime_type)
+    }
+
+    /// Writes a scalar or an enum, which must be what its type says (GraphQL spec, "Scalars", "Result Coercion").
+    fn leaf(&mut self, value: &Value, leaf_type: &LeafType) -> Result<(), Propagate> {
+        let store = self.store;
+        match (leaf_type, value) {
+            (LeafType::CustomScalar(_), value)
+            | (LeafType::Boolean, value @ Value::Boolean(_))
+            | (LeafType::String | LeafType::Id, value @ Value::String(_)) => store.write(value, &mut self.out),
+            (LeafType::Int, Value::Number(text)) => match int(store.bytes(*text)) {
+                Some(int) => self.out.extend_from_slice(int.to_string().as_bytes()),
+                None => return Err(self.invalid("expected a whole number of 32 bits".to_owned())),
+            },
+            (LeafType::Float, Value::Number(text)) if is_finite(store.bytes(*text)) => {
+                store.write(value, &mut self.out);
+            }
+            (LeafType::Id, Value::Number(text)) if is_whole(store.bytes(*text)) => {
+                store.write_string(*text, &mut self.out);
+            }
+            (LeafType::Enum { values, .. }, Value::String(text)) if knows(values, store, *text) => {
+                store.write(value, &mut self.out);
+            }
+            (leaf_type, _) => return Err(self.invalid(expectation(leaf_type))),
+        }
+        Ok(())
+    }
+
+    /// Adds a field error at the current path.
+    fn invalid(&mut self, message: String) -> Propagate {
+        let mut error = GraphqlError::new(ErrorCode::ResponseValidationFailed, message);
+        let path = self.path.iter().map(|step| match step {
+            Step::Field(name) => ResponsePathSegment::Field((*name).to_owned()),
+            Step::Item(index) => ResponsePathSegment::Item(*index),
+        });
+        error.path = path.collect();
+        self.errors.push(error);
+        Propagate
+    }
+}
+
+fn expectation(leaf_type: &LeafType) -> String {
+    match leaf_type {
+        LeafType::Int => "expected a whole number of 32 bits".to_owned(),
+        LeafType::Float => "expected a finite number".to_owned(),
+        LeafType::String => "expected a string".to_owned(),
+        LeafType::Boolean => "expected true or false".to_owned(),
+        LeafType::Id => "expected a string or a whole number".to_owned(),
+        LeafType::CustomScalar(name) => format!("expected a `{name}`"),
+        // The value is not told: it may be one that is hidden from clients.
+        LeafType::Enum { name, .. } => format!("expected a value of the enum `{name}`"),
+    }
+}
+
+fn knows<N: AsRef<str>>(values: &[N], store: &Store, text: Text) -> bool {
+    values
+        .binary_search_by(|value| value.as_ref().as_bytes().cmp(store.bytes(text)))
+        .is_ok()
+}
+
+fn number_text(number: &[u8]) -> Option<&str> {
+    std::str::from_utf8(number).ok()
+}
+
+/// `1`, `-1`, and `1.0` or `1e2`, which some languages write for whole numbers.
+fn int(number: &[u8]) -> Option<i32> {
+    let number = number_text(number)?;
+    if let Ok(int) = number.parse() {
+        return Some(int);
+    }
+    let float: f64 = number.parse().ok()?;
+    let is_int = float.fract() == 0.0 && float >= f64::from(i32::MIN) && float <= f64::from(i32::MAX);
+    is_int.then_some(float as i32)
+}
+
+fn is_finite(number: &[u8]) -> bool {
+    number_text(number)
+        .and_then(|number| number.parse().ok())
+        .is_some_and(f64::is_finite)
+}
+
+fn is_whole(number: &[u8]) -> bool {
+    number.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
+}
+
+/// A stored path as the client knows it: response names for storage names, up to the first field it did not select.
+pub(crate) fn response_path(shape: &ResponseShape, path: &[PathSegment]) -> Vec<ResponsePathSegment> {
+    let mut response_path = Vec::with_capacity(path.len());
+    let mut shapes = vec![shape];
+    for segment in path {
+        match segment {
+            PathSegment::Item(index) => response_path.push(ResponsePathSegment::Item(*index)),
+            PathSegment::Field(storage_name) => {
+                let fields = shapes.iter().flat_map(|shape| &shape.fields);
+                let is_source = |field: &&ResponseField| matches!(&field.source, ResponseSource::Stored(name) if name.as_str() == storage_name);
+                let fields: Vec<&ResponseField> = fields.filter(is_source).collect();
+                let Some(first) = fields.first() else { break };
+                response_path.push(ResponsePathSegment::Field(first.response_name.to_string()));
+                shapes = fields.iter().map(|field| &*field.selection).collect();
+            }
+        }
+    }
+    response_path
+}

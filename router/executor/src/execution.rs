@@ -1,0 +1,315 @@
+//! Runs a plan: which fetch begins when, and what becomes of the answers.
+//!
+//! The state of one operation is behind a lock that is held for computing only, never while a subgraph is awaited. Does
+//! not say what a fetch sends and how its answer is merged; `fetch` does.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use federation::api_schema::ApiSchema;
+use federation::error::ErrorCode;
+use federation::introspection::introspect;
+use federation::query_plan::{Fetch, OperationKind, PlanNode, QueryPlan};
+use futures::future::{BoxFuture, join_all};
+use http::header::{HeaderName, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Map, Value as JsonValue};
+
+use crate::client::{FetchError, SubgraphAnswer, SubgraphClient, SubgraphPolicy, SubgraphRequest};
+use crate::completion::{complete, is_true, response_path};
+use crate::fetch::{PendingError, Prepared, State};
+use crate::response::{ExecutionResponse, FetchRecord, GraphqlError};
+use crate::store::{Store, Value};
+use crate::subgraph_response;
+
+/// Tells a subgraph how many milliseconds are left for its answer.
+pub const DEADLINE_HEADER: HeaderName = HeaderName::from_static("x-hansa-deadline-ms");
+
+/// What holds for the execution of every operation.
+#[derive(Debug, Clone)]
+pub struct ExecutorOptions {
+    /// Most entities that one fetch may ask for. 10,000: ten lists of a thousand.
+    pub entities_max: usize,
+    /// Headers of subgraph answers that are passed back to the client. Values of several subgraphs are all kept.
+    pub passed_back: Vec<HeaderName>,
+}
+
+impl Default for ExecutorOptions {
+    fn default() -> Self {
+        Self {
+            entities_max: 10_000,
+            passed_back: vec![SET_COOKIE],
+        }
+    }
+}
+
+/// Runs plans against a set of subgraphs. Made once per supergraph.
+#[derive(Debug)]
+pub struct Executor {
+    subgraphs: HashMap<Arc<str>, (SubgraphClient, SubgraphPolicy)>,
+    options: ExecutorOptions,
+}
+
+/// What a client wants of a plan.
+#[derive(Debug, Clone)]
+pub struct ExecutionRequest {
+    /// Coerced values: see [`crate::coerce_variables`].
+    pub variables: Map<String, JsonValue>,
+    /// Sent to every subgraph; whoever makes the request has chosen them.
+    pub headers: Arc<HeaderMap>,
+    /// When the client gives up.
+    pub deadline: Instant,
+    /// Whether to fill [`ExecutionResponse::fetches`].
+    pub explain: bool,
+}
+
+impl Executor {
+    /// An executor for the subgraphs of these names.
+    pub fn new(subgraphs: HashMap<Arc<str>, (SubgraphClient, SubgraphPolicy)>, options: ExecutorOptions) -> Self {
+        Self { subgraphs, options }
+    }
+
+    /// Runs a query or mutation. Whatever subgraphs do, there is an answer.
+    ///
+    /// * `api_schema`: the schema that `plan` was made for.
+    ///
+    /// A subscription's plan gives an error: it has no single answer.
+    pub async fn execute(
+        &self,
+        plan: &QueryPlan,
+        api_schema: &ApiSchema,
+        request: ExecutionRequest,
+    ) -> ExecutionResponse {
+        let execution = Execution::new(self, plan, request);
+        if let Some(introspection) = &plan.introspection {
+            execution.introspect(api_schema, introspection);
+        }
+        if let Some(root) = &plan.root {
+            execution.node(root).await;
+        }
+        execution.finish(api_schema)
+    }
+}
+
+struct Execution<'a> {
+    executor: &'a Executor,
+    plan: &'a QueryPlan,
+    request: ExecutionRequest,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+impl<'a> Execution<'a> {
+    fn new(executor: &'a Executor, plan: &'a QueryPlan, request: ExecutionRequest) -> Self {
+        let state = Mutex::new(State::new(plan));
+        Self {
+            executor,
+            plan,
+            request,
+            started: Instant::now(),
+            state,
+        }
+    }
+
+    /// A panic while the lock was held ends the request it belongs to, and nobody else has this lock.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn introspect(&self, api_schema: &ApiSchema, document: &str) {
+        let mut state = self.state();
+        let data = introspect(api_schema, document, &self.request.variables).ok();
+        let data = data.and_then(|data| serde_json::to_vec(&data).ok());
+        match data.map(|data| state.store.read(&data.into())) {
+            Some(Ok(Value::Object(object))) => state.store.merge(Store::ROOT, object),
+            _ => {
+                state.store.set_failed(Store::ROOT);
+                let error = GraphqlError::new(ErrorCode::InternalServerError, "introspection failed");
+                state.errors.push(PendingError {
+                    fetch: 0,
+                    path: Vec::new(),
+                    error,
+                });
+            }
+        }
+    }
+
+    fn node<'n>(&'n self, node: &'n PlanNode) -> BoxFuture<'n, ()> {
+        Box::pin(async move {
+            match node {
+                PlanNode::Sequence(nodes) => {
+                    for node in nodes {
+                        self.node(node).await;
+                    }
+                }
+                PlanNode::Parallel(nodes) => {
+                    join_all(nodes.iter().map(|node| self.node(node))).await;
+                }
+                PlanNode::Fetch(fetch) => self.fetch(fetch).await,
+                PlanNode::Condition {
+                    variable,
+                    if_true,
+                    if_false,
+                } => {
+                    let chosen = if is_true(variable, &self.request.variables) {
+                        if_true
+                    } else {
+                        if_false
+                    };
+                    if let Some(node) = chosen {
+                        self.node(node).await;
+                    }
+                }
+                PlanNode::Subscription { .. } => {
+                    let message = "a subscription has no single answer; it must be subscribed to";
+                    let mut state = self.state();
+                    state.store.set_failed(Store::ROOT);
+                    let error = GraphqlError::new(ErrorCode::BadRequest, message);
+                    state.errors.push(PendingError {
+                        fetch: 0,
+                        path: Vec::new(),
+                        error,
+                    });
+                }
+            }
+        })
+    }
+
+    async fn fetch(&self, fetch: &Fetch) {
+        let entities_max = self.executor.options.entities_max;
+        let prepared = self.state().prepare(fetch, &self.request.variables, entities_max);
+        let Some(Prepared { body, scope }) = prepared else {
+            return self.record(skipped(fetch));
+        };
+        let begun = Instant::now();
+        let request_bytes = body.as_ref().map_or(0, Bytes::len);
+        let answer = match body {
+            Ok(body) => self.send(fetch, body).await,
+            Err(error) => Err(error),
+        };
+        let duration_us = micros(begun.elapsed());
+        let record = FetchRecord {
+            started_us: micros(begun.duration_since(self.started)),
+            duration_us,
+            request_bytes,
+            response_bytes: answer.as_ref().map_or(0, |answer| answer.body.len()),
+            entities_wanted: scope.entities_wanted(),
+            entities_sent: scope.entities_sent(),
+            skipped: false,
+            error: None,
+            ..skipped(fetch)
+        };
+        let response = answer.and_then(|answer| {
+            self.keep_headers(&answer.headers);
+            subgraph_response::read(&answer)
+        });
+        let failure = self.state().absorb(fetch, &scope, response).err();
+        if let Some(error) = &failure {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            tracing::warn!(subgraph.name = %fetch.subgraph, fetch.duration_us = duration_us, error.cause = cause,
+                "Subgraph `{}` {error}", fetch.subgraph);
+        } else {
+            tracing::debug!(subgraph.name = %fetch.subgraph, fetch.duration_us = duration_us, "Fetched from `{}`", fetch.subgraph);
+        }
+        self.record(FetchRecord {
+            error: failure.map(|error| error.code().to_string()),
+            ..record
+        });
+    }
+
+    fn record(&self, record: FetchRecord) {
+        if self.request.explain {
+            self.state().fetches.push(record);
+        }
+    }
+
+    fn keep_headers(&self, headers: &HeaderMap) {
+        let mut state = self.state();
+        for name in &self.executor.options.passed_back {
+            for value in headers.get_all(name) {
+                // More than a header map holds: nobody sends this many, and the rest is lost rather than the answer.
+                let _ = state.response_headers.try_append(name.clone(), value.clone());
+            }
+        }
+    }
+
+    /// One request, within the subgraph's timeout and the client's deadline.
+    async fn send(&self, fetch: &Fetch, body: Bytes) -> Result<SubgraphAnswer, FetchError> {
+        let (client, policy) = self
+            .executor
+            .subgraphs
+            .get(&fetch.subgraph)
+            .ok_or(FetchError::UnknownSubgraph)?;
+        let is_mutation = fetch.operation_kind == OperationKind::Mutation;
+        let timeout = if is_mutation {
+            policy.mutation_timeout
+        } else {
+            policy.query_timeout
+        };
+        let timeout = timeout.min(self.request.deadline.saturating_duration_since(Instant::now()));
+        let mut headers = (*self.request.headers).clone();
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let accept = HeaderValue::from_static("application/graphql-response+json, application/json");
+        headers.insert(http::header::ACCEPT, accept);
+        let timeout_ms = timeout.as_millis();
+        headers.insert(
+            DEADLINE_HEADER,
+            HeaderValue::from(u64::try_from(timeout_ms).unwrap_or(u64::MAX)),
+        );
+        let request = SubgraphRequest {
+            headers,
+            body,
+            repeatable: fetch.operation_kind == OperationKind::Query,
+            response_bytes_max: policy.response_bytes_max,
+        };
+        let answer = tokio::time::timeout(timeout, client.post(request)).await;
+        answer.unwrap_or(Err(FetchError::Timeout { timeout_ms }))
+    }
+
+    fn finish(self, api_schema: &ApiSchema) -> ExecutionResponse {
+        let State {
+            store,
+            mut errors,
+            response_headers,
+            mut fetches,
+            ..
+        } = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let root_type = api_schema.root_type(self.plan.operation_kind);
+        let completed = complete(&store, &self.plan.response, &self.request.variables, root_type);
+        errors.sort_by_key(|pending| pending.fetch);
+        let errors = errors.into_iter().map(|PendingError { path, error, .. }| {
+            let path = response_path(&self.plan.response, &path);
+            GraphqlError { path, ..error }
+        });
+        let errors = errors.chain(completed.errors).collect();
+        fetches.sort_by_key(|record| record.fetch);
+        ExecutionResponse {
+            data: Some(completed.data.into()),
+            errors,
+            extensions: Map::new(),
+            response_headers,
+            fetches,
+        }
+    }
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn skipped(fetch: &Fetch) -> FetchRecord {
+    FetchRecord {
+        fetch: fetch.id,
+        subgraph: Arc::clone(&fetch.subgraph),
+        started_us: 0,
+        duration_us: 0,
+        request_bytes: 0,
+        response_bytes: 0,
+        entities_wanted: 0,
+        entities_sent: 0,
+        skipped: true,
+        error: None,
+    }
+}

@@ -1,0 +1,119 @@
+//! What an execution gives: data, errors, and what was measured.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use federation::error::ErrorCode;
+use http::HeaderMap;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// An entry of `errors` that belongs to a field of the answer (GraphQL spec, "Errors").
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GraphqlError {
+    /// For people.
+    pub message: String,
+    /// The field it belongs to, by the client's response names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<ResponsePathSegment>,
+    /// `code`, and `service` when a subgraph is the cause.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extensions: Map<String, Value>,
+}
+
+impl GraphqlError {
+    /// An error with nothing but a message and a code.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        let extensions = Map::from_iter([("code".to_owned(), Value::from(code.as_str()))]);
+        Self {
+            message: message.into(),
+            path: Vec::new(),
+            extensions,
+        }
+    }
+}
+
+/// One step of a path in the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ResponsePathSegment {
+    /// A response name.
+    Field(String),
+    /// Index in a list.
+    Item(usize),
+}
+
+/// The answer to one operation.
+#[derive(Debug, Clone, Default)]
+pub struct ExecutionResponse {
+    /// JSON of `data`: an object or `null`. Absent when the operation did not run.
+    pub data: Option<Bytes>,
+    /// In the order of the plan's fetches, then in the order of the answer.
+    pub errors: Vec<GraphqlError>,
+    /// Written when it is not empty; for the server to add to.
+    pub extensions: Map<String, Value>,
+    /// Headers of subgraph answers that are passed back to the client (`set-cookie`).
+    pub response_headers: HeaderMap,
+    /// What each fetch did, by number of the fetch; empty unless asked for.
+    pub fetches: Vec<FetchRecord>,
+}
+
+impl ExecutionResponse {
+    /// The response as JSON. Errors come first, where people see them (GraphQL spec, "Response Format").
+    pub fn to_bytes(&self) -> Bytes {
+        let data_length = self.data.as_ref().map_or(0, Bytes::len);
+        let mut out = Vec::with_capacity(data_length + 64);
+        out.push(b'{');
+        if !self.errors.is_empty() {
+            write_entry(&mut out, "errors", &self.errors);
+        }
+        if let Some(data) = &self.data {
+            separate(&mut out);
+            out.extend_from_slice(b"\"data\":");
+            out.extend_from_slice(data);
+        }
+        if !self.extensions.is_empty() {
+            write_entry(&mut out, "extensions", &self.extensions);
+        }
+        out.push(b'}');
+        out.into()
+    }
+}
+
+fn write_entry(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {
+    separate(out);
+    write!(out, "\"{name}\":").expect("a Vec takes all bytes");
+    serde_json::to_writer(out, value).expect("plain data with string keys is JSON");
+}
+
+fn separate(out: &mut Vec<u8>) {
+    if out.len() > 1 {
+        out.push(b',');
+    }
+}
+
+/// What one fetch of the plan did, for people who ask why an answer took as long as it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FetchRecord {
+    /// Number of the fetch in its plan.
+    pub fetch: u32,
+    /// The subgraph asked.
+    pub subgraph: Arc<str>,
+    /// From the beginning of the execution to the sending, in microseconds.
+    pub started_us: u64,
+    /// From sending to the end of the answer, in microseconds; 0 when nothing was sent.
+    pub duration_us: u64,
+    /// Length of the request's body.
+    pub request_bytes: usize,
+    /// Length of the answer's body.
+    pub response_bytes: usize,
+    /// Objects of the answer that needed an entity.
+    pub entities_wanted: usize,
+    /// Entities asked for: the difference was asked for once and used several times, or known already.
+    pub entities_sent: usize,
+    /// Whether there was nothing to ask.
+    pub skipped: bool,
+    /// Code of the error, when the fetch failed as a whole.
+    pub error: Option<String>,
+}
