@@ -1,0 +1,35 @@
+# syntax=docker/dockerfile:1
+#
+# One binary of the workspace as an image:
+#
+#     docker build --build-arg SERVICE=users -t hansa/users .
+#
+# SERVICE: users, products, orders, payments, reviews, sandbox-gateway, router, or hansa (everything in one process).
+# PROFILE: `dist` is smaller and faster and takes minutes more than `release`.
+
+FROM node:22-bookworm-slim AS page
+WORKDIR /page
+COPY router/playground/package.json router/playground/package-lock.json router/playground/.npmrc ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY router/playground/ ./
+RUN npm run build
+
+FROM rust:1.95-bookworm AS build
+ARG SERVICE
+ARG PROFILE=dist
+WORKDIR /build
+COPY . .
+COPY --from=page /page/dist /page/dist
+# Bookworm's glibc is the one of the final image. The caches outlive the layer, so the binary is copied out of them.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/build/target \
+    test -n "$SERVICE" || { echo "pass --build-arg SERVICE=<binary>" >&2; exit 1; } \
+    && ROUTER_PLAYGROUND_DIST=/page/dist cargo build --locked --workspace --profile "$PROFILE" --bin "$SERVICE" \
+    && cp "target/$PROFILE/$SERVICE" /service
+
+# No shell, no package manager; certificates, and a user 65532 that owns nothing.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /service /usr/local/bin/service
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/service"]
+CMD ["serve"]
