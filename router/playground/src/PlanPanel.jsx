@@ -1,6 +1,6 @@
 // The side panel "Query plan": what the last operation cost, which subgraphs answered it and why.
 import { useSyncExternalStore } from 'react';
-import { planRows, serviceErrors } from './explain.js';
+import { formatBytes, planRows, serviceErrors } from './explain.js';
 
 /** Holds the last exchange; React components listen to it. */
 export function createExchangeStore() {
@@ -43,7 +43,7 @@ function ExchangeView({ exchange }) {
     <>
       <dl className="plan-figures">
         <Figure name="Round trip" value={milliseconds(exchange.duration_ms)} />
-        <Figure name="Answer" value={bytes(exchange.bytes)} />
+        <Figure name="Answer" value={formatBytes(exchange.bytes)} />
         <Figure name="Status" value={exchange.status} />
         {exchange.explain?.plan_ms !== undefined && (
           <Figure name="Planning" value={milliseconds(exchange.explain.plan_ms)} />
@@ -57,7 +57,7 @@ function ExchangeView({ exchange }) {
           ))}
         </ol>
       ) : (
-        <p className="plan-hint">This server did not explain its answer.</p>
+        <p className="plan-hint">This answer came without a query plan.</p>
       )}
     </>
   );
@@ -85,7 +85,7 @@ function Errors({ errors }) {
 }
 
 function PlanRow({ row, whole_ms }) {
-  const isFetch = row.document !== undefined;
+  const isFetch = row.kind.endsWith('Fetch');
   return (
     <li style={{ paddingInlineStart: `${row.depth * 14}px` }}>
       <div className="plan-row">
@@ -95,7 +95,7 @@ function PlanRow({ row, whole_ms }) {
       </div>
       {row.actual && whole_ms > 0 && <Bar actual={row.actual} whole_ms={whole_ms} />}
       {row.reason && <p className="plan-reason">{row.reason}</p>}
-      {isFetch && (
+      {row.document && (
         <details>
           <summary>Operation sent</summary>
           <pre>{row.document}</pre>
@@ -106,17 +106,14 @@ function PlanRow({ row, whole_ms }) {
 }
 
 function Actual({ actual }) {
-  const parts = [];
-  if (actual.duration_ms !== undefined) parts.push(milliseconds(actual.duration_ms));
-  if (actual.bytes !== undefined) parts.push(bytes(actual.bytes));
-  if (actual.entities) parts.push(actual.entities === 1 ? '1 entity' : `${actual.entities} entities`);
-  return <span className="plan-actual">{parts.join(' · ')}</span>;
+  const text = [actual.error, milliseconds(actual.duration_ms), actual.summary].filter(Boolean).join(' · ');
+  return <span className={actual.error ? 'plan-actual plan-failed' : 'plan-actual'}>{text}</span>;
 }
 
 /** A bar that begins and ends when the fetch did, on the time line of the whole execution. */
 function Bar({ actual, whole_ms }) {
-  const left = (100 * (actual.start_ms ?? 0)) / whole_ms;
-  const width = Math.max(1, (100 * (actual.duration_ms ?? 0)) / whole_ms);
+  const left = (100 * actual.start_ms) / whole_ms;
+  const width = Math.max(1, (100 * actual.duration_ms) / whole_ms);
   return (
     <div className="plan-bar">
       <div style={{ marginInlineStart: `${Math.min(left, 99)}%`, width: `${Math.min(width, 100 - Math.min(left, 99))}%` }} />
@@ -130,10 +127,6 @@ function wholeDuration(rows) {
 
 function milliseconds(value) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
-}
-
-function bytes(value) {
-  return value < 1024 ? `${value} B` : `${(value / 1024).toFixed(1)} KiB`;
 }
 
 function PlanIcon() {

@@ -1,7 +1,14 @@
 // Turns `extensions.explain` of a response into rows for the panel. Pure: no DOM, no React.
 //
-// The plan is a tree of nodes `{kind, ...}`; the names of the children differ by kind. Kinds that are not known are
-// shown by their name, with their children, so that a newer router still gets a panel.
+// The shape, all of it optional:
+//
+//     {"plan_ms": 0.2,
+//      "plan": {"kind": "Sequence", "nodes": [{"kind": "Fetch", "id": 0, "subgraph": "orders", "document": "{...}"}]},
+//      "fetches": [{"fetch": 0, "subgraph": "orders", "started_us": 90, "duration_us": 1800, "response_bytes": 812,
+//                   "entities_wanted": 0, "entities_sent": 0, "skipped": false, "error": null}]}
+//
+// The names of a node's children differ by kind. Kinds that are not known are shown by their name, with their children,
+// so that a newer router still gets a panel; without a plan, the fetches alone are rows.
 
 /**
  * @typedef {object} Row
@@ -10,7 +17,13 @@
  * @property {string} label   subgraph of a fetch, path of a flatten, variable of a condition
  * @property {string} [document] operation that a fetch sends
  * @property {string} [reason]   why the planner made the fetch
- * @property {object} [actual]   what was measured: {duration_ms, start_ms, bytes, entities, ...}
+ * @property {Actual} [actual]   what was measured
+ *
+ * @typedef {object} Actual
+ * @property {number} start_ms    from the beginning of the execution
+ * @property {number} duration_ms
+ * @property {string} summary     size and entities, for people; or why nothing was asked
+ * @property {string} [error]     code of the error, when the fetch failed as a whole
  */
 
 const FETCH_KINDS = new Set(['Fetch', 'BatchFetch']);
@@ -18,10 +31,35 @@ const FETCH_KINDS = new Set(['Fetch', 'BatchFetch']);
 /** @param {any} explain @returns {Row[]} rows in plan order; empty when there is no plan */
 export function planRows(explain) {
   const rows = [];
-  const actuals = new Map((explain?.fetches ?? []).map((fetch, index) => [fetch.id ?? index, fetch]));
+  const fetches = explain?.fetches ?? [];
+  const actuals = new Map(fetches.map((fetch, index) => [fetch.fetch ?? index, actualOf(fetch)]));
   const root = explain?.plan?.kind === 'QueryPlan' ? explain.plan.node : explain?.plan;
   addRows(root, 0, rows, actuals);
-  return rows;
+  if (rows.length > 0) return rows;
+  return fetches.map((fetch) => ({ depth: 0, kind: 'Fetch', label: fetch.subgraph ?? '', actual: actualOf(fetch) }));
+}
+
+function actualOf(fetch) {
+  return {
+    start_ms: (fetch.started_us ?? 0) / 1000,
+    duration_ms: (fetch.duration_us ?? 0) / 1000,
+    summary: fetch.skipped ? 'nothing to ask' : summaryOf(fetch),
+    ...(fetch.error ? { error: fetch.error } : {}),
+  };
+}
+
+function summaryOf({ response_bytes, entities_sent, entities_wanted }) {
+  const parts = [];
+  if (response_bytes !== undefined) parts.push(formatBytes(response_bytes));
+  if (entities_sent) parts.push(entities_sent === 1 ? '1 entity' : `${entities_sent} entities`);
+  // Each asked for once, however many objects need it.
+  if (entities_wanted > entities_sent) parts.push(`for ${entities_wanted} objects`);
+  return parts.join(' · ');
+}
+
+/** @param {number} count @returns {string} such as `812 B` or `1.6 KiB` */
+export function formatBytes(count) {
+  return count < 1024 ? `${count} B` : `${(count / 1024).toFixed(1)} KiB`;
 }
 
 function addRows(node, depth, rows, actuals) {

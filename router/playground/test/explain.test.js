@@ -6,7 +6,7 @@ const fetch = (id, subgraph) => ({ kind: 'Fetch', id, subgraph, document: '{ a }
 
 function drawn(explain) {
   return planRows(explain).map(({ depth, kind, label, actual }) => {
-    const measured = actual ? ` ${actual.duration_ms} ms` : '';
+    const measured = actual ? ` ${actual.start_ms}+${actual.duration_ms} ms, ${actual.error ?? actual.summary}` : '';
     return `${'  '.repeat(depth)}${kind} ${label}`.trimEnd() + measured;
   });
 }
@@ -22,20 +22,28 @@ test('a plan becomes rows in plan order, with what was measured', () => {
       ],
     },
   };
-  const fetches = [{ id: 0, duration_ms: 3 }, { id: 2, duration_ms: 5 }];
+  const fetches = [
+    { fetch: 0, subgraph: 'orders', started_us: 90, duration_us: 1800, response_bytes: 2048 },
+    { fetch: 2, subgraph: 'products', started_us: 2000, duration_us: 500, response_bytes: 9, entities_wanted: 3, entities_sent: 1 },
+  ];
   assert.deepEqual(drawn({ plan, fetches }), [
     'Sequence',
-    '  Fetch orders 3 ms',
+    '  Fetch orders 0.09+1.8 ms, 2.0 KiB',
     '  Condition $deep',
     '    if true',
     '      Parallel',
     '        Fetch users',
-    '        Fetch products 5 ms',
+    '        Fetch products 2+0.5 ms, 9 B · 1 entity · for 3 objects',
   ]);
 });
 
 test('an unknown kind keeps its name and its children', () => {
   assert.deepEqual(drawn({ plan: { kind: 'Race', nodes: [fetch(0, 'users')] } }), ['Race', '  Fetch users']);
+});
+
+test('without a plan the fetches are rows', () => {
+  const fetches = [{ fetch: 0, subgraph: 'users', error: 'GATEWAY_TIMEOUT' }, { fetch: 1, subgraph: 'orders', skipped: true }];
+  assert.deepEqual(drawn({ fetches }), ['Fetch users 0+0 ms, GATEWAY_TIMEOUT', 'Fetch orders 0+0 ms, nothing to ask']);
 });
 
 test('no plan gives no rows', () => {
