@@ -2,4 +2,5 @@
 //!
 //! Holds no test itself; those are in `tests/it`.
 
+pub mod fixture_subgraphs;
 pub mod processes;
