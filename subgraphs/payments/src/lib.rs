@@ -1,1 +1,66 @@
 //! Payments through a payment gateway.
+//!
+//! Owns payments, their transactions and what became of each call to a gateway. Key of the entity `Payment`: `id`,
+//! which orders chooses. Invariants: an order has at most one open payment; a call is written down before it is made;
+//! refunds never exceed what was captured; a status never moves back. Knows nothing of stock and order states.
+
+mod config;
+pub mod domain;
+mod entity;
+pub mod event;
+pub mod gateway;
+pub mod graphql;
+pub mod internal;
+pub mod migration;
+pub mod processor;
+pub mod runner;
+pub mod store;
+pub mod webhook;
+
+use service::database::Database;
+use service::{Routes, Service, ServiceContext};
+
+pub use config::Config;
+pub use migration::Migrator;
+pub use processor::Processor;
+
+use crate::store::Store;
+
+/// The payments service.
+pub struct Payments;
+
+impl Service for Payments {
+    const NAME: &'static str = "payments";
+    const DURABLE: bool = true;
+    type Config = Config;
+    type Migrator = Migrator;
+
+    fn sdl() -> String {
+        graphql::sdl()
+    }
+
+    async fn seed(database: &Database) -> anyhow::Result<()> {
+        store::seed(database).await
+    }
+
+    async fn routes(context: ServiceContext, config: Config) -> anyhow::Result<Routes> {
+        let store = Store::new(context.database.clone());
+        let processor = Processor::new(store, vec![config.gateway()?], context.clock.clone());
+        tokio::spawn(runner::run(
+            processor.clone(),
+            context.peers.orders.clone(),
+            context.shutdown.clone(),
+        ));
+        Ok(Routes {
+            public: graphql::router(processor.clone(), context.verifier),
+            internal: internal::router(processor.clone()),
+            webhook: Some(webhook::router(processor)),
+        })
+    }
+}
+
+/// The subgraph's federation SDL.
+#[must_use]
+pub fn sdl() -> String {
+    graphql::sdl()
+}

@@ -1,2 +1,8 @@
-//! Placeholder.
-fn main() {}
+//! The binary `payments`: `serve`, `migrate`, `seed`, `schema`.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    service::command::run::<payments::Payments>().await
+}

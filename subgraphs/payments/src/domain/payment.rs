@@ -1,0 +1,523 @@
+//! One payment attempt with its transactions, and every change that may happen to it.
+//!
+//! A transaction is written down *before* the gateway is called, so a crash leaves a trace; it is closed only by what
+//! the gateway says ([`Payment::settle`]). So there is no path on which money moves and nobody knows.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use service::contract::payments::{AuthorizeRequest, PaymentStatus, RefusalCode};
+use service::money::Currency;
+
+use super::remote::{RemotePayment, RemoteStatus};
+use super::schedule::{CALL_LEASE, UNSENT_ATTEMPTS_MAX, lookup_delay};
+
+/// A payment attempt of one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// `pay_…`, chosen by orders.
+    pub id: String,
+    /// `ord_…`
+    pub order_id: String,
+    /// The order's number for people; never changes.
+    pub order_number: String,
+    /// Who pays.
+    pub user_id: String,
+    /// Name of the gateway.
+    pub gateway: String,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// What was asked for, in minor units of `currency`.
+    pub amount_minor: i64,
+    /// Held.
+    pub authorized_minor: i64,
+    /// Taken.
+    pub captured_minor: i64,
+    /// Given back.
+    pub refunded_minor: i64,
+    /// The currency of all amounts.
+    pub currency: Currency,
+    /// The gateway's own id, once known.
+    pub gateway_reference: Option<String>,
+    /// What the shopper must do now.
+    pub next_action: Option<NextAction>,
+    /// The means of payment.
+    pub card: Option<CardSummary>,
+    /// Stable code of a decline.
+    pub decline_code: Option<String>,
+    /// The same for the shopper.
+    pub decline_message: Option<String>,
+    /// The token for the gateway; forgotten when the authorization is settled.
+    pub payment_method_token: Option<String>,
+    /// Where the shopper comes back to.
+    pub return_url: Option<String>,
+    /// Hash of the request that made it.
+    pub request_hash: String,
+    /// Grows with every change.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// Everything asked of the gateway, oldest first.
+    pub transactions: Vec<Transaction>,
+}
+
+/// One thing asked of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// `txn_…`; also the idempotency key towards the gateway, and the reference of a refund.
+    pub id: String,
+    /// The caller's key for it, unique within the payment.
+    pub key: String,
+    /// What was asked.
+    pub kind: TransactionKind,
+    /// What became of it.
+    pub status: TransactionStatus,
+    /// In minor units of the payment's currency.
+    pub amount_minor: i64,
+    /// The gateway's own id of it, where it has one.
+    pub gateway_reference: Option<String>,
+    /// Why it failed.
+    pub error_code: Option<String>,
+    /// Times the gateway was called or asked about it.
+    pub attempt: i32,
+    /// When it is looked at again; `None` when it is closed.
+    pub next_at: Option<DateTime<Utc>>,
+    /// When it was written down.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What was asked of the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionKind {
+    /// To hold the amount.
+    Authorize,
+    /// To take it.
+    Capture,
+    /// To let it go.
+    Void,
+    /// To give it back.
+    Refund,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// Written down; the gateway is being asked, or has not decided.
+    Pending,
+    /// The gateway said yes.
+    Succeeded,
+    /// The gateway said no, or was surely never asked.
+    Failed,
+    /// Asked, and no clear answer came.
+    Unknown,
+}
+
+impl TransactionStatus {
+    /// Whether it may still turn out either way.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Unknown)
+    }
+}
+
+/// What the shopper must do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextAction {
+    /// Open `url`.
+    Redirect {
+        /// A page of the gateway or of a bank.
+        url: String,
+        /// After this it is too late.
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// Scan `payload`.
+    QrCode {
+        /// Text to draw as a QR code.
+        payload: String,
+        /// After this it is too late.
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// Hand to the gateway's SDK in the browser.
+    ClientSecret {
+        /// Good for this payment only.
+        client_secret: String,
+        /// Names the shop to the SDK; not a secret.
+        publishable_key: String,
+    },
+}
+
+/// A means of payment, as far as a shop may know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardSummary {
+    /// `card` or `wallet`.
+    pub kind: String,
+    /// `visa`.
+    pub brand: Option<String>,
+    /// Last digits of a card.
+    pub last4: Option<String>,
+    /// 1 to 12.
+    pub expiry_month: Option<i32>,
+    /// Four digits.
+    pub expiry_year: Option<i32>,
+}
+
+/// What [`Payment::begin_capture`] and its like decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// A transaction was added under this id: call the gateway.
+    New(String),
+    /// The key is known: the payment answers for the first call.
+    Known,
+}
+
+/// A payment that orders has just asked for, with its authorization written down and due after [`CALL_LEASE`].
+///
+/// * `id`: chosen by orders. `gateway`: one that exists.
+#[must_use]
+pub fn fresh_payment(
+    id: &str,
+    gateway: &str,
+    request: &AuthorizeRequest,
+    currency: Currency,
+    now: DateTime<Utc>,
+) -> Payment {
+    let mut payment = Payment {
+        id: id.to_owned(),
+        order_id: request.order_id.clone(),
+        order_number: request.order_number.clone(),
+        user_id: request.user_id.clone(),
+        gateway: gateway.to_owned(),
+        status: PaymentStatus::Created,
+        amount_minor: request.amount_minor,
+        authorized_minor: 0,
+        captured_minor: 0,
+        refunded_minor: 0,
+        currency,
+        gateway_reference: None,
+        next_action: None,
+        card: None,
+        decline_code: None,
+        decline_message: None,
+        payment_method_token: request.payment_method_token.clone(),
+        return_url: request.return_url.clone(),
+        request_hash: String::new(),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        transactions: Vec::new(),
+    };
+    payment.begin(TransactionKind::Authorize, "authorize", request.amount_minor, now);
+    payment
+}
+
+impl Payment {
+    /// Whether it still holds, or may come to hold, the shopper's money: then the order may have no other.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        use PaymentStatus as S;
+        !matches!(self.status, S::Refunded | S::Voided | S::Declined | S::Failed)
+    }
+
+    /// The transaction with this id.
+    #[must_use]
+    pub fn transaction(&self, id: &str) -> Option<&Transaction> {
+        self.transactions.iter().find(|transaction| transaction.id == id)
+    }
+
+    /// Writes a capture down; `amount_minor` of `None` takes all that is held.
+    ///
+    /// # Errors
+    /// The reason why it must not be captured now.
+    pub fn begin_capture(
+        &mut self,
+        key: &str,
+        amount_minor: Option<i64>,
+        now: DateTime<Utc>,
+    ) -> Result<Begun, RefusalCode> {
+        let amount_minor = amount_minor.unwrap_or(self.authorized_minor);
+        if let Some(begun) = self.known(TransactionKind::Capture, key, Some(amount_minor))? {
+            return Ok(begun);
+        }
+        if self.status != PaymentStatus::Authorized
+            || self.has_open(TransactionKind::Capture)
+            || self.has_open(TransactionKind::Void)
+        {
+            return Err(RefusalCode::NotCapturable);
+        }
+        if amount_minor <= 0 || amount_minor > self.authorized_minor {
+            return Err(RefusalCode::AmountTooLarge);
+        }
+        Ok(Begun::New(self.begin(TransactionKind::Capture, key, amount_minor, now)))
+    }
+
+    /// Writes a void down. Good for a payment that waits for the shopper too; never while a capture is undecided.
+    ///
+    /// # Errors
+    /// The reason why it must not be voided now.
+    pub fn begin_void(&mut self, key: &str, now: DateTime<Utc>) -> Result<Begun, RefusalCode> {
+        if let Some(begun) = self.known(TransactionKind::Void, key, None)? {
+            return Ok(begun);
+        }
+        let voidable = matches!(self.status, PaymentStatus::Authorized | PaymentStatus::RequiresAction);
+        if !voidable || self.has_open(TransactionKind::Capture) || self.has_open(TransactionKind::Void) {
+            return Err(RefusalCode::NotVoidable);
+        }
+        Ok(Begun::New(self.begin(
+            TransactionKind::Void,
+            key,
+            self.amount_minor,
+            now,
+        )))
+    }
+
+    /// Writes a refund down; `amount_minor` of `None` gives back all that is left. What open refunds may still take
+    /// counts as taken, so that their sum never exceeds what was captured.
+    ///
+    /// # Errors
+    /// The reason why it must not be refunded now.
+    pub fn begin_refund(
+        &mut self,
+        key: &str,
+        amount_minor: Option<i64>,
+        now: DateTime<Utc>,
+    ) -> Result<Begun, RefusalCode> {
+        if let Some(begun) = self.known(TransactionKind::Refund, key, amount_minor)? {
+            return Ok(begun);
+        }
+        if !matches!(self.status, PaymentStatus::Captured | PaymentStatus::PartiallyRefunded) {
+            return Err(RefusalCode::NotRefundable);
+        }
+        let left = self.captured_minor - self.refunded_minor - self.open_refunds_minor();
+        let amount_minor = amount_minor.unwrap_or(left);
+        if amount_minor <= 0 || amount_minor > left {
+            return Err(RefusalCode::AmountTooLarge);
+        }
+        Ok(Begun::New(self.begin(TransactionKind::Refund, key, amount_minor, now)))
+    }
+
+    /// Takes over what the gateway says, whichever way it was learnt: an answer, a lookup or a webhook.
+    ///
+    /// Amounts only grow, and the status moves only along [`may_become`]: an old answer that arrives late changes
+    /// nothing. Returns whether anything changed.
+    pub fn settle(&mut self, remote: &RemotePayment, now: DateTime<Utc>) -> bool {
+        let before = self.clone();
+        self.gateway_reference
+            .get_or_insert_with(|| remote.gateway_reference.clone());
+        self.authorized_minor = self.authorized_minor.max(remote.authorized_minor);
+        self.captured_minor = self.captured_minor.max(remote.captured_minor);
+        self.refunded_minor = self.refunded_minor.max(remote.refunded_minor);
+        if remote.card.is_some() {
+            self.card.clone_from(&remote.card);
+        }
+        let status = self.status_of(remote);
+        if may_become(self.status, status) {
+            self.status = status;
+        }
+        if self.status == PaymentStatus::Declined {
+            self.decline_code.clone_from(&remote.decline_code);
+            self.decline_message.clone_from(&remote.decline_message);
+        }
+        self.next_action = remote
+            .next_action
+            .clone()
+            .filter(|_| self.status == PaymentStatus::RequiresAction);
+        for transaction in &mut self.transactions {
+            transaction.settle(remote, now);
+        }
+        if !self.has_open(TransactionKind::Authorize) {
+            self.payment_method_token = None;
+        }
+        self.touch_if_changed(&before, now)
+    }
+
+    /// The gateway refused the call, so that nothing was done.
+    pub fn refuse(&mut self, transaction_id: &str, error_code: &str, now: DateTime<Utc>) {
+        let before = self.clone();
+        let Some(transaction) = self.open_mut(transaction_id) else {
+            return;
+        };
+        transaction.close(TransactionStatus::Failed);
+        transaction.error_code = Some(error_code.to_owned());
+        if transaction.kind == TransactionKind::Authorize {
+            self.status = PaymentStatus::Failed;
+            self.decline_code = Some(error_code.to_owned());
+            self.payment_method_token = None;
+        }
+        self.touch_if_changed(&before, now);
+    }
+
+    /// The call surely did not reach the gateway: it is made again later with the same key, and given up in the end,
+    /// unless an earlier attempt may have reached it.
+    pub fn not_sent(&mut self, transaction_id: &str, now: DateTime<Utc>) {
+        let Some(transaction) = self.open_mut(transaction_id) else {
+            return;
+        };
+        if transaction.status == TransactionStatus::Pending && transaction.attempt >= UNSENT_ATTEMPTS_MAX {
+            return self.refuse(transaction_id, "gateway_unreachable", now);
+        }
+        self.postpone(transaction_id, false, now);
+    }
+
+    /// The call was made and no clear answer came: the gateway is asked later what became of it.
+    pub fn unknown(&mut self, transaction_id: &str, now: DateTime<Utc>) {
+        self.postpone(transaction_id, true, now);
+    }
+
+    fn postpone(&mut self, transaction_id: &str, maybe_done: bool, now: DateTime<Utc>) {
+        let before = self.clone();
+        let Some(transaction) = self.open_mut(transaction_id) else {
+            return;
+        };
+        transaction.attempt += 1;
+        transaction.next_at = Some(now + lookup_delay(transaction.attempt));
+        if maybe_done {
+            transaction.status = TransactionStatus::Unknown;
+            let undecided = transaction.kind == TransactionKind::Authorize && self.status == PaymentStatus::Created;
+            if undecided {
+                self.status = PaymentStatus::Processing;
+            }
+        }
+        self.touch_if_changed(&before, now);
+    }
+
+    fn begin(&mut self, kind: TransactionKind, key: &str, amount_minor: i64, now: DateTime<Utc>) -> String {
+        let id = service::id::new("txn");
+        self.transactions.push(Transaction {
+            id: id.clone(),
+            key: key.to_owned(),
+            kind,
+            status: TransactionStatus::Pending,
+            amount_minor,
+            gateway_reference: None,
+            error_code: None,
+            attempt: 0,
+            next_at: Some(now + CALL_LEASE),
+            created_at: now,
+        });
+        self.version += 1;
+        self.updated_at = now;
+        id
+    }
+
+    /// Whether `key` was used before; with another meaning it is an error.
+    fn known(&self, kind: TransactionKind, key: &str, amount_minor: Option<i64>) -> Result<Option<Begun>, RefusalCode> {
+        let Some(known) = self.transactions.iter().find(|transaction| transaction.key == key) else {
+            return Ok(None);
+        };
+        if known.kind != kind || amount_minor.is_some_and(|amount_minor| amount_minor != known.amount_minor) {
+            return Err(RefusalCode::IdempotencyKeyReused);
+        }
+        Ok(Some(Begun::Known))
+    }
+
+    fn has_open(&self, kind: TransactionKind) -> bool {
+        self.transactions
+            .iter()
+            .any(|transaction| transaction.kind == kind && transaction.status.is_open())
+    }
+
+    fn open_refunds_minor(&self) -> i64 {
+        let refunds = self
+            .transactions
+            .iter()
+            .filter(|transaction| transaction.kind == TransactionKind::Refund);
+        refunds
+            .filter(|refund| refund.status.is_open())
+            .map(|refund| refund.amount_minor)
+            .sum()
+    }
+
+    fn open_mut(&mut self, transaction_id: &str) -> Option<&mut Transaction> {
+        let open = |transaction: &&mut Transaction| transaction.id == transaction_id && transaction.status.is_open();
+        self.transactions.iter_mut().find(open)
+    }
+
+    fn status_of(&self, remote: &RemotePayment) -> PaymentStatus {
+        match remote.status {
+            RemoteStatus::RequiresAction => PaymentStatus::RequiresAction,
+            RemoteStatus::Processing => PaymentStatus::Processing,
+            RemoteStatus::Authorized => PaymentStatus::Authorized,
+            RemoteStatus::Voided => PaymentStatus::Voided,
+            RemoteStatus::Declined => PaymentStatus::Declined,
+            RemoteStatus::Captured if self.refunded_minor == 0 => PaymentStatus::Captured,
+            RemoteStatus::Captured if self.refunded_minor < self.captured_minor => PaymentStatus::PartiallyRefunded,
+            RemoteStatus::Captured => PaymentStatus::Refunded,
+        }
+    }
+
+    fn touch_if_changed(&mut self, before: &Self, now: DateTime<Utc>) -> bool {
+        let changed = self != before;
+        if changed {
+            self.version += 1;
+            self.updated_at = now;
+        }
+        changed
+    }
+}
+
+impl Transaction {
+    fn settle(&mut self, remote: &RemotePayment, now: DateTime<Utc>) {
+        if !self.status.is_open() {
+            return;
+        }
+        let done = match self.kind {
+            TransactionKind::Authorize => match remote.status {
+                RemoteStatus::Authorized | RemoteStatus::Captured => Some(TransactionStatus::Succeeded),
+                RemoteStatus::Declined | RemoteStatus::Voided => Some(TransactionStatus::Failed),
+                RemoteStatus::RequiresAction | RemoteStatus::Processing => {
+                    self.attempt += 1;
+                    self.next_at = Some(now + lookup_delay(self.attempt).max(TimeDelta::seconds(10)));
+                    self.status = TransactionStatus::Pending;
+                    None
+                }
+            },
+            TransactionKind::Capture => match remote.status {
+                RemoteStatus::Captured => Some(TransactionStatus::Succeeded),
+                RemoteStatus::Voided | RemoteStatus::Declined => Some(TransactionStatus::Failed),
+                _ => None,
+            },
+            TransactionKind::Void => match remote.status {
+                RemoteStatus::Voided | RemoteStatus::Declined => Some(TransactionStatus::Succeeded),
+                RemoteStatus::Captured => Some(TransactionStatus::Failed),
+                _ => None,
+            },
+            TransactionKind::Refund => {
+                let booked = remote.refunds.iter().find(|refund| refund.reference == self.id);
+                self.gateway_reference = booked.map(|refund| refund.gateway_reference.clone());
+                booked.map(|_| TransactionStatus::Succeeded)
+            }
+        };
+        if let Some(status) = done {
+            self.close(status);
+            if self.kind == TransactionKind::Authorize {
+                self.error_code.clone_from(&remote.decline_code);
+            }
+        }
+    }
+
+    fn close(&mut self, status: TransactionStatus) {
+        self.status = status;
+        self.next_at = None;
+    }
+}
+
+/// Whether a payment may move from one status to another because the gateway says so.
+///
+/// ```text
+/// CREATED ── PROCESSING ── REQUIRES_ACTION ──┬─ AUTHORIZED ──┬─ CAPTURED ── PARTIALLY_REFUNDED ── REFUNDED
+///                                            ├─ DECLINED     └─ VOIDED
+///                                            └─ VOIDED
+/// ```
+/// Steps may be skipped to the right, never taken back; what the gateway has refused stays refused.
+fn may_become(from: PaymentStatus, to: PaymentStatus) -> bool {
+    use PaymentStatus as S;
+    match from {
+        S::Created => to != S::Created,
+        S::Processing => !matches!(to, S::Created | S::Processing),
+        S::RequiresAction => !matches!(to, S::Created | S::RequiresAction),
+        S::Authorized => matches!(to, S::Captured | S::PartiallyRefunded | S::Refunded | S::Voided),
+        S::Captured => matches!(to, S::PartiallyRefunded | S::Refunded),
+        S::PartiallyRefunded => to == S::Refunded,
+        S::Refunded | S::Voided | S::Declined | S::Failed => false,
+    }
+}

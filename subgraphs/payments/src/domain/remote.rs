@@ -1,0 +1,56 @@
+//! A payment as a gateway sees it, in words that are the same for every gateway.
+
+use super::{CardSummary, NextAction};
+
+/// What a gateway answers to every call about a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemotePayment {
+    /// The gateway's own id of it.
+    pub gateway_reference: String,
+    /// Our payment id, as the gateway was told.
+    pub reference: String,
+    /// Where it stands there.
+    pub status: RemoteStatus,
+    /// Held so far, in minor units.
+    pub authorized_minor: i64,
+    /// Taken so far.
+    pub captured_minor: i64,
+    /// Given back so far.
+    pub refunded_minor: i64,
+    /// What the shopper must do.
+    pub next_action: Option<NextAction>,
+    /// The means of payment, as far as the gateway tells.
+    pub card: Option<CardSummary>,
+    /// Stable code of a decline.
+    pub decline_code: Option<String>,
+    /// The same for the shopper.
+    pub decline_message: Option<String>,
+    /// Refunds that the gateway has booked.
+    pub refunds: Vec<RemoteRefund>,
+}
+
+/// Where a payment stands at the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoteStatus {
+    /// The shopper must act.
+    RequiresAction,
+    /// Undecided.
+    Processing,
+    /// Held.
+    Authorized,
+    /// Taken, perhaps given back.
+    Captured,
+    /// Let go.
+    Voided,
+    /// Refused.
+    Declined,
+}
+
+/// A refund that the gateway has booked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteRefund {
+    /// The gateway's own id of it.
+    pub gateway_reference: String,
+    /// Our transaction id, as the gateway was told.
+    pub reference: String,
+}

@@ -1,0 +1,27 @@
+//! Table `payment_transaction`: one row per thing asked of a gateway, written before the call.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "payment_transaction")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub payment_id: String,
+    /// Unique with `payment_id`.
+    pub idempotency_key: String,
+    pub kind: String,
+    pub status: String,
+    pub amount_minor: i64,
+    pub gateway_reference: Option<String>,
+    pub error_code: Option<String>,
+    pub attempt: i32,
+    /// When the runner looks at it; null when closed.
+    pub next_at: Option<DateTimeUtc>,
+    pub created_at: DateTimeUtc,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,282 @@
+//! Payments and their transactions.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
+};
+use service::contract::payments::PaymentStatus;
+use service::paging::{Cursor, Keyset, Page, PageArgs};
+
+use super::events::insert_event;
+use super::rows::{payment_from_row, payment_to_row, transaction_to_row};
+use super::{Store, StoreError};
+use crate::domain::Payment;
+use crate::entity::{payment, payment_transaction};
+use crate::event::{changed_event, state};
+
+/// How often a change is tried again when somebody else was faster.
+const CHANGE_ATTEMPTS_MAX: u32 = 5;
+
+/// Most transactions that the runner takes at once.
+const DUE_MAX: u64 = 50;
+
+/// What [`Store::create`] found.
+pub enum Created {
+    /// The payment is stored.
+    New,
+    /// A payment with this id was there before.
+    Existing(Box<Payment>),
+    /// The order has another open payment.
+    OrderHasOpenPayment,
+}
+
+/// A transaction that nobody works on and that is not closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueTransaction {
+    /// Its id.
+    pub transaction_id: String,
+    /// Its payment's id.
+    pub payment_id: String,
+}
+
+impl Store {
+    /// Stores a payment that orders asked for, unless its id is known or the order has an open payment.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn create(&self, payment: &Payment) -> Result<Created, StoreError> {
+        match self.insert(payment).await {
+            Ok(()) => Ok(Created::New),
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+                Ok(match self.payment(&payment.id).await? {
+                    Some(existing) => Created::Existing(Box::new(existing)),
+                    None => Created::OrderHasOpenPayment,
+                })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn insert(&self, payment: &Payment) -> Result<(), DbErr> {
+        let database = self.database.begin().await?;
+        payment::Entity::insert(payment_to_row(payment))
+            .exec_without_returning(&database)
+            .await?;
+        let rows = payment
+            .transactions
+            .iter()
+            .map(|transaction| transaction_to_row(&payment.id, transaction));
+        payment_transaction::Entity::insert_many(rows)
+            .exec_without_returning(&database)
+            .await?;
+        database.commit().await
+    }
+
+    /// Changes a payment as `decide` says, in one local transaction; a change that orders can see also stores the
+    /// event for it. `decide` may run several times, and must do nothing but change its argument.
+    ///
+    /// Answers with `None` when there is no such payment, else with what `decide` said and the payment as it is now.
+    /// An `Err` of `decide` stores nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails, or others keep changing the payment.
+    pub async fn change<T, E>(
+        &self,
+        payment_id: &str,
+        now: DateTime<Utc>,
+        decide: impl Fn(&mut Payment) -> Result<T, E>,
+    ) -> Result<Option<Result<(T, Payment), E>>, StoreError> {
+        for _ in 0..CHANGE_ATTEMPTS_MAX {
+            let Some(before) = self.payment(payment_id).await? else {
+                return Ok(None);
+            };
+            let mut after = before.clone();
+            let decided = match decide(&mut after) {
+                Ok(decided) => decided,
+                Err(error) => return Ok(Some(Err(error))),
+            };
+            if after == before || self.update(&before, &after, now).await? {
+                return Ok(Some(Ok((decided, after))));
+            }
+        }
+        Err(StoreError::Contended {
+            id: payment_id.to_owned(),
+        })
+    }
+
+    /// Writes the difference; false when the payment has changed since it was read.
+    async fn update(&self, before: &Payment, after: &Payment, now: DateTime<Utc>) -> Result<bool, DbErr> {
+        let database = self.database.begin().await?;
+        let updated = payment::Entity::update_many()
+            .set(payment_to_row(after))
+            .filter(payment::Column::Id.eq(&after.id))
+            .filter(payment::Column::Version.eq(before.version))
+            .exec(&database)
+            .await?;
+        if updated.rows_affected == 0 {
+            database.rollback().await?;
+            return Ok(false);
+        }
+        for transaction in &after.transactions {
+            let row = transaction_to_row(&after.id, transaction);
+            match before.transaction(&transaction.id) {
+                Some(known) if known == transaction => {}
+                Some(_) => {
+                    row.update_without_returning(&database).await?;
+                }
+                None => {
+                    payment_transaction::Entity::insert(row)
+                        .exec_without_returning(&database)
+                        .await?;
+                }
+            }
+        }
+        let (mut seen, told) = (state(before), state(after));
+        seen.version = told.version;
+        if seen != told {
+            insert_event(&database, &changed_event(after, now), now).await?;
+        }
+        database.commit().await?;
+        Ok(true)
+    }
+
+    /// The payment with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn payment(&self, id: &str) -> Result<Option<Payment>, StoreError> {
+        let row = payment::Entity::find_by_id(id).one(self.database.read()).await?;
+        Ok(self.with_transactions(row.into_iter().collect()).await?.pop())
+    }
+
+    /// The payments with these ids, in any order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn payments_by_id(&self, ids: Vec<String>) -> Result<HashMap<String, Payment>, StoreError> {
+        let rows = payment::Entity::find()
+            .filter(payment::Column::Id.is_in(ids))
+            .all(self.database.read())
+            .await?;
+        let payments = self.with_transactions(rows).await?;
+        Ok(payments
+            .into_iter()
+            .map(|payment| (payment.id.clone(), payment))
+            .collect())
+    }
+
+    /// The payments of each of these orders, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn payments_by_order(&self, order_ids: Vec<String>) -> Result<HashMap<String, Vec<Payment>>, StoreError> {
+        let rows = payment::Entity::find()
+            .filter(payment::Column::OrderId.is_in(order_ids))
+            .order_by_desc(payment::Column::CreatedAt)
+            .order_by_desc(payment::Column::Id)
+            .all(self.database.read())
+            .await?;
+        let mut by_order: HashMap<String, Vec<Payment>> = HashMap::new();
+        for payment in self.with_transactions(rows).await? {
+            by_order.entry(payment.order_id.clone()).or_default().push(payment);
+        }
+        Ok(by_order)
+    }
+
+    /// A page of all payments, newest first; `counted` also counts them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn page(
+        &self,
+        statuses: &[PaymentStatus],
+        args: &PageArgs,
+        counted: bool,
+    ) -> Result<Page<Payment>, StoreError> {
+        let mut select = payment::Entity::find();
+        if !statuses.is_empty() {
+            let names = statuses.iter().map(|status| status.as_str());
+            select = select.filter(payment::Column::Status.is_in(names));
+        }
+        let total = if counted {
+            Some(select.clone().count(self.database.read()).await?)
+        } else {
+            None
+        };
+        let order = Keyset::new().descending(payment::Column::Id.into_expr());
+        let rows = order.apply(select, args).all(self.database.read()).await?;
+        let payments = self.with_transactions(rows).await?;
+        Ok(args
+            .page(payments, |payment| Cursor::new(&(&payment.id,)))
+            .with_total(total))
+    }
+
+    /// Takes over transactions whose time has come: each is handed to one caller, which then has [`DUE_LEASE`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn take_due_transactions(
+        &self,
+        now: DateTime<Utc>,
+        lease: TimeDelta,
+    ) -> Result<Vec<DueTransaction>, StoreError> {
+        use payment_transaction::Column;
+        let due = payment_transaction::Entity::find()
+            .filter(Column::NextAt.lte(now))
+            .order_by_asc(Column::NextAt)
+            .limit(DUE_MAX)
+            .all(self.database.read())
+            .await?;
+        let mut taken = Vec::new();
+        for row in due {
+            let claimed = payment_transaction::Entity::update_many()
+                .col_expr(Column::NextAt, Expr::value(now + lease))
+                .filter(Column::Id.eq(&row.id))
+                .filter(Column::NextAt.eq(row.next_at))
+                .exec(self.database.write())
+                .await?;
+            if claimed.rows_affected == 1 {
+                taken.push(DueTransaction {
+                    transaction_id: row.id,
+                    payment_id: row.payment_id,
+                });
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Two statements, however many payments.
+    async fn with_transactions(&self, rows: Vec<payment::Model>) -> Result<Vec<Payment>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = rows.iter().map(|row| row.id.as_str());
+        let transactions = payment_transaction::Entity::find()
+            .filter(payment_transaction::Column::PaymentId.is_in(ids))
+            .order_by_asc(payment_transaction::Column::Id)
+            .all(self.database.read())
+            .await?;
+        let mut by_payment: HashMap<String, Vec<payment_transaction::Model>> = HashMap::new();
+        for transaction in transactions {
+            by_payment
+                .entry(transaction.payment_id.clone())
+                .or_default()
+                .push(transaction);
+        }
+        rows.into_iter()
+            .map(|row| {
+                let transactions = by_payment.remove(&row.id).unwrap_or_default();
+                payment_from_row(row, transactions)
+            })
+            .collect()
+    }
+
+    /// Whether the tables hold any payment.
+    pub(super) async fn is_empty(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
+        Ok(payment::Entity::find().limit(1).one(connection).await?.is_none())
+    }
+}

@@ -1,0 +1,15 @@
+//! Payments as orders, shoppers, staff and the gateway see it; the gateway is the real sandbox on a socket.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod authorization;
+mod commands;
+mod shop;
+mod webhooks;
+
+use payments::Payments;
+
+#[test]
+fn the_schema_is_the_published_one() {
+    service::testing::check_sdl::<Payments>();
+}
