@@ -44,7 +44,11 @@ pub struct CompositionError {
 
 impl CompositionError {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), locations: Vec::new() }
+        Self {
+            code,
+            message: message.into(),
+            locations: Vec::new(),
+        }
     }
 
     pub(crate) fn at(mut self, locations: impl IntoIterator<Item = SourceLocation>) -> Self {

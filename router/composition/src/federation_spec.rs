@@ -13,10 +13,6 @@ use crate::link::Version;
 pub(crate) const FEDERATION_IDENTITY: &str = "https://specs.apollo.dev/federation";
 /// Identity of the link specification.
 pub(crate) const LINK_IDENTITY: &str = "https://specs.apollo.dev/link";
-/// Identity of the tag specification, which subgraphs may link without federation.
-pub(crate) const TAG_IDENTITY: &str = "https://specs.apollo.dev/tag";
-/// Identity of the inaccessible specification.
-pub(crate) const INACCESSIBLE_IDENTITY: &str = "https://specs.apollo.dev/inaccessible";
 
 /// Newest minor version of Federation 2 that is understood.
 pub(crate) const NEWEST_VERSION: Version = Version { major: 2, minor: 12 };
@@ -76,8 +72,14 @@ directives! {
 
 impl FederationDirective {
     /// Directives that a subgraph has without any `@link` (Federation 1).
-    pub(crate) const FEDERATION_1: [Self; 6] =
-        [Self::Key, Self::Requires, Self::Provides, Self::External, Self::Extends, Self::Tag];
+    pub(crate) const FEDERATION_1: [Self; 6] = [
+        Self::Key,
+        Self::Requires,
+        Self::Provides,
+        Self::External,
+        Self::Extends,
+        Self::Tag,
+    ];
 
     /// Definition in the newest version; types are named as in the specification (`FieldSet`).
     pub(crate) fn newest_definition(self) -> &'static Node<DirectiveDefinition> {

@@ -28,12 +28,20 @@ impl FieldSet {
     pub(crate) fn parse(schema: &Valid<Schema>, type_name: &Name, text: &str) -> Result<Self, String> {
         // Without names the parser would give an empty selection for a list in braces only.
         let mut parser = Parser::new().recursion_limit(DEPTH_MAX).token_limit(100_000);
-        let parsed = parser.parse_field_set(schema, type_name.clone(), text, "fields").map_err(|failure| {
-            let messages: Vec<_> = failure.errors.iter().map(|diagnostic| diagnostic.error.to_string()).collect();
-            messages.join("; ")
-        })?;
+        let parsed = parser
+            .parse_field_set(schema, type_name.clone(), text, "fields")
+            .map_err(|failure| {
+                let messages: Vec<_> = failure
+                    .errors
+                    .iter()
+                    .map(|diagnostic| diagnostic.error.to_string())
+                    .collect();
+                messages.join("; ")
+            })?;
         check_leaves(schema, &parsed.selection_set)?;
-        Ok(Self { selection: parsed.selection_set })
+        Ok(Self {
+            selection: parsed.selection_set,
+        })
     }
 
     /// Every field selected, with its parent type, outermost first.
@@ -90,7 +98,10 @@ fn check_leaves(schema: &Schema, selection: &SelectionSet) -> Result<(), String>
                 check_leaves(schema, &fragment.selection_set)?;
             }
             Selection::FragmentSpread(spread) => {
-                return Err(format!("a named fragment (`...{}`) cannot be used here", spread.fragment_name));
+                return Err(format!(
+                    "a named fragment (`...{}`) cannot be used here",
+                    spread.fragment_name
+                ));
             }
         }
     }
@@ -101,11 +112,17 @@ fn check_leaf(schema: &Schema, field: &Field) -> Result<(), String> {
     if let Some(alias) = &field.alias {
         return Err(format!("`{}` cannot have an alias (`{alias}`)", field.name));
     }
-    let is_leaf = schema.types.get(field.ty().inner_named_type()).is_none_or(|definition| definition.is_leaf());
+    let is_leaf = schema
+        .types
+        .get(field.ty().inner_named_type())
+        .is_none_or(|definition| definition.is_leaf());
     match (is_leaf, field.selection_set.selections.is_empty()) {
         (true, true) => Ok(()),
         (true, false) => Err(format!("`{}` is a leaf, so nothing can be selected of it", field.name)),
-        (false, true) => Err(format!("`{}` needs a selection of its fields: `{} {{ ... }}`", field.name, field.name)),
+        (false, true) => Err(format!(
+            "`{}` needs a selection of its fields: `{} {{ ... }}`",
+            field.name, field.name
+        )),
         (false, false) => check_leaves(schema, &field.selection_set),
     }
 }

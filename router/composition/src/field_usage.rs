@@ -7,7 +7,6 @@ use apollo_compiler::ast::{Directive, FieldDefinition};
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::{Component, ComponentOrigin, DirectiveList, ExtendedType};
 use apollo_compiler::{Name, Node};
-use indexmap::IndexMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::federation_spec::FederationDirective;
@@ -25,11 +24,9 @@ pub(crate) struct AppliedFieldSet {
     pub(crate) parent: Name,
     /// The field that has the directive; `None` for `@key`.
     pub(crate) field: Option<Name>,
-    /// The type that the field set selects from; for `@provides` the field's type, if composite.
-    pub(crate) target: Option<Name>,
     /// `fields` as written; `None` when it is not a string.
     pub(crate) text: Option<String>,
-    /// The selection, or why there is none. `None` without a `target` or a `text`.
+    /// The selection, or why there is none. `None` without a `text`, or when the field of a `@provides` is a leaf.
     pub(crate) parsed: Option<Result<FieldSet, String>>,
     /// `resolvable` of a `@key`; true otherwise.
     pub(crate) is_resolvable: bool,
@@ -91,11 +88,15 @@ impl FieldUsage {
     }
 
     pub(crate) fn requires(&self, coordinate: &Coordinate) -> Option<&AppliedFieldSet> {
-        self.requires.get(coordinate).map(|position| &self.field_sets[*position])
+        self.requires
+            .get(coordinate)
+            .map(|position| &self.field_sets[*position])
     }
 
     pub(crate) fn provides(&self, coordinate: &Coordinate) -> Option<&AppliedFieldSet> {
-        self.provides.get(coordinate).map(|position| &self.field_sets[*position])
+        self.provides
+            .get(coordinate)
+            .map(|position| &self.field_sets[*position])
     }
 
     /// Whether the subgraph says that another one resolves this field.
@@ -126,24 +127,44 @@ impl FieldUsage {
         let name = definition.name();
         if let Some(key) = subgraph.directives.get(FederationDirective::Key) {
             let is_extended = subgraph.has(definition.directives(), FederationDirective::Extends);
-            for component in definition.directives().iter().filter(|component| component.name == *key) {
-                let mut applied = read(subgraph, FederationDirective::Key, name, None, Some(name), component);
+            let place = Place {
+                parent: name,
+                field: None,
+                target: Some(name),
+            };
+            for component in definition
+                .directives()
+                .iter()
+                .filter(|component| component.name == *key)
+            {
+                let mut applied = read(subgraph, FederationDirective::Key, &place, component);
                 applied.is_on_extension = is_extended || component.origin.extension_id().is_some();
                 self.field_sets.push(applied);
             }
         }
         let Some(fields) = fields_of(definition) else { return };
         for field in fields.values().filter(|field| !field.directives.is_empty()) {
-            for application in subgraph.applications(&field.directives, FederationDirective::Requires) {
-                let directive = FederationDirective::Requires;
-                self.field_sets.push(read(subgraph, directive, name, Some(&field.name), Some(name), application));
-            }
-            for application in subgraph.applications(&field.directives, FederationDirective::Provides) {
-                let target = field.ty.inner_named_type();
-                let is_composite = subgraph.schema.types.get(target).is_some_and(is_composite);
-                let target = is_composite.then_some(target);
-                let directive = FederationDirective::Provides;
-                self.field_sets.push(read(subgraph, directive, name, Some(&field.name), target, application));
+            self.collect_field_sets_of_field(subgraph, name, field);
+        }
+    }
+
+    fn collect_field_sets_of_field(&mut self, subgraph: &SubgraphSchema, parent: &Name, field: &FieldDefinition) {
+        let composite = subgraph
+            .schema
+            .types
+            .get(field.ty.inner_named_type())
+            .filter(|ty| is_composite(ty));
+        for (directive, target) in [
+            (FederationDirective::Requires, Some(parent)),
+            (FederationDirective::Provides, composite.map(ExtendedType::name)),
+        ] {
+            let place = Place {
+                parent,
+                field: Some(&field.name),
+                target,
+            };
+            for application in subgraph.applications(&field.directives, directive) {
+                self.field_sets.push(read(subgraph, directive, &place, application));
             }
         }
     }
@@ -192,7 +213,10 @@ impl FieldUsage {
                         self.fake_external.extend(coordinates.iter().cloned());
                     }
                 }
-                FederationDirective::Provides => self.provided.extend(coordinates.iter().cloned()),
+                FederationDirective::Provides => {
+                    self.provided.extend(coordinates.iter().cloned());
+                    self.shareable.extend(coordinates.iter().cloned());
+                }
                 _ => {}
             }
             self.used.extend(coordinates);
@@ -202,9 +226,12 @@ impl FieldUsage {
     /// A field of an interface may be asked of any of its implementations.
     fn collect_interface_implementations(&mut self, subgraph: &SubgraphSchema) {
         for definition in subgraph.own_types() {
-            let Some(interface) = definition.as_interface() else { continue };
+            let Some(interface) = definition.as_interface() else {
+                continue;
+            };
             for object in implementations(&subgraph.schema, &interface.name) {
-                self.used.extend(interface.fields.keys().map(|field| (object.clone(), field.clone())));
+                self.used
+                    .extend(interface.fields.keys().map(|field| (object.clone(), field.clone())));
             }
         }
     }
@@ -235,43 +262,45 @@ fn origins(
     directives: &DirectiveList,
     directive: FederationDirective,
 ) -> Vec<ComponentOrigin> {
-    let Some(name) = subgraph.directives.get(directive) else { return Vec::new() };
-    directives.iter().filter(|component| component.name == *name).map(|component| component.origin.clone()).collect()
+    let Some(name) = subgraph.directives.get(directive) else {
+        return Vec::new();
+    };
+    directives
+        .iter()
+        .filter(|component| component.name == *name)
+        .map(|component| component.origin.clone())
+        .collect()
+}
+
+/// Where a field set stands and what it selects from.
+struct Place<'a> {
+    parent: &'a Name,
+    field: Option<&'a Name>,
+    target: Option<&'a Name>,
 }
 
 fn read(
     subgraph: &SubgraphSchema,
     directive: FederationDirective,
-    parent: &Name,
-    field: Option<&Name>,
-    target: Option<&Name>,
+    place: &Place<'_>,
     application: &Node<Directive>,
 ) -> AppliedFieldSet {
     let text = crate::link::string_argument(application, "fields");
-    let parsed = match (target, &text) {
+    let parsed = match (place.target, &text) {
         (Some(target), Some(text)) => Some(FieldSet::parse(&subgraph.schema, target, text)),
         _ => None,
     };
-    let resolvable = application.specified_argument_by_name("resolvable").and_then(|value| value.to_bool());
+    let resolvable = application
+        .specified_argument_by_name("resolvable")
+        .and_then(|value| value.to_bool());
     AppliedFieldSet {
         directive,
-        parent: parent.clone(),
-        field: field.cloned(),
-        target: target.cloned(),
+        parent: place.parent.clone(),
+        field: place.field.cloned(),
         text,
         parsed,
         is_resolvable: resolvable.unwrap_or(true),
         is_on_extension: false,
         span: application.location(),
     }
-}
-
-/// For messages and tests: each type with its keys, sorted.
-pub(crate) fn keys_by_type(usage: &FieldUsage) -> IndexMap<&Name, Vec<&AppliedFieldSet>> {
-    let mut keys: IndexMap<&Name, Vec<&AppliedFieldSet>> = IndexMap::new();
-    for applied in usage.field_sets.iter().filter(|applied| applied.directive == FederationDirective::Key) {
-        keys.entry(&applied.parent).or_default().push(applied);
-    }
-    keys.sort_unstable_keys();
-    keys
 }

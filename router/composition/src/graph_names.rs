@@ -35,11 +35,17 @@ pub(crate) fn check_and_name(subgraphs: &[Subgraph]) -> Result<Vec<(&Subgraph, N
 fn faults(sorted: &[&Subgraph]) -> Vec<CompositionError> {
     let mut errors = Vec::new();
     if sorted.is_empty() {
-        errors.push(CompositionError::new(ErrorCode::NoQueries, "there is no subgraph to compose"));
+        errors.push(CompositionError::new(
+            ErrorCode::NoQueries,
+            "there is no subgraph to compose",
+        ));
     }
     for subgraph in sorted {
         if subgraph.name.trim().is_empty() || subgraph.name == "_" {
-            let message = format!("`{}` cannot be the name of a subgraph; use letters, digits and `-`", subgraph.name);
+            let message = format!(
+                "`{}` cannot be the name of a subgraph; use letters, digits and `-`",
+                subgraph.name
+            );
             errors.push(CompositionError::new(ErrorCode::InvalidSubgraphName, message));
         }
     }
@@ -53,11 +59,23 @@ fn faults(sorted: &[&Subgraph]) -> Vec<CompositionError> {
 /// Upper case, with `_` for what a GraphQL name cannot hold. A name that ends like a numbered one gets another `_`, so
 /// that it cannot meet the number given to a name used twice.
 fn enum_value(name: &str) -> String {
-    let mut value: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let mut value: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
     if value.starts_with(|first: char| first.is_ascii_digit()) {
         value.insert(0, '_');
     }
-    let ends_in_number = value.trim_end_matches(|last: char| last.is_ascii_digit()).ends_with('_') && !value.ends_with('_');
+    let ends_in_number = value
+        .trim_end_matches(|last: char| last.is_ascii_digit())
+        .ends_with('_')
+        && !value.ends_with('_');
     if ends_in_number {
         value.push('_');
     }

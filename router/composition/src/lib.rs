@@ -17,6 +17,7 @@ mod graph_names;
 mod link;
 mod merge;
 mod subgraph;
+mod upgrade;
 mod validate;
 
 use federation::{Subgraph, api_schema::ApiSchema};
@@ -41,7 +42,13 @@ pub struct Composed {
 pub fn compose(subgraphs: &[Subgraph]) -> Result<Composed, Vec<CompositionError>> {
     let graphs = graph_names::check_and_name(subgraphs)?;
     let loaded = each(graphs.iter().map(|(subgraph, _)| subgraph::load(subgraph)))?;
-    let valid = each(loaded.into_iter().zip(graphs).map(|(loaded, (_, graph))| validate::validate(loaded, graph)))?;
+    let upgraded = upgrade::upgrade(loaded)?;
+    let valid = each(
+        upgraded
+            .into_iter()
+            .zip(graphs)
+            .map(|(loaded, (_, graph))| validate::validate(loaded, graph)),
+    )?;
     let merged = merge::merge(&valid)?;
     let api_schema = ApiSchema::from_supergraph(&merged.schema)
         .map_err(|error| vec![CompositionError::new(ErrorCode::InvalidGraphql, error.to_string())])?;
@@ -53,9 +60,7 @@ pub fn compose(subgraphs: &[Subgraph]) -> Result<Composed, Vec<CompositionError>
 }
 
 /// All results, or all errors.
-fn each<T>(
-    results: impl Iterator<Item = Result<T, Vec<CompositionError>>>,
-) -> Result<Vec<T>, Vec<CompositionError>> {
+fn each<T>(results: impl Iterator<Item = Result<T, Vec<CompositionError>>>) -> Result<Vec<T>, Vec<CompositionError>> {
     let mut values = Vec::new();
     let mut errors = Vec::new();
     for result in results {

@@ -22,7 +22,10 @@ pub(crate) struct Version {
 impl Version {
     fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.strip_prefix('v')?.split_once('.')?;
-        Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
+        Some(Self {
+            major: major.parse().ok()?,
+            minor: minor.parse().ok()?,
+        })
     }
 }
 
@@ -59,7 +62,11 @@ impl SpecUrl {
         };
         let name = identity[path_start..].split('/').skip(1).last();
         let name = name.filter(|name| apollo_compiler::Name::is_valid_syntax(name) && !name.contains("__"));
-        Some(Self { identity: identity.to_owned(), name: name.map(str::to_owned), version })
+        Some(Self {
+            identity: identity.to_owned(),
+            name: name.map(str::to_owned),
+            version,
+        })
     }
 }
 
@@ -118,7 +125,10 @@ impl Link {
 
     /// Name in the specification of the directive that this schema calls `name`, both without `@`.
     pub(crate) fn element_of_directive(&self, name: &str) -> Option<String> {
-        let imported = self.imports.iter().find(|import| import.name.strip_prefix('@') == Some(name));
+        let imported = self
+            .imports
+            .iter()
+            .find(|import| import.name.strip_prefix('@') == Some(name));
         if let Some(import) = imported {
             return Some(import.element.trim_start_matches('@').to_owned());
         }
@@ -155,13 +165,23 @@ impl Links {
         let Some((link_directive, is_link_explicit)) = name_of_link_directive(&applications) else {
             return Ok(Self::default());
         };
-        let mut reader = LinkReader { links: IndexMap::new(), errors: Vec::new() };
-        for application in applications.iter().filter(|directive| directive.name == *link_directive) {
+        let mut reader = LinkReader {
+            links: IndexMap::new(),
+            errors: Vec::new(),
+        };
+        for application in applications
+            .iter()
+            .filter(|directive| directive.name == *link_directive)
+        {
             reader.add(application);
         }
         reader.check_imports();
         if reader.errors.is_empty() {
-            Ok(Self { all: reader.links.into_values().collect(), link_directive, is_link_explicit })
+            Ok(Self {
+                all: reader.links.into_values().collect(),
+                link_directive,
+                is_link_explicit,
+            })
         } else {
             Err(reader.errors)
         }
@@ -173,7 +193,9 @@ impl Links {
 
     /// The link that brings in the directive which this schema calls `name`, and its name in the specification.
     pub(crate) fn source_of_directive(&self, name: &str) -> Option<(&Link, String)> {
-        self.all.iter().find_map(|link| Some((link, link.element_of_directive(name)?)))
+        self.all
+            .iter()
+            .find_map(|link| Some((link, link.element_of_directive(name)?)))
     }
 }
 
@@ -189,7 +211,9 @@ fn schema_directives(document: &Document) -> impl Iterator<Item = &Node<Directiv
 /// `@link` may be renamed by the link that brings it in: `@core(url: ".../link/v1.0", as: "core")`.
 fn name_of_link_directive(applications: &[&Node<Directive>]) -> Option<(String, bool)> {
     for directive in applications {
-        let Some(url) = string_argument(directive, "url").and_then(|url| SpecUrl::parse(&url)) else { continue };
+        let Some(url) = string_argument(directive, "url").and_then(|url| SpecUrl::parse(&url)) else {
+            continue;
+        };
         if url.identity != LINK_IDENTITY {
             continue;
         }
@@ -198,13 +222,19 @@ fn name_of_link_directive(applications: &[&Node<Directive>]) -> Option<(String, 
             return Some((directive.name.to_string(), true));
         }
     }
-    applications.iter().any(|directive| directive.name == "link").then(|| ("link".to_owned(), false))
+    applications
+        .iter()
+        .any(|directive| directive.name == "link")
+        .then(|| ("link".to_owned(), false))
 }
 
 fn imported_link_name(directive: &Directive) -> Option<String> {
     let imports = directive.specified_argument_by_name("import")?.as_list()?;
     let names = imports.iter().filter_map(|value| read_import(value).ok());
-    names.filter(|import| import.element == "@link").map(|import| import.name[1..].to_owned()).next()
+    names
+        .filter(|import| import.element == "@link")
+        .map(|import| import.name[1..].to_owned())
+        .next()
 }
 
 /// Value of an argument when it is a string.
@@ -219,30 +249,56 @@ struct LinkReader {
 
 impl LinkReader {
     fn fail(&mut self, span: Option<SourceSpan>, message: String) {
-        self.errors.push(LinkError { code: ErrorCode::InvalidLinkDirectiveUsage, message, span });
+        self.errors.push(LinkError {
+            code: ErrorCode::InvalidLinkDirectiveUsage,
+            message,
+            span,
+        });
     }
 
     fn add(&mut self, application: &Node<Directive>) {
         let span = application.location();
         let Some(text) = string_argument(application, "url") else {
-            return self.fail(span, "`@link` needs a string for `url`: `@link(url: \"https://.../v1.0\")`".to_owned());
+            return self.fail(
+                span,
+                "`@link` needs a string for `url`: `@link(url: \"https://.../v1.0\")`".to_owned(),
+            );
         };
         let Some(url) = SpecUrl::parse(&text) else {
             let message =
                 format!("`{text}` is not the URL of a specification; write it as `https://example.org/name/v1.0`");
-            return self.errors.push(LinkError { code: ErrorCode::InvalidLinkIdentifier, message, span });
+            return self.errors.push(LinkError {
+                code: ErrorCode::InvalidLinkIdentifier,
+                message,
+                span,
+            });
         };
         if url.identity == LINK_IDENTITY && url.version.is_some_and(|version| version.major != 1) {
             let message = format!("`{url}` is not a known version of the link specification; the newest is v1.0");
-            return self.errors.push(LinkError { code: ErrorCode::UnknownLinkVersion, message, span });
+            return self.errors.push(LinkError {
+                code: ErrorCode::UnknownLinkVersion,
+                message,
+                span,
+            });
         }
         let imports = self.read_imports(application);
-        let link = Link { url, alias: string_argument(application, "as"), imports, span };
+        let link = Link {
+            url,
+            alias: string_argument(application, "as"),
+            imports,
+            span,
+        };
         let identity = link.url.identity.clone();
         if self.links.contains_key(&identity) {
-            return self.fail(span, format!("`{identity}` is linked twice; keep one `@link` and join their imports"));
+            return self.fail(
+                span,
+                format!("`{identity}` is linked twice; keep one `@link` and join their imports"),
+            );
         }
-        let same_prefix = self.links.values().find(|other| !link.prefix().is_empty() && other.prefix() == link.prefix());
+        let same_prefix = self
+            .links
+            .values()
+            .find(|other| !link.prefix().is_empty() && other.prefix() == link.prefix());
         if let Some(other) = same_prefix {
             let message = format!(
                 "`{}` and `{}` would both be called `{}` here; name one of them with `as:`",
@@ -256,9 +312,14 @@ impl LinkReader {
     }
 
     fn read_imports(&mut self, application: &Node<Directive>) -> Vec<Import> {
-        let Some(argument) = application.specified_argument_by_name("import") else { return Vec::new() };
+        let Some(argument) = application.specified_argument_by_name("import") else {
+            return Vec::new();
+        };
         let Some(values) = argument.as_list() else {
-            self.fail(application.location(), "`import` of `@link` must be a list: `import: [\"@key\"]`".to_owned());
+            self.fail(
+                application.location(),
+                "`import` of `@link` must be a list: `import: [\"@key\"]`".to_owned(),
+            );
             return Vec::new();
         };
         let mut imports = Vec::with_capacity(values.len());
@@ -280,7 +341,10 @@ impl LinkReader {
                 match seen.insert(&import.name, link) {
                     Some(other) if other.url.identity != link.url.identity => clashes.push((
                         link.span,
-                        format!("`{}` is imported from both `{}` and `{}`; rename one with `as:`", import.name, other.url, link.url),
+                        format!(
+                            "`{}` is imported from both `{}` and `{}`; rename one with `as:`",
+                            import.name, other.url, link.url
+                        ),
                     )),
                     _ => {}
                 }
@@ -308,11 +372,15 @@ fn read_import(value: &Value) -> Result<Import, String> {
         _ => return Err("an import is a name, or an object of `name` and `as`".to_owned()),
     };
     if element.starts_with('@') != name.starts_with('@') {
-        return Err(format!("`{element}` cannot be imported as `{name}`: both or neither must begin with `@`"));
+        return Err(format!(
+            "`{element}` cannot be imported as `{name}`: both or neither must begin with `@`"
+        ));
     }
     let bare = name.strip_prefix('@').unwrap_or(&name);
     if !apollo_compiler::Name::is_valid_syntax(bare) {
-        return Err(format!("`{name}` is not a GraphQL name, so nothing can be imported under it"));
+        return Err(format!(
+            "`{name}` is not a GraphQL name, so nothing can be imported under it"
+        ));
     }
     Ok(Import { element, name })
 }

@@ -62,10 +62,22 @@ impl<'a> Merger<'a> {
         merged
     }
 
-    fn report_missing_argument(&mut self, place: &str, sources: &Sources<'a, Node<InputValueDefinition>>, missing: &[usize]) {
-        let requiring: Vec<_> = sources.iter().filter(|(_, source)| source.is_required()).map(|(index, _)| *index).collect();
+    fn report_missing_argument(
+        &mut self,
+        place: &str,
+        sources: &Sources<'a, Node<InputValueDefinition>>,
+        missing: &[usize],
+    ) {
+        let requiring: Vec<_> = sources
+            .iter()
+            .filter(|(_, source)| source.is_required())
+            .map(|(index, _)| *index)
+            .collect();
         let without = self.name_subgraphs(missing.iter().copied());
-        let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+        let spans: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.location()))
+            .collect();
         if requiring.is_empty() {
             let message = format!("argument `{place}` is not in the supergraph, because {without} does not have it");
             self.hint(HintCode::InconsistentArgumentPresence, message, spans);
@@ -86,7 +98,10 @@ impl<'a> Merger<'a> {
         codes: &InputValueCodes,
     ) -> Option<InputValueDefinition> {
         let merged = self.merge_reference(sources.iter().map(|(_, source)| &*source.ty), Variance::Input)?;
-        let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+        let spans: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.location()))
+            .collect();
         if merged.agreement != Agreement::Same {
             let described = self.describe_types(sources.iter().map(|(index, source)| (*index, &source.ty)));
             if merged.agreement == Agreement::Compatible {
@@ -98,9 +113,15 @@ impl<'a> Merger<'a> {
             }
         }
         let default_value = self.merge_default(place, sources, codes);
-        let descriptions: Vec<_> = sources.iter().map(|(index, source)| (*index, source.description.as_ref())).collect();
+        let descriptions: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.description.as_ref()))
+            .collect();
         let description = self.merge_description(&format!("`{place}`"), &descriptions);
-        let directives: Vec<_> = sources.iter().map(|(index, source)| (*index, &source.directives)).collect();
+        let directives: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, &source.directives))
+            .collect();
         let directives = self.merge_directives(place, &directives);
         Some(InputValueDefinition {
             description,
@@ -121,9 +142,14 @@ impl<'a> Merger<'a> {
         let defaults = || sources.iter().map(|(_, source)| source.default_value.as_ref());
         let mut given = defaults().flatten();
         let first = given.next()?.clone();
-        let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+        let spans: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.location()))
+            .collect();
         if given.any(|other| *other != first) {
-            let described = sources.iter().filter_map(|(index, source)| Some((*index, source.default_value.as_ref()?.to_string())));
+            let described = sources
+                .iter()
+                .filter_map(|(index, source)| Some((*index, source.default_value.as_ref()?.to_string())));
             let described = self.describe(described);
             let message = format!("`{place}` has different defaults: {described}; give it one default everywhere");
             self.error(codes.default_mismatch, message, spans);

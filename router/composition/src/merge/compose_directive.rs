@@ -31,7 +31,10 @@ impl Merger<'_> {
         let mut wishes: IndexMap<(String, String), Vec<Wish>> = IndexMap::new();
         for index in 0..self.subgraphs.len() {
             for wish in self.wishes_of(index) {
-                wishes.entry((wish.identity.clone(), wish.element.clone())).or_default().push(wish);
+                wishes
+                    .entry((wish.identity.clone(), wish.element.clone()))
+                    .or_default()
+                    .push(wish);
             }
         }
         self.check_names_are_unique(&wishes);
@@ -45,16 +48,25 @@ impl Merger<'_> {
     fn wishes_of(&mut self, index: usize) -> Vec<Wish> {
         let subgraph = &self.subgraphs[index];
         let directives = &subgraph.schema.schema_definition.directives;
-        let applications: Vec<_> =
-            subgraph.applications(directives, FederationDirective::ComposeDirective).cloned().collect();
+        let applications: Vec<_> = subgraph
+            .applications(directives, FederationDirective::ComposeDirective)
+            .cloned()
+            .collect();
         let mut wishes = Vec::new();
         for application in applications {
             let name = crate::link::string_argument(&application, "name").unwrap_or_default();
             match self.wish(index, &name, application.location()) {
                 Ok(wish) => wishes.extend(wish),
                 Err(message) => {
-                    let message = format!("[{}] `@composeDirective(name: {name:?})`: {message}", self.subgraphs[index].name);
-                    self.error(ErrorCode::DirectiveCompositionError, message, [(index, application.location())]);
+                    let message = format!(
+                        "[{}] `@composeDirective(name: {name:?})`: {message}",
+                        self.subgraphs[index].name
+                    );
+                    self.error(
+                        ErrorCode::DirectiveCompositionError,
+                        message,
+                        [(index, application.location())],
+                    );
                 }
             }
         }
@@ -70,7 +82,9 @@ impl Merger<'_> {
             return Err(format!("there is no directive `{name}`; define it in this subgraph"));
         };
         let Some((link, element)) = subgraph.links.source_of_directive(bare) else {
-            return Err(format!("`{name}` is not part of a linked specification; add `@link(url: \"https://.../v1.0\", import: [{name:?}])`"));
+            return Err(format!(
+                "`{name}` is not part of a linked specification; add `@link(url: \"https://.../v1.0\", import: [{name:?}])`"
+            ));
         };
         if link.url.identity == FEDERATION_IDENTITY || link.url.identity == LINK_IDENTITY {
             let federation = subgraph.directives.find(bare);
@@ -78,7 +92,10 @@ impl Merger<'_> {
                 matches!(directive, FederationDirective::Tag | FederationDirective::Inaccessible)
             });
             if comes_along {
-                let message = format!("[{}] `{name}` is in the supergraph anyway; `@composeDirective` can be removed", subgraph.name);
+                let message = format!(
+                    "[{}] `{name}` is in the supergraph anyway; `@composeDirective` can be removed",
+                    subgraph.name
+                );
                 self.hint(HintCode::DirectiveCompositionInfo, message, [(index, span)]);
                 return Ok(None);
             }
@@ -106,7 +123,11 @@ impl Merger<'_> {
                     "`@{}` of `{}` has different names: {described}; import it under one name in all subgraphs",
                     directive.1, directive.0
                 );
-                self.error(ErrorCode::DirectiveCompositionError, message, wishes.iter().map(|wish| (wish.index, wish.span)));
+                self.error(
+                    ErrorCode::DirectiveCompositionError,
+                    message,
+                    wishes.iter().map(|wish| (wish.index, wish.span)),
+                );
                 continue;
             }
             match owners.insert(wishes[0].name.clone(), directive) {
@@ -115,7 +136,11 @@ impl Merger<'_> {
                         "`@{}` is a directive of `{}` in one subgraph and of `{}` in another; rename one of them with `as:`",
                         wishes[0].name, other.0, directive.0
                     );
-                    self.error(ErrorCode::DirectiveCompositionError, message, wishes.iter().map(|wish| (wish.index, wish.span)));
+                    self.error(
+                        ErrorCode::DirectiveCompositionError,
+                        message,
+                        wishes.iter().map(|wish| (wish.index, wish.span)),
+                    );
                 }
                 _ => {}
             }
@@ -164,7 +189,9 @@ impl Merger<'_> {
 
     /// The newest version of the specification gives the definition.
     fn compose_custom_directive(&mut self, element: &str, wishes: &[Wish]) {
-        let Some(newest) = wishes.iter().rev().max_by_key(|wish| wish.version) else { return };
+        let Some(newest) = wishes.iter().rev().max_by_key(|wish| wish.version) else {
+            return;
+        };
         let mut definition = DirectiveDefinition::clone(&newest.definition);
         definition.name = unplaced(&newest.name);
         let composed = ComposedDirective {
@@ -180,6 +207,7 @@ impl Merger<'_> {
                 element: element.to_owned(),
             }),
         };
-        self.composed.add(composed, wishes.iter().map(|wish| (wish.index, wish.name.clone())));
+        self.composed
+            .add(composed, wishes.iter().map(|wish| (wish.index, wish.name.clone())));
     }
 }

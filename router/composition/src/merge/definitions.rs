@@ -13,8 +13,10 @@ use super::join::DirectiveBuilder;
 use crate::federation_spec::FederationDirective;
 
 static SUPERGRAPH_DEFINITIONS: LazyLock<Schema> = LazyLock::new(|| {
-    let builder = SchemaBuilder::new().parse(include_str!("supergraph.graphql"), "supergraph.graphql");
-    builder.build().expect("supergraph.graphql is part of this crate and parses")
+    let builder = SchemaBuilder::new().parse(include_str!("../supergraph.graphql"), "supergraph.graphql");
+    builder
+        .build()
+        .expect("supergraph.graphql is part of this crate and parses")
 });
 
 impl Merger<'_> {
@@ -25,13 +27,18 @@ impl Merger<'_> {
             }
         }
         for (name, definition) in &SUPERGRAPH_DEFINITIONS.directive_definitions {
-            self.schema.directive_definitions.entry(name.clone()).or_insert_with(|| definition.clone());
+            self.schema
+                .directive_definitions
+                .entry(name.clone())
+                .or_insert_with(|| definition.clone());
         }
         let graphs = self.join_graphs();
         self.schema.types.insert(name!("join__Graph"), graphs);
         let links = [
             link("https://specs.apollo.dev/link/v1.0").build(),
-            link("https://specs.apollo.dev/join/v0.5").argument(name!("for"), Value::Enum(name!("EXECUTION"))).build(),
+            link("https://specs.apollo.dev/join/v0.5")
+                .argument(name!("for"), Value::Enum(name!("EXECUTION")))
+                .build(),
         ];
         let schema = self.schema.schema_definition.make_mut();
         schema.directives.0.splice(0..0, links.into_iter().map(Component::from));
@@ -63,15 +70,27 @@ impl Merger<'_> {
         let mut by_specification: IndexMap<String, Vec<&ComposedDirective>> = IndexMap::new();
         for composed in self.composed.iter() {
             if let Some(definition) = &composed.definition {
-                self.schema.directive_definitions.insert(composed.name.clone(), definition.clone());
+                self.schema
+                    .directive_definitions
+                    .insert(composed.name.clone(), definition.clone());
             }
             if let Some(link) = &composed.link {
-                by_specification.entry(format!("{}/{}", link.identity, link.version)).or_default().push(composed);
+                by_specification
+                    .entry(format!("{}/{}", link.identity, link.version))
+                    .or_default()
+                    .push(composed);
             }
         }
-        let links = by_specification.iter().map(|(url, directives)| Component::from(specification_link(url, directives)));
+        let links = by_specification
+            .iter()
+            .map(|(url, directives)| Component::from(specification_link(url, directives)));
         let links: Vec<_> = links.collect();
-        self.schema.schema_definition.make_mut().directives.0.splice(2..2, links);
+        self.schema
+            .schema_definition
+            .make_mut()
+            .directives
+            .0
+            .splice(2..2, links);
         for (directive, scalar) in [
             (FederationDirective::RequiresScopes, name!("requiresScopes__Scope")),
             (FederationDirective::Policy, name!("policy__Policy")),
@@ -85,7 +104,11 @@ impl Merger<'_> {
 }
 
 fn scalar_type(name: Name) -> ExtendedType {
-    ExtendedType::Scalar(Node::new(ScalarType { description: None, name, directives: DirectiveList::default() }))
+    ExtendedType::Scalar(Node::new(ScalarType {
+        description: None,
+        name,
+        directives: DirectiveList::default(),
+    }))
 }
 
 fn link(url: &str) -> DirectiveBuilder {
@@ -99,9 +122,15 @@ fn specification_link(url: &str, directives: &[&ComposedDirective]) -> Node<ast:
     if first.is_some_and(|link| link.is_security) {
         builder = builder.argument(name!("for"), Value::Enum(name!("SECURITY")));
     }
-    let imports: Vec<_> = directives.iter().filter_map(|composed| import(&composed.name, composed.link.as_ref()?)).collect();
+    let imports: Vec<_> = directives
+        .iter()
+        .filter_map(|composed| import(&composed.name, composed.link.as_ref()?))
+        .collect();
     if !imports.is_empty() {
-        builder = builder.argument(name!("import"), Value::List(imports.into_iter().map(Node::new).collect()));
+        builder = builder.argument(
+            name!("import"),
+            Value::List(imports.into_iter().map(Node::new).collect()),
+        );
     }
     builder.build()
 }
@@ -121,6 +150,9 @@ fn import(name: &Name, link: &SupergraphLink) -> Option<Value> {
     Some(if link.element == name.as_str() {
         string(name)
     } else {
-        Value::Object(vec![(name!("name"), Node::new(string(&link.element))), (name!("as"), Node::new(string(name)))])
+        Value::Object(vec![
+            (name!("name"), Node::new(string(&link.element))),
+            (name!("as"), Node::new(string(name))),
+        ])
     })
 }

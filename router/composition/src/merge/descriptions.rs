@@ -17,7 +17,10 @@ impl Merger<'_> {
             if description.trim().is_empty() {
                 continue;
             }
-            match counts.iter_mut().find(|(known, _)| known.as_str().trim() == description.as_str().trim()) {
+            match counts
+                .iter_mut()
+                .find(|(known, _)| known.as_str().trim() == description.as_str().trim())
+            {
                 Some((_, count)) => *count += 1,
                 None => counts.push((description, 1)),
             }
@@ -27,7 +30,9 @@ impl Merger<'_> {
         let chosen = Node::new_str(chosen);
         if counts.len() > 1 {
             let message = format!("{place} is described differently by different subgraphs; one description is used");
-            let spans = sources.iter().map(|(index, description)| (*index, description.and_then(Node::location)));
+            let spans = sources
+                .iter()
+                .map(|(index, description)| (*index, description.and_then(Node::location)));
             self.hint(HintCode::InconsistentDescription, message, spans.collect::<Vec<_>>());
         }
         Some(chosen)

@@ -59,12 +59,16 @@ pub(super) struct SupergraphLink {
 impl ComposedDirectives {
     /// Name in the supergraph of one of federation's directives; `None` if no subgraph uses it.
     pub(crate) fn name_of(&self, directive: FederationDirective) -> Option<&Name> {
-        let found = self.directives.iter().find(|composed| composed.kind == ComposedKind::Federation(directive))?;
+        let found = self
+            .directives
+            .iter()
+            .find(|composed| composed.kind == ComposedKind::Federation(directive))?;
         Some(&found.name)
     }
 
     pub(crate) fn is_inaccessible(&self, directive: &Directive) -> bool {
-        self.name_of(FederationDirective::Inaccessible).is_some_and(|name| directive.name == *name)
+        self.name_of(FederationDirective::Inaccessible)
+            .is_some_and(|name| directive.name == *name)
     }
 
     /// Whether a subgraph's directive is one that federation brings along.
@@ -86,6 +90,9 @@ impl ComposedDirectives {
     }
 }
 
+/// Applications of one directive on one element, each with the position of its subgraph.
+type Applications = Vec<(usize, Node<Directive>)>;
+
 /// Specification, newest version and purpose of the directives that federation brings along.
 fn specification(directive: FederationDirective) -> Option<(&'static str, Version, bool)> {
     let v0 = |minor| Version { major: 0, minor };
@@ -105,10 +112,23 @@ fn specification(directive: FederationDirective) -> Option<(&'static str, Versio
 impl Merger<'_> {
     pub(super) fn collect_composed_directives(&mut self) {
         self.composed.by_subgraph = vec![FxHashMap::default(); self.subgraphs.len()];
-        for (name, is_repeatable) in [(name!("deprecated"), false), (name!("specifiedBy"), false), (name!("oneOf"), false)] {
+        for (name, is_repeatable) in [
+            (name!("deprecated"), false),
+            (name!("specifiedBy"), false),
+            (name!("oneOf"), false),
+        ] {
             let own_names: Vec<_> = (0..self.subgraphs.len()).map(|index| (index, name.clone())).collect();
             let kind = ComposedKind::BuiltIn;
-            self.composed.add(ComposedDirective { kind, name, definition: None, is_repeatable, link: None }, own_names);
+            self.composed.add(
+                ComposedDirective {
+                    kind,
+                    name,
+                    definition: None,
+                    is_repeatable,
+                    link: None,
+                },
+                own_names,
+            );
         }
         let used: Vec<FxHashSet<Name>> = self.subgraphs.iter().map(used_directives).collect();
         for directive in FederationDirective::ALL {
@@ -118,7 +138,9 @@ impl Merger<'_> {
     }
 
     fn collect_federation_directive(&mut self, directive: FederationDirective, used: &[FxHashSet<Name>]) {
-        let Some((specification, version, is_security)) = specification(directive) else { return };
+        let Some((specification, version, is_security)) = specification(directive) else {
+            return;
+        };
         let own_names: Vec<(usize, Name)> = self
             .subgraphs
             .iter()
@@ -126,7 +148,9 @@ impl Merger<'_> {
             .filter_map(|(index, subgraph)| Some((index, subgraph.directives.get(directive)?.clone())))
             .filter(|(index, name)| used[*index].contains(name))
             .collect();
-        let Some((_, name)) = own_names.first().cloned() else { return };
+        let Some((_, name)) = own_names.first().cloned() else {
+            return;
+        };
         if own_names.iter().any(|(_, own)| *own != name) {
             let described = self.describe(own_names.iter().map(|(index, own)| (*index, format!("@{own}"))));
             let message = format!(
@@ -139,9 +163,14 @@ impl Merger<'_> {
         let mut definition = DirectiveDefinition::clone(directive.newest_definition());
         definition.name = unplaced(&name);
         for argument in &mut definition.arguments {
-            let ty = argument.ty.to_string().replace("Scope", "requiresScopes__Scope").replace("Policy", "policy__Policy");
+            let ty = argument
+                .ty
+                .to_string()
+                .replace("Scope", "requiresScopes__Scope")
+                .replace("Policy", "policy__Policy");
             if ty != argument.ty.to_string() {
-                let ty = apollo_compiler::ast::Type::parse(ty, "supergraph.graphql").expect("a type with one name replaced");
+                let ty =
+                    apollo_compiler::ast::Type::parse(ty, "supergraph.graphql").expect("a type with one name replaced");
                 argument.make_mut().ty = Node::new(ty);
             }
         }
@@ -168,10 +197,12 @@ impl Merger<'_> {
         place: &str,
         sources: &[(usize, &D)],
     ) -> Vec<Node<Directive>> {
-        let mut groups: Vec<(usize, Vec<(usize, Node<Directive>)>)> = Vec::new();
+        let mut groups: Vec<(usize, Applications)> = Vec::new();
         for (index, directives) in sources {
             for directive in directives.nodes() {
-                let Some(position) = self.composed.by_subgraph[*index].get(&directive.name) else { continue };
+                let Some(position) = self.composed.by_subgraph[*index].get(&directive.name) else {
+                    continue;
+                };
                 let application = (*index, self.supergraph_application(*index, *position, directive));
                 match groups.iter_mut().find(|(known, _)| known == position) {
                     Some((_, applications)) => applications.push(application),
@@ -179,7 +210,9 @@ impl Merger<'_> {
                 }
             }
         }
-        let merged = groups.into_iter().flat_map(|(position, applications)| self.merge_group(place, position, applications));
+        let merged = groups
+            .into_iter()
+            .flat_map(|(position, applications)| self.merge_group(place, position, &applications));
         merged.collect()
     }
 
@@ -191,7 +224,9 @@ impl Merger<'_> {
         if composed.kind == ComposedKind::Federation(FederationDirective::Context) {
             let name = crate::link::string_argument(directive, "name").unwrap_or_default();
             let full = format!("{}__{name}", self.subgraphs[index].name);
-            return DirectiveBuilder::new(application.name).string(name!("name"), Some(full)).build();
+            return DirectiveBuilder::new(application.name)
+                .string(name!("name"), Some(full))
+                .build();
         }
         directive.same_location(application)
     }
@@ -200,12 +235,12 @@ impl Merger<'_> {
         &mut self,
         place: &str,
         position: usize,
-        applications: Vec<(usize, Node<Directive>)>,
+        applications: &[(usize, Node<Directive>)],
     ) -> Vec<Node<Directive>> {
         let composed = &self.composed.directives[position];
         let defaults = composed.definition.clone();
         let mut distinct: Vec<(Node<Directive>, usize)> = Vec::new();
-        for (_, application) in &applications {
+        for (_, application) in applications {
             let same = |known: &Directive| same_arguments(known, application, defaults.as_deref());
             match distinct.iter_mut().find(|(known, _)| same(known)) {
                 Some((_, count)) => *count += 1,
@@ -217,15 +252,24 @@ impl Merger<'_> {
         }
         let all: Vec<&Directive> = distinct.iter().map(|(application, _)| &**application).collect();
         let combined = combine(composed.kind, &composed.name, &all);
-        let spans: Vec<_> = applications.iter().map(|(index, application)| (*index, application.location())).collect();
+        let spans: Vec<_> = applications
+            .iter()
+            .map(|(index, application)| (*index, application.location()))
+            .collect();
         if let Some(combined) = combined {
-            let message = format!("`{place}` has different arguments for `@{}`; they are combined", composed.name);
+            let message = format!(
+                "`{place}` has different arguments for `@{}`; they are combined",
+                composed.name
+            );
             self.hint(HintCode::MergedNonRepeatableDirectiveArguments, message, spans);
             return vec![combined];
         }
         let most = distinct.iter().map(|(_, count)| *count).max().unwrap_or_default();
         let chosen = distinct.into_iter().find(|(_, count)| *count == most);
-        let message = format!("`{place}` has different arguments for `@{}`; those used most are taken", composed.name);
+        let message = format!(
+            "`{place}` has different arguments for `@{}`; those used most are taken",
+            composed.name
+        );
         self.hint(HintCode::InconsistentNonRepeatableDirectiveArguments, message, spans);
         chosen.map(|(application, _)| application).into_iter().collect()
     }
@@ -244,13 +288,20 @@ fn used_directives(subgraph: &ValidSubgraph) -> FxHashSet<Name> {
     note(&mut subgraph.schema.schema_definition.directives.nodes());
     for definition in subgraph.own_types() {
         note(&mut definition.directives().nodes());
-        for field in crate::field_usage::fields_of(definition).into_iter().flat_map(|fields| fields.values()) {
+        for field in crate::field_usage::fields_of(definition)
+            .into_iter()
+            .flat_map(|fields| fields.values())
+        {
             note(&mut field.directives.nodes());
             for argument in &field.arguments {
                 note(&mut argument.directives.nodes());
             }
         }
-        for field in definition.as_input_object().into_iter().flat_map(|input| input.fields.values()) {
+        for field in definition
+            .as_input_object()
+            .into_iter()
+            .flat_map(|input| input.fields.values())
+        {
             note(&mut field.directives.nodes());
         }
         for value in definition.as_enum().into_iter().flat_map(|own| own.values.values()) {
@@ -271,15 +322,24 @@ fn same_arguments(left: &Directive, right: &Directive, definition: Option<&Direc
         let given = directive.specified_argument_by_name(name).cloned();
         given.or_else(|| definition?.argument_by_name(name)?.default_value.clone())
     };
-    let names = left.arguments.iter().chain(&right.arguments).map(|argument| &argument.name);
+    let names = left
+        .arguments
+        .iter()
+        .chain(&right.arguments)
+        .map(|argument| &argument.name);
     names.into_iter().all(|name| value(left, name) == value(right, name))
 }
 
 /// The one application that says what all of them say; `None` if the directive has no such rule.
 fn combine(kind: ComposedKind, name: &Name, applications: &[&Directive]) -> Option<Node<Directive>> {
-    let ComposedKind::Federation(directive) = kind else { return None };
+    let ComposedKind::Federation(directive) = kind else {
+        return None;
+    };
     let values = |argument: &'static str| -> Vec<&Node<Value>> {
-        applications.iter().filter_map(|application| application.specified_argument_by_name(argument)).collect()
+        applications
+            .iter()
+            .filter_map(|application| application.specified_argument_by_name(argument))
+            .collect()
     };
     let builder = DirectiveBuilder::new(name.clone());
     let combined = match directive {
@@ -312,15 +372,30 @@ fn combine_list_sizes<'v>(
     };
     let mut arguments: Vec<Argument> = Vec::new();
     let mut add = |name: Name, value: Option<Value>| {
-        arguments.extend(value.map(|value| Argument { name, value: Node::new(value) }));
+        arguments.extend(value.map(|value| Argument {
+            name,
+            value: Node::new(value),
+        }));
     };
-    add(name!("assumedSize"), values("assumedSize").iter().filter_map(|value| value.to_i32()).max().map(Value::from));
+    add(
+        name!("assumedSize"),
+        values("assumedSize")
+            .iter()
+            .filter_map(|value| value.to_i32())
+            .max()
+            .map(Value::from),
+    );
     add(name!("slicingArguments"), names("slicingArguments"));
     add(name!("sizedFields"), names("sizedFields"));
     let required = values("requireOneSlicingArgument");
     let all = required.iter().all(|value| value.to_bool() != Some(false));
-    add(name!("requireOneSlicingArgument"), (!required.is_empty()).then_some(Value::Boolean(all)));
-    arguments.into_iter().fold(builder, |builder, argument| builder.argument(argument.name, (*argument.value).clone()))
+    add(
+        name!("requireOneSlicingArgument"),
+        (!required.is_empty()).then_some(Value::Boolean(all)),
+    );
+    arguments.into_iter().fold(builder, |builder, argument| {
+        builder.argument(argument.name, (*argument.value).clone())
+    })
 }
 
 /// Lists of alternatives (`[["a", "b"], ["c"]]`: a and b, or c) that must all hold, as one such list.
@@ -329,7 +404,15 @@ fn combine_list_sizes<'v>(
 fn conjunction(values: &[&Node<Value>]) -> Value {
     let read = |value: &Node<Value>| -> Vec<Vec<String>> {
         let alternatives = value.as_list().unwrap_or_default().iter();
-        alternatives.map(|all| all.as_list().unwrap_or_default().iter().filter_map(|one| one.as_str().map(str::to_owned)).collect()).collect()
+        alternatives
+            .map(|all| {
+                all.as_list()
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|one| one.as_str().map(str::to_owned))
+                    .collect()
+            })
+            .collect()
     };
     let mut merged: Vec<Vec<String>> = vec![Vec::new()];
     for value in values {
@@ -346,7 +429,12 @@ fn conjunction(values: &[&Node<Value>]) -> Value {
         merged = minimal(next);
     }
     let list = |items: Vec<Value>| Value::List(items.into_iter().map(Node::new).collect());
-    list(merged.into_iter().map(|all| list(all.into_iter().map(Value::String).collect())).collect())
+    list(
+        merged
+            .into_iter()
+            .map(|all| list(all.into_iter().map(Value::String).collect()))
+            .collect(),
+    )
 }
 
 /// More combinations than this are kept as they are: nobody writes them, and comparing each with each costs too much.
@@ -360,7 +448,9 @@ fn minimal(mut alternatives: Vec<Vec<String>>) -> Vec<Vec<String>> {
     }
     let mut kept: Vec<Vec<String>> = Vec::new();
     for candidate in alternatives {
-        let is_implied = kept.iter().any(|smaller| smaller.iter().all(|one| candidate.contains(one)));
+        let is_implied = kept
+            .iter()
+            .any(|smaller| smaller.iter().all(|one| candidate.contains(one)));
         if !is_implied {
             kept.push(candidate);
         }

@@ -32,10 +32,16 @@ impl<'a> Merger<'a> {
         let usage = self.enum_usage.get(name).copied();
         if usage.is_none() {
             let message = format!("enum `{name}` is not used in the supergraph; its values are those of all subgraphs");
-            let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+            let spans: Vec<_> = sources
+                .iter()
+                .map(|(index, source)| (*index, source.location()))
+                .collect();
             self.hint(HintCode::UnusedEnumType, message, spans);
         }
-        let usage = usage.unwrap_or(EnumUsage { is_input: false, is_output: true });
+        let usage = usage.unwrap_or(EnumUsage {
+            is_input: false,
+            is_output: true,
+        });
         let (description, directives) = self.merge_type_head(name, sources);
         let mut by_value: IndexMap<Name, ValueSources<'a>> = IndexMap::new();
         for (index, definition) in sources {
@@ -51,7 +57,10 @@ impl<'a> Merger<'a> {
         }
         if values.is_empty() {
             let message = format!("enum `{name}` has no value that all subgraphs have, so nothing can be sent for it");
-            let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+            let spans: Vec<_> = sources
+                .iter()
+                .map(|(index, source)| (*index, source.location()))
+                .collect();
             self.error(ErrorCode::EmptyMergedEnumType, message, spans);
         }
         Some(ExtendedType::Enum(Node::new(EnumType {
@@ -70,13 +79,24 @@ impl<'a> Merger<'a> {
         (value, sources): (&Name, &ValueSources<'a>),
     ) -> Option<Component<EnumValueDefinition>> {
         let place = format!("{name}.{value}");
-        let descriptions: Vec<_> = sources.iter().map(|(index, source)| (*index, source.description.as_ref())).collect();
+        let descriptions: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.description.as_ref()))
+            .collect();
         let description = self.merge_description(&format!("`{place}`"), &descriptions);
-        let own: Vec<_> = sources.iter().map(|(index, source)| (*index, &source.directives)).collect();
+        let own: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, &source.directives))
+            .collect();
         let mut directives = self.merge_directives(&place, &own);
-        let is_inaccessible = directives.iter().any(|directive| self.composed.is_inaccessible(directive));
-        let missing: Vec<_> =
-            types.iter().map(|(index, _)| *index).filter(|index| !sources.iter().any(|(own, _)| own == index)).collect();
+        let is_inaccessible = directives
+            .iter()
+            .any(|directive| self.composed.is_inaccessible(directive));
+        let missing: Vec<_> = types
+            .iter()
+            .map(|(index, _)| *index)
+            .filter(|index| !sources.iter().any(|(own, _)| own == index))
+            .collect();
         if !missing.is_empty() && !self.keep_partial_value(&place, usage, is_inaccessible, (sources, &missing)) {
             return None;
         }
@@ -97,9 +117,15 @@ impl<'a> Merger<'a> {
         (sources, missing): (&ValueSources<'a>, &[usize]),
     ) -> bool {
         let without = self.name_subgraphs(missing.iter().copied());
-        let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+        let spans: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.location()))
+            .collect();
         match usage {
-            EnumUsage { is_input: true, is_output: true } => {
+            EnumUsage {
+                is_input: true,
+                is_output: true,
+            } => {
                 if !is_inaccessible {
                     let message = format!(
                         "`{place}` is missing in {without}; the enum is both sent and received by clients, so add the value \

@@ -4,8 +4,8 @@ use apollo_compiler::ast::{DirectiveDefinition, DirectiveLocation};
 use apollo_compiler::{Name, Node};
 use std::collections::BTreeSet;
 
-use super::{Merger, Sources};
 use super::implementations::unplaced;
+use super::{Merger, Sources};
 use crate::error::HintCode;
 
 impl<'a> Merger<'a> {
@@ -35,7 +35,10 @@ impl<'a> Merger<'a> {
             .filter_map(|(index, subgraph)| Some((index, subgraph.schema.directive_definitions.get(name)?)))
             .filter(|(_, definition)| definition.locations.iter().any(|location| is_executable(*location)))
             .collect();
-        let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+        let spans: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.location()))
+            .collect();
         if sources.len() < subgraphs.len() {
             let message = format!("`@{name}` is not in the supergraph, because some subgraphs do not define it");
             return self.hint(HintCode::InconsistentExecutableDirectivePresence, message, spans);
@@ -48,16 +51,22 @@ impl<'a> Merger<'a> {
             .filter(|location| is_executable(*location))
             .filter(|location| sources.iter().all(|(_, source)| source.locations.contains(location)))
             .collect();
-        let all_same = sources.iter().all(|(_, source)| executable(source) == executable(first));
+        let all_same = sources
+            .iter()
+            .all(|(_, source)| executable(source) == executable(first));
         if !all_same {
-            let message = format!("`@{name}` is allowed at different places by different subgraphs; the common ones are taken");
+            let message =
+                format!("`@{name}` is allowed at different places by different subgraphs; the common ones are taken");
             self.hint(HintCode::InconsistentExecutableDirectiveLocations, message, spans);
         }
         if locations.is_empty() {
             return;
         }
         let arguments = self.merge_directive_arguments(name, &sources);
-        let descriptions: Vec<_> = sources.iter().map(|(index, source)| (*index, source.description.as_ref())).collect();
+        let descriptions: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.description.as_ref()))
+            .collect();
         let description = self.merge_description(&format!("`@{name}`"), &descriptions);
         let definition = DirectiveDefinition {
             description,
@@ -66,7 +75,9 @@ impl<'a> Merger<'a> {
             repeatable: sources.iter().all(|(_, source)| source.repeatable),
             locations,
         };
-        self.schema.directive_definitions.insert(name.clone(), Node::new(definition));
+        self.schema
+            .directive_definitions
+            .insert(name.clone(), Node::new(definition));
     }
 
     fn merge_directive_arguments(
@@ -82,7 +93,10 @@ impl<'a> Merger<'a> {
             let own: Vec<_> = own.collect();
             if own.len() == sources.len() {
                 let place = format!("@{name}({}:)", argument.name);
-                merged.extend(self.merge_input_value(&place, &own, &super::arguments::ARGUMENT_CODES).map(Node::new));
+                merged.extend(
+                    self.merge_input_value(&place, &own, &super::arguments::ARGUMENT_CODES)
+                        .map(Node::new),
+                );
             }
         }
         for argument in &merged {
@@ -93,7 +107,12 @@ impl<'a> Merger<'a> {
 }
 
 fn executable(definition: &DirectiveDefinition) -> BTreeSet<&'static str> {
-    definition.locations.iter().filter(|location| is_executable(**location)).map(|location| location.name()).collect()
+    definition
+        .locations
+        .iter()
+        .filter(|location| is_executable(**location))
+        .map(|location| location.name())
+        .collect()
 }
 
 fn is_executable(location: DirectiveLocation) -> bool {

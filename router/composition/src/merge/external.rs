@@ -13,7 +13,11 @@ impl<'a> Merger<'a> {
             "`{}` is `@external` in every subgraph that has it ({subgraphs}); remove `@external` in the one that resolves it",
             field.place()
         );
-        let spans: Vec<_> = field.sources.iter().map(|(index, source)| (*index, source.location())).collect();
+        let spans: Vec<_> = field
+            .sources
+            .iter()
+            .map(|(index, source)| (*index, source.location()))
+            .collect();
         self.error(ErrorCode::ExternalMissingOnBase, message, spans);
     }
 
@@ -24,7 +28,10 @@ impl<'a> Merger<'a> {
             if !self.subgraphs[*index].usage.is_external(&field.coordinate) {
                 continue;
             }
-            let composed = source.directives.iter().filter(|directive| self.composed.is_federation(*index, &directive.name));
+            let composed = source
+                .directives
+                .iter()
+                .filter(|directive| self.composed.is_federation(*index, &directive.name));
             found.extend(composed.map(|directive| (*index, directive.clone())));
         }
         for (index, directive) in found {
@@ -33,7 +40,11 @@ impl<'a> Merger<'a> {
                 self.subgraphs[index].name,
                 field.place()
             );
-            self.error(ErrorCode::MergedDirectiveApplicationOnExternal, message, [(index, directive.location())]);
+            self.error(
+                ErrorCode::MergedDirectiveApplicationOnExternal,
+                message,
+                [(index, directive.location())],
+            );
         }
     }
 
@@ -76,10 +87,16 @@ impl<'a> Merger<'a> {
         let place = format!("argument `{}` of `{}`", merged.name, field.place());
         let subgraph = &self.subgraphs[index].name;
         let (code, message) = match own {
-            None => (ErrorCode::ExternalArgumentMissing, format!("[{subgraph}] {place} is missing on the `@external` field")),
+            None => (
+                ErrorCode::ExternalArgumentMissing,
+                format!("[{subgraph}] {place} is missing on the `@external` field"),
+            ),
             Some(own) if own.ty != merged.ty && !self.is_subtype(&own.ty, &merged.ty) => (
                 ErrorCode::ExternalArgumentTypeMismatch,
-                format!("[{subgraph}] {place} has type `{}` on the `@external` field, but `{}` where it is resolved", own.ty, merged.ty),
+                format!(
+                    "[{subgraph}] {place} has type `{}` on the `@external` field, but `{}` where it is resolved",
+                    own.ty, merged.ty
+                ),
             ),
             Some(own) if own.default_value != merged.default_value => (
                 ErrorCode::ExternalArgumentDefaultMismatch,

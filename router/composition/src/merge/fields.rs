@@ -41,18 +41,32 @@ impl<'a> Merger<'a> {
             self.report_external_everywhere(field);
             return None;
         }
-        let resolving: FieldSources<'a> =
-            field.sources.iter().filter(|(index, _)| !is_external(self, *index)).copied().collect();
+        let resolving: FieldSources<'a> = field
+            .sources
+            .iter()
+            .filter(|(index, _)| !is_external(self, *index))
+            .copied()
+            .collect();
         self.check_directives_on_external(field);
         let place = field.place();
         // An `@interfaceObject` may resolve a field that is external wherever the type itself is defined.
-        let sources = if resolving.is_empty() { &field.sources } else { &resolving };
+        let sources = if resolving.is_empty() {
+            &field.sources
+        } else {
+            &resolving
+        };
         let types = sources.iter().map(|(_, source)| &source.ty);
         let merged = self.merge_reference(types, Variance::Output)?;
         self.report_types(field, sources, &merged.ty, merged.agreement);
-        let descriptions: Vec<_> = sources.iter().map(|(index, source)| (*index, source.description.as_ref())).collect();
+        let descriptions: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.description.as_ref()))
+            .collect();
         let description = self.merge_description(&format!("`{place}`"), &descriptions);
-        let directives: Vec<_> = sources.iter().map(|(index, source)| (*index, &source.directives)).collect();
+        let directives: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, &source.directives))
+            .collect();
         let mut directives = self.merge_directives(&place, &directives);
         let arguments = self.merge_arguments(&field.coordinate, sources);
         self.note_output_use(merged.ty.inner_named_type());
@@ -77,7 +91,10 @@ impl<'a> Merger<'a> {
     ) {
         let place = field.place();
         let described = || self.describe(sources.iter().map(|(index, source)| (*index, source.ty.to_string())));
-        let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+        let spans: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.location()))
+            .collect();
         match agreement {
             Agreement::Same => {}
             Agreement::Compatible => {
@@ -118,13 +135,20 @@ impl<'a> Merger<'a> {
         if !self.needs_join_field(field, all_same) {
             return Vec::new();
         }
-        let kept = field.sources.iter().filter(|(index, _)| !field.overrides.is_removed(*index));
+        let kept = field
+            .sources
+            .iter()
+            .filter(|(index, _)| !field.overrides.is_removed(*index));
         kept.map(|(index, source)| {
             let subgraph = &self.subgraphs[*index];
             let usage = &subgraph.usage;
             let join = JoinField {
-                requires: usage.requires(&field.coordinate).and_then(|applied| applied.text.as_deref()),
-                provides: usage.provides(&field.coordinate).and_then(|applied| applied.text.as_deref()),
+                requires: usage
+                    .requires(&field.coordinate)
+                    .and_then(|applied| applied.text.as_deref()),
+                provides: usage
+                    .provides(&field.coordinate)
+                    .and_then(|applied| applied.text.as_deref()),
                 ty: (!all_same).then(|| source.ty.to_string()),
                 is_external: usage.is_external(&field.coordinate),
                 override_from: subgraph.string_argument(&source.directives, FederationDirective::Override, "from"),
@@ -137,16 +161,24 @@ impl<'a> Merger<'a> {
         .collect()
     }
 
-    pub(super) fn context_arguments(&self, index: usize, coordinate: &Coordinate) -> &[crate::validate::ContextArgument] {
+    pub(super) fn context_arguments(
+        &self,
+        index: usize,
+        coordinate: &Coordinate,
+    ) -> &[crate::validate::ContextArgument] {
         let all = &self.subgraphs[index].context_arguments;
-        all.iter().find(|(own, _)| own == coordinate).map_or(&[], |(_, arguments)| arguments.as_slice())
+        all.iter()
+            .find(|(own, _)| own == coordinate)
+            .map_or(&[], |(_, arguments)| arguments.as_slice())
     }
 
     /// Fields of all definitions of a type, by name in order of appearance.
     pub(super) fn fields_by_name(types: &Sources<'a, ExtendedType>) -> indexmap::IndexMap<Name, FieldSources<'a>> {
         let mut fields: indexmap::IndexMap<Name, FieldSources<'a>> = indexmap::IndexMap::new();
         for (index, definition) in types {
-            let Some(own) = crate::field_usage::fields_of(definition) else { continue };
+            let Some(own) = crate::field_usage::fields_of(definition) else {
+                continue;
+            };
             for (name, field) in own {
                 fields.entry(name.clone()).or_default().push((*index, field));
             }

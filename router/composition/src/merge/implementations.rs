@@ -3,8 +3,8 @@
 //! Collected before fields are merged, since which type is wider depends on it.
 
 use apollo_compiler::Name;
-use apollo_compiler::ast::Directive;
 use apollo_compiler::Node;
+use apollo_compiler::ast::Directive;
 use apollo_compiler::schema::{ComponentName, ExtendedType};
 use indexmap::IndexSet;
 
@@ -19,7 +19,10 @@ impl<'a> Merger<'a> {
                     members.extend(union.members.iter().map(|member| member.name.clone()));
                 }
                 for interface in interfaces_of(definition) {
-                    self.interfaces.entry(name.clone()).or_default().insert(interface.name.clone());
+                    self.interfaces
+                        .entry(name.clone())
+                        .or_default()
+                        .insert(interface.name.clone());
                 }
             }
         }
@@ -30,12 +33,18 @@ impl<'a> Merger<'a> {
         &self,
         name: &Name,
         sources: &Sources<'a, ExtendedType>,
-    ) -> (apollo_compiler::collections::IndexSet<ComponentName>, Vec<Node<Directive>>) {
+    ) -> (
+        apollo_compiler::collections::IndexSet<ComponentName>,
+        Vec<Node<Directive>>,
+    ) {
         let interfaces = self.interfaces.get(name).into_iter().flatten();
-        let interfaces = interfaces.map(|interface| ComponentName::from(unplaced(interface))).collect();
+        let interfaces = interfaces
+            .map(|interface| ComponentName::from(unplaced(interface)))
+            .collect();
         let joins = sources.iter().flat_map(|(index, definition)| {
             let own = interfaces_of(definition);
-            own.map(|interface| self.join_implements(*index, interface)).collect::<Vec<_>>()
+            own.map(|interface| self.join_implements(*index, interface))
+                .collect::<Vec<_>>()
         });
         (interfaces, joins.collect())
     }
@@ -44,7 +53,10 @@ impl<'a> Merger<'a> {
     pub(super) fn implementations(&self, interface: &Name) -> Vec<Name> {
         let objects = self.sources.iter().filter(|(name, sources)| {
             super::kind(self.subgraphs, sources[0]) == super::Kind::Object
-                && self.interfaces.get(*name).is_some_and(|interfaces| interfaces.contains(interface))
+                && self
+                    .interfaces
+                    .get(*name)
+                    .is_some_and(|interfaces| interfaces.contains(interface))
         });
         objects.map(|(name, _)| name.clone()).collect()
     }
@@ -66,5 +78,6 @@ fn interfaces_of(definition: &ExtendedType) -> impl Iterator<Item = &ComponentNa
 
 /// A name without its place: the supergraph has no one source.
 pub(super) fn unplaced(name: &Name) -> Name {
-    name.to_cloned_arc().map_or_else(|| Name::new_unchecked(name), Name::from_arc_unchecked)
+    name.to_cloned_arc()
+        .map_or_else(|| Name::new_unchecked(name), Name::from_arc_unchecked)
 }

@@ -20,12 +20,23 @@ const INPUT_FIELD_CODES: InputValueCodes = InputValueCodes {
 type InputFieldSources<'a> = Sources<'a, Node<InputValueDefinition>>;
 
 impl<'a> Merger<'a> {
-    pub(super) fn merge_input_object(&mut self, name: &Name, sources: &Sources<'a, ExtendedType>) -> Option<ExtendedType> {
+    pub(super) fn merge_input_object(
+        &mut self,
+        name: &Name,
+        sources: &Sources<'a, ExtendedType>,
+    ) -> Option<ExtendedType> {
         let (description, directives) = self.merge_type_head(name, sources);
         let mut by_name: IndexMap<Name, InputFieldSources<'a>> = IndexMap::new();
         for (index, definition) in sources {
-            for field in definition.as_input_object().into_iter().flat_map(|own| own.fields.values()) {
-                by_name.entry(field.name.clone()).or_default().push((*index, &field.node));
+            for field in definition
+                .as_input_object()
+                .into_iter()
+                .flat_map(|own| own.fields.values())
+            {
+                by_name
+                    .entry(field.name.clone())
+                    .or_default()
+                    .push((*index, &field.node));
             }
         }
         let mut fields = apollo_compiler::collections::IndexMap::default();
@@ -43,7 +54,10 @@ impl<'a> Merger<'a> {
         }
         if fields.is_empty() {
             let message = format!("input `{name}` has no field that all subgraphs have, so nothing can be sent for it");
-            let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+            let spans: Vec<_> = sources
+                .iter()
+                .map(|(index, source)| (*index, source.location()))
+                .collect();
             self.error(ErrorCode::EmptyMergedInputType, message, spans);
         }
         Some(ExtendedType::InputObject(Node::new(InputObjectType {
@@ -60,7 +74,13 @@ impl<'a> Merger<'a> {
             return Vec::new();
         }
         let join = |(index, source): &(usize, &Node<InputValueDefinition>)| {
-            self.join_field(*index, JoinField { ty: Some(source.ty.to_string()), ..JoinField::default() })
+            self.join_field(
+                *index,
+                JoinField {
+                    ty: Some(source.ty.to_string()),
+                    ..JoinField::default()
+                },
+            )
         };
         sources.iter().map(join).collect()
     }
@@ -71,10 +91,20 @@ impl<'a> Merger<'a> {
         types: &Sources<'a, ExtendedType>,
         sources: &InputFieldSources<'a>,
     ) {
-        let missing = types.iter().map(|(index, _)| *index).filter(|index| !sources.iter().any(|(own, _)| own == index));
+        let missing = types
+            .iter()
+            .map(|(index, _)| *index)
+            .filter(|index| !sources.iter().any(|(own, _)| own == index));
         let without = self.name_subgraphs(missing);
-        let requiring: Vec<_> = sources.iter().filter(|(_, source)| source.is_required()).map(|(index, _)| *index).collect();
-        let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+        let requiring: Vec<_> = sources
+            .iter()
+            .filter(|(_, source)| source.is_required())
+            .map(|(index, _)| *index)
+            .collect();
+        let spans: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.location()))
+            .collect();
         if requiring.is_empty() {
             let message = format!("input field `{place}` is not in the supergraph, because it is missing in {without}");
             self.hint(HintCode::InconsistentInputObjectField, message, spans);

@@ -18,28 +18,38 @@ impl<'a> Merger<'a> {
         if subgraph.schema.types.contains_key(&coordinate.0) {
             return Vec::new();
         }
-        let Some(interfaces) = self.interfaces.get(&coordinate.0) else { return Vec::new() };
+        let Some(interfaces) = self.interfaces.get(&coordinate.0) else {
+            return Vec::new();
+        };
         let with_field = interfaces.iter().filter(|interface| {
             subgraph.schema.types.get(*interface).is_some_and(|definition| {
                 subgraph.is_interface_object(definition)
                     && fields_of(definition).is_some_and(|fields| fields.contains_key(&coordinate.1))
             })
         });
-        with_field.map(|interface| (interface.clone(), coordinate.1.clone())).collect()
+        with_field
+            .map(|interface| (interface.clone(), coordinate.1.clone()))
+            .collect()
     }
 
     /// Whether some `@interfaceObject` resolves a field that is external elsewhere.
     pub(super) fn is_resolved_abstractly(&self, field: &FieldMerge<'_, 'a>) -> bool {
         (0..self.subgraphs.len()).any(|index| {
             let abstracted = self.interface_objects_with_field(&field.coordinate, index);
-            abstracted.iter().any(|coordinate| !self.subgraphs[index].usage.is_external(coordinate))
+            abstracted
+                .iter()
+                .any(|coordinate| !self.subgraphs[index].usage.is_external(coordinate))
         })
     }
 
     /// Adds to each object the fields of its interfaces that only an `@interfaceObject` resolves.
     pub(super) fn add_interface_object_fields(&mut self) {
-        let objects: Vec<Name> =
-            self.schema.types.values().filter_map(|definition| definition.as_object().map(|object| object.name.clone())).collect();
+        let objects: Vec<Name> = self
+            .schema
+            .types
+            .values()
+            .filter_map(|definition| definition.as_object().map(|object| object.name.clone()))
+            .collect();
         for object in objects {
             for interface in self.interfaces_of_merged(&object) {
                 self.add_fields_of_interface(&object, &interface);
@@ -48,10 +58,15 @@ impl<'a> Merger<'a> {
     }
 
     fn add_fields_of_interface(&mut self, object: &Name, interface: &Name) {
-        let Some(ExtendedType::Interface(definition)) = self.schema.types.get(interface) else { return };
+        let Some(ExtendedType::Interface(definition)) = self.schema.types.get(interface) else {
+            return;
+        };
         let definition = definition.clone();
         for (name, field) in &definition.fields {
-            let has_field = self.schema.get_object(object).is_some_and(|object| object.fields.contains_key(name));
+            let has_field = self
+                .schema
+                .get_object(object)
+                .is_some_and(|object| object.fields.contains_key(name));
             if has_field || !self.is_resolved_by_interface_object(interface, name) {
                 continue;
             }
@@ -94,5 +109,11 @@ fn copied_field(field: &Component<FieldDefinition>) -> Component<FieldDefinition
 }
 
 fn without_joins(directives: &DirectiveList) -> DirectiveList {
-    DirectiveList(directives.iter().filter(|directive| !directive.name.starts_with("join__")).cloned().collect())
+    DirectiveList(
+        directives
+            .iter()
+            .filter(|directive| !directive.name.starts_with("join__"))
+            .cloned()
+            .collect(),
+    )
 }

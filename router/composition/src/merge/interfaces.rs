@@ -51,7 +51,9 @@ impl<'a> Merger<'a> {
         let all = self.implementations(name);
         for (index, definition) in sources.iter().filter(|(_, definition)| definition.is_interface()) {
             let subgraph = &self.subgraphs[*index];
-            let Some(key) = subgraph.usage.keys(name).find(|key| key.is_resolvable) else { continue };
+            let Some(key) = subgraph.usage.keys(name).find(|key| key.is_resolvable) else {
+                continue;
+            };
             let known: Vec<_> = implementations(&subgraph.schema, definition.name()).collect();
             let unknown: Vec<_> = all.iter().filter(|object| !known.contains(object)).collect();
             if unknown.is_empty() {
@@ -65,7 +67,11 @@ impl<'a> Merger<'a> {
                 subgraph.name,
                 names.join(", ")
             );
-            self.error(ErrorCode::InterfaceKeyMissingImplementationType, message, [(*index, key.span)]);
+            self.error(
+                ErrorCode::InterfaceKeyMissingImplementationType,
+                message,
+                [(*index, key.span)],
+            );
         }
     }
 
@@ -75,7 +81,9 @@ impl<'a> Merger<'a> {
         for (index, _) in sources.iter().filter(|(_, definition)| definition.is_object()) {
             let subgraph = &self.subgraphs[*index];
             let defined = all.iter().filter_map(|object| subgraph.schema.types.get(object));
-            let defined: Vec<_> = defined.map(|definition| (definition.name().clone(), definition.location())).collect();
+            let defined: Vec<_> = defined
+                .map(|definition| (definition.name().clone(), definition.location()))
+                .collect();
             for (object, span) in defined {
                 let message = format!(
                     "[{}] `{name}` is an `@interfaceObject`, so this subgraph cannot define `{object}`, which implements the \

@@ -15,11 +15,19 @@ pub(super) struct DirectiveBuilder {
 
 impl DirectiveBuilder {
     pub(super) fn new(name: Name) -> Self {
-        Self { directive: Directive { name, arguments: Vec::new() } }
+        Self {
+            directive: Directive {
+                name,
+                arguments: Vec::new(),
+            },
+        }
     }
 
     pub(super) fn argument(mut self, name: Name, value: Value) -> Self {
-        self.directive.arguments.push(Node::new(Argument { name, value: Node::new(value) }));
+        self.directive.arguments.push(Node::new(Argument {
+            name,
+            value: Node::new(value),
+        }));
         self
     }
 
@@ -32,7 +40,11 @@ impl DirectiveBuilder {
 
     /// Leaves out what is the default.
     pub(super) fn boolean_unless(self, name: Name, value: bool, default: bool) -> Self {
-        if value == default { self } else { self.argument(name, Value::Boolean(value)) }
+        if value == default {
+            self
+        } else {
+            self.argument(name, Value::Boolean(value))
+        }
     }
 
     pub(super) fn graph(self, graph: &Name) -> Self {
@@ -65,7 +77,11 @@ impl Merger<'_> {
         let join = || DirectiveBuilder::new(name!("join__type")).graph(&subgraph.graph);
         let keys: Vec<_> = subgraph.usage.keys(definition.name()).collect();
         if keys.is_empty() {
-            return vec![join().boolean_unless(name!("isInterfaceObject"), is_interface_object, false).build()];
+            return vec![
+                join()
+                    .boolean_unless(name!("isInterfaceObject"), is_interface_object, false)
+                    .build(),
+            ];
         }
         let key_directive = |key: &AppliedFieldSet| {
             join()
@@ -93,7 +109,9 @@ impl Merger<'_> {
     }
 
     pub(super) fn join_enum_value(&self, index: usize) -> Node<Directive> {
-        DirectiveBuilder::new(name!("join__enumValue")).graph(&self.subgraphs[index].graph).build()
+        DirectiveBuilder::new(name!("join__enumValue"))
+            .graph(&self.subgraphs[index].graph)
+            .build()
     }
 
     pub(super) fn join_field(&self, index: usize, join: JoinField<'_>) -> Node<Directive> {
@@ -108,7 +126,10 @@ impl Merger<'_> {
             .boolean_unless(name!("usedOverridden"), join.is_used_overridden, false)
             .string(name!("overrideLabel"), join.override_label);
         if !join.context_arguments.is_empty() {
-            let values = join.context_arguments.iter().map(|argument| context_argument(subgraph, argument));
+            let values = join
+                .context_arguments
+                .iter()
+                .map(|argument| context_argument(subgraph, argument));
             builder = builder.argument(name!("contextArguments"), Value::List(values.collect()));
         }
         builder.build()
@@ -123,7 +144,10 @@ impl Merger<'_> {
 fn context_argument(subgraph: &ValidSubgraph, argument: &ContextArgument) -> Node<Value> {
     let string = |value: String| Node::new(Value::String(value));
     Node::new(Value::Object(vec![
-        (name!("context"), string(format!("{}__{}", subgraph.name, argument.context))),
+        (
+            name!("context"),
+            string(format!("{}__{}", subgraph.name, argument.context)),
+        ),
         (name!("name"), string(argument.name.to_string())),
         (name!("type"), string(argument.ty.clone())),
         (name!("selection"), string(argument.selection.clone())),

@@ -52,10 +52,6 @@ pub(crate) struct Merged {
     /// With join directives; printing it gives the supergraph SDL.
     pub(crate) schema: Schema,
     pub(crate) hints: Vec<Hint>,
-    /// Fields that a subgraph defines but another one has taken over for good.
-    pub(crate) overridden: FxHashSet<(usize, Coordinate)>,
-    /// Names in the supergraph of the directives that came along: `inaccessible` and its like.
-    pub(crate) composed: ComposedDirectives,
 }
 
 /// Merges all subgraphs.
@@ -68,8 +64,6 @@ pub(crate) fn merge(subgraphs: &[ValidSubgraph]) -> Result<Merged, Vec<Compositi
     Ok(Merged {
         schema: merger.schema,
         hints: merger.hints,
-        overridden: merger.overridden,
-        composed: merger.composed,
     })
 }
 
@@ -96,7 +90,10 @@ impl<'a> Merger<'a> {
         let mut sources: BTreeMap<Name, Sources<'a, ExtendedType>> = BTreeMap::new();
         for (index, subgraph) in subgraphs.iter().enumerate() {
             for definition in subgraph.own_types() {
-                sources.entry(definition.name().clone()).or_default().push((index, definition));
+                sources
+                    .entry(definition.name().clone())
+                    .or_default()
+                    .push((index, definition));
             }
         }
         Self {
@@ -175,20 +172,33 @@ impl<'a> Merger<'a> {
             .zip(kinds)
             .map(|((index, definition), kind)| {
                 let is_interface_object = *kind == Kind::Interface && definition.is_object();
-                let kind = if is_interface_object { "an `@interfaceObject`" } else { kind.describe() };
+                let kind = if is_interface_object {
+                    "an `@interfaceObject`"
+                } else {
+                    kind.describe()
+                };
                 format!("{kind} in `{}`", self.subgraphs[*index].name)
             })
             .collect();
-        let message = format!("`{name}` must be of one kind everywhere, but is {}", described.join(", "));
+        let message = format!(
+            "`{name}` must be of one kind everywhere, but is {}",
+            described.join(", ")
+        );
         CompositionError::new(ErrorCode::TypeKindMismatch, message).at(self.locations_of_types(sources))
     }
 
     fn locations_of_types(&self, sources: &[(usize, &ExtendedType)]) -> Vec<SourceLocation> {
-        sources.iter().filter_map(|(index, definition)| self.subgraphs[*index].locate(definition.name().location())).collect()
+        sources
+            .iter()
+            .filter_map(|(index, definition)| self.subgraphs[*index].locate(definition.name().location()))
+            .collect()
     }
 
     fn locate(&self, spans: impl IntoIterator<Item = (usize, Option<SourceSpan>)>) -> Vec<SourceLocation> {
-        spans.into_iter().filter_map(|(index, span)| self.subgraphs[index].locate(span)).collect()
+        spans
+            .into_iter()
+            .filter_map(|(index, span)| self.subgraphs[index].locate(span))
+            .collect()
     }
 
     fn error(
@@ -203,12 +213,19 @@ impl<'a> Merger<'a> {
 
     fn hint(&mut self, code: HintCode, message: String, spans: impl IntoIterator<Item = (usize, Option<SourceSpan>)>) {
         let locations = self.locate(spans);
-        self.hints.push(Hint { code, message, locations });
+        self.hints.push(Hint {
+            code,
+            message,
+            locations,
+        });
     }
 
     /// Names of subgraphs for a sentence: `a`, `b` and `c`.
     fn name_subgraphs(&self, indices: impl IntoIterator<Item = usize>) -> String {
-        let names: Vec<_> = indices.into_iter().map(|index| format!("`{}`", self.subgraphs[index].name)).collect();
+        let names: Vec<_> = indices
+            .into_iter()
+            .map(|index| format!("`{}`", self.subgraphs[index].name))
+            .collect();
         match names.as_slice() {
             [] => "no subgraph".to_owned(),
             [one] => one.clone(),
@@ -224,9 +241,13 @@ impl<'a> Merger<'a> {
         schema.subscription = root(name!("Subscription"));
         let has_queries = schema.query.is_some();
         let sources: Vec<_> = self.subgraphs.iter().enumerate().collect();
-        let directives = sources.iter().map(|(index, subgraph)| (*index, &subgraph.schema.schema_definition.directives));
+        let directives = sources
+            .iter()
+            .map(|(index, subgraph)| (*index, &subgraph.schema.schema_definition.directives));
         let merged = self.merge_directives("schema", directives.collect::<Vec<_>>().as_slice());
-        let description = sources.iter().map(|(index, subgraph)| (*index, subgraph.schema.schema_definition.description.as_ref()));
+        let description = sources
+            .iter()
+            .map(|(index, subgraph)| (*index, subgraph.schema.schema_definition.description.as_ref()));
         let description = self.merge_description("the schema", &description.collect::<Vec<_>>());
         let schema = self.schema.schema_definition.make_mut();
         schema.directives.0.extend(merged.into_iter().map(Component::from));

@@ -50,10 +50,19 @@ impl<'a> Merger<'a> {
         sources: FieldSources<'a>,
     ) -> Option<apollo_compiler::schema::Component<apollo_compiler::ast::FieldDefinition>> {
         let coordinate = (type_name.clone(), name.clone());
-        let mut field =
-            FieldMerge { coordinate, is_interface: false, types, sources, overrides: Overrides::default() };
+        let mut field = FieldMerge {
+            coordinate,
+            is_interface: false,
+            types,
+            sources,
+            overrides: Overrides::default(),
+        };
         field.overrides = self.collect_overrides(&field);
-        let taken_over: Vec<_> = field.overrides.taken_over().map(|index| (index, field.coordinate.clone())).collect();
+        let taken_over: Vec<_> = field
+            .overrides
+            .taken_over()
+            .map(|index| (index, field.coordinate.clone()))
+            .collect();
         self.overridden.extend(taken_over);
         let merged = self.merge_field(&field);
         self.check_sharing(&field);
@@ -66,11 +75,19 @@ impl<'a> Merger<'a> {
         name: &Name,
         sources: &Sources<'a, ExtendedType>,
     ) -> (Option<Node<str>>, Vec<Node<apollo_compiler::ast::Directive>>) {
-        let descriptions: Vec<_> = sources.iter().map(|(index, source)| (*index, source.description())).collect();
+        let descriptions: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.description()))
+            .collect();
         let description = self.merge_description(&format!("`{name}`"), &descriptions);
-        let mut directives: Vec<_> =
-            sources.iter().flat_map(|(index, source)| self.join_type(*index, source)).collect();
-        let own: Vec<_> = sources.iter().map(|(index, source)| (*index, source.directives())).collect();
+        let mut directives: Vec<_> = sources
+            .iter()
+            .flat_map(|(index, source)| self.join_type(*index, source))
+            .collect();
+        let own: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.directives()))
+            .collect();
         directives.extend(self.merge_directives(name, &own));
         (description, directives)
     }
@@ -80,15 +97,20 @@ impl<'a> Merger<'a> {
         if matches!(name.as_str(), "Query" | "Mutation" | "Subscription") {
             return false;
         }
-        let (with_key, without): (Vec<usize>, Vec<usize>) =
-            sources.iter().map(|(index, _)| *index).partition(|index| self.subgraphs[*index].usage.has_key(name));
+        let (with_key, without): (Vec<usize>, Vec<usize>) = sources
+            .iter()
+            .map(|(index, _)| *index)
+            .partition(|index| self.subgraphs[*index].usage.has_key(name));
         if with_key.is_empty() {
             return true;
         }
         if !without.is_empty() {
             let (with_key, without) = (self.name_subgraphs(with_key), self.name_subgraphs(without));
             let message = format!("`{name}` is an entity in {with_key} but has no key in {without}");
-            let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+            let spans: Vec<_> = sources
+                .iter()
+                .map(|(index, source)| (*index, source.location()))
+                .collect();
             self.hint(HintCode::InconsistentEntity, message, spans);
         }
         false
@@ -101,8 +123,11 @@ impl<'a> Merger<'a> {
         types: &Sources<'a, ExtendedType>,
         sources: &FieldSources<'a>,
     ) {
-        let missing: Vec<_> =
-            types.iter().map(|(index, _)| *index).filter(|index| !sources.iter().any(|(own, _)| own == index)).collect();
+        let missing: Vec<_> = types
+            .iter()
+            .map(|(index, _)| *index)
+            .filter(|index| !sources.iter().any(|(own, _)| own == index))
+            .collect();
         if missing.is_empty() {
             return;
         }
@@ -113,7 +138,10 @@ impl<'a> Merger<'a> {
             HintCode::InconsistentObjectValueTypeField
         };
         let message = format!("`{type_name}.{name}` is missing in {}", self.name_subgraphs(missing));
-        let spans: Vec<_> = sources.iter().map(|(index, source)| (*index, source.location())).collect();
+        let spans: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.location()))
+            .collect();
         self.hint(code, message, spans);
     }
 

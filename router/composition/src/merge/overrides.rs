@@ -42,12 +42,19 @@ impl Overrides {
 
     /// Whether the supergraph has to tell of an override.
     pub(super) fn any_kept(&self) -> bool {
-        !self.labels.is_empty() || self.overridden.values().any(|overridden| *overridden == Overridden::Used)
+        !self.labels.is_empty()
+            || self
+                .overridden
+                .values()
+                .any(|overridden| *overridden == Overridden::Used)
     }
 
     /// Subgraphs whose definition no plan may use, whatever labels say.
     pub(super) fn taken_over(&self) -> impl Iterator<Item = usize> {
-        self.overridden.keys().copied().filter(|index| !self.labels.contains_key(index))
+        self.overridden
+            .keys()
+            .copied()
+            .filter(|index| !self.labels.contains_key(index))
     }
 }
 
@@ -73,7 +80,11 @@ impl<'a> Merger<'a> {
             .collect();
         let overriding: Vec<usize> = applications.iter().map(|(index, ..)| *index).collect();
         for (index, from, label) in &applications {
-            let application = Override { index: *index, from, label: label.as_deref() };
+            let application = Override {
+                index: *index,
+                from,
+                label: label.as_deref(),
+            };
             self.apply_override(field, &application, &overriding, &mut overrides);
         }
         overrides
@@ -131,7 +142,10 @@ impl<'a> Merger<'a> {
 
     fn span_of(&self, field: &FieldMerge<'_, 'a>, index: usize) -> Option<apollo_compiler::parser::SourceSpan> {
         let (_, source) = field.sources.iter().find(|(own, _)| *own == index)?;
-        self.subgraphs[index].applications(&source.directives, FederationDirective::Override).next()?.location()
+        self.subgraphs[index]
+            .applications(&source.directives, FederationDirective::Override)
+            .next()?
+            .location()
     }
 
     fn fault_of_place(&self, field: &FieldMerge<'_, 'a>, index: usize) -> Option<(ErrorCode, String)> {
@@ -158,7 +172,9 @@ impl<'a> Merger<'a> {
             let message = format!("[{name}] `{place}` no longer exists in `{from}`; `@override` can be removed");
             self.hint(HintCode::OverrideDirectiveCanBeRemoved, message, span);
         } else {
-            let message = format!("[{name}] `{place}` overrides `{from}`, where an `@interfaceObject` provides it, which is not supported");
+            let message = format!(
+                "[{name}] `{place}` overrides `{from}`, where an `@interfaceObject` provides it, which is not supported"
+            );
             self.error(ErrorCode::OverrideCollisionWithAnotherDirective, message, span);
         }
     }
@@ -171,11 +187,17 @@ impl<'a> Merger<'a> {
         } else if from.usage.provides(&field.coordinate).is_some() {
             "provides"
         } else if self.subgraphs[index].usage.is_external(&field.coordinate) {
-            return Some(format!("[{name}] `{place}` is `@external` and cannot take over the field from `{}`", from.name));
+            return Some(format!(
+                "[{name}] `{place}` is `@external` and cannot take over the field from `{}`",
+                from.name
+            ));
         } else {
             return None;
         };
-        Some(format!("[{name}] `{place}` cannot be taken over from `{}`, where it has `@{directive}`; remove that first", from.name))
+        Some(format!(
+            "[{name}] `{place}` cannot be taken over from `{}`, where it has `@{directive}`; remove that first",
+            from.name
+        ))
     }
 
     fn mark_overridden(
@@ -188,13 +210,25 @@ impl<'a> Merger<'a> {
         let (place, from) = (field.place(), application.from);
         let name = &self.subgraphs[application.index].name;
         let usage = &self.subgraphs[source].usage;
-        let span = field.sources.iter().find(|(own, _)| *own == source).and_then(|(_, definition)| definition.location());
+        let span = field
+            .sources
+            .iter()
+            .find(|(own, _)| *own == source)
+            .and_then(|(_, definition)| definition.location());
         if usage.is_external(&field.coordinate) {
             let message = format!("[{name}] `{place}` is external in `{from}` already; `@override` can be removed");
-            self.hint(HintCode::OverrideDirectiveCanBeRemoved, message, [(application.index, self.span_of(field, application.index))]);
+            self.hint(
+                HintCode::OverrideDirectiveCanBeRemoved,
+                message,
+                [(application.index, self.span_of(field, application.index))],
+            );
             return;
         }
-        let overridden = if usage.is_used(&field.coordinate) { Overridden::Used } else { Overridden::Unused };
+        let overridden = if usage.is_used(&field.coordinate) {
+            Overridden::Used
+        } else {
+            Overridden::Unused
+        };
         overrides.overridden.insert(source, overridden);
         if application.label.is_none() {
             let advice = match overridden {
@@ -217,5 +251,7 @@ fn is_valid_label(label: &str) -> bool {
         return (digits(whole, 2) && digits(decimals, 8)) || percentage == "100";
     }
     label.starts_with(|first: char| first.is_ascii_alphabetic())
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-:./".contains(&byte))
+        && label
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-:./".contains(&byte))
 }

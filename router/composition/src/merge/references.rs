@@ -57,7 +57,10 @@ impl Merger<'_> {
                 chosen = ty;
             }
         }
-        Some(MergedReference { ty: chosen.clone(), agreement })
+        Some(MergedReference {
+            ty: chosen.clone(),
+            agreement,
+        })
     }
 
     /// Whether `narrow` may stand where `wide` is promised, and is not the same.
@@ -77,7 +80,9 @@ impl Merger<'_> {
     }
 
     fn is_named_subtype(&self, wide: &Name, narrow: &Name) -> bool {
-        self.interfaces.get(narrow).is_some_and(|interfaces| interfaces.contains(wide))
+        self.interfaces
+            .get(narrow)
+            .is_some_and(|interfaces| interfaces.contains(wide))
             || self.members.get(wide).is_some_and(|members| members.contains(narrow))
     }
 

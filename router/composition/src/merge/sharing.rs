@@ -20,8 +20,11 @@ impl<'a> Merger<'a> {
                 }
             }
         }
-        let not_shareable: Vec<usize> =
-            resolving.iter().filter(|(_, is_shareable)| !is_shareable).map(|(index, _)| *index).collect();
+        let not_shareable: Vec<usize> = resolving
+            .iter()
+            .filter(|(_, is_shareable)| !is_shareable)
+            .map(|(index, _)| *index)
+            .collect();
         if resolving.len() < 2 || not_shareable.is_empty() {
             return;
         }
@@ -31,7 +34,11 @@ impl<'a> Merger<'a> {
             "`{}` is resolved by {all}, but is not `@shareable` in {missing}; mark it there, or resolve it in one subgraph only",
             field.place()
         );
-        let spans: Vec<_> = field.sources.iter().map(|(index, source)| (*index, source.location())).collect();
+        let spans: Vec<_> = field
+            .sources
+            .iter()
+            .map(|(index, source)| (*index, source.location()))
+            .collect();
         self.error(ErrorCode::InvalidFieldSharing, message, spans);
     }
 

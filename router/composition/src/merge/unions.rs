@@ -13,13 +13,18 @@ impl<'a> Merger<'a> {
         let members = self.members.get(name).cloned().unwrap_or_default();
         for member in &members {
             let (with, without): (Vec<_>, Vec<_>) = sources.iter().partition(|(_, definition)| {
-                definition.as_union().is_some_and(|union| union.members.contains(member.as_str()))
+                definition
+                    .as_union()
+                    .is_some_and(|union| union.members.contains(member.as_str()))
             });
             directives.extend(with.iter().map(|(index, _)| self.join_union_member(*index, member)));
             if !without.is_empty() {
                 let missing = self.name_subgraphs(without.iter().map(|(index, _)| *index));
                 let message = format!("`{member}` is not a member of union `{name}` in {missing}");
-                let spans: Vec<_> = without.iter().map(|(index, source)| (*index, source.location())).collect();
+                let spans: Vec<_> = without
+                    .iter()
+                    .map(|(index, source)| (*index, source.location()))
+                    .collect();
                 self.hint(HintCode::InconsistentUnionMember, message, spans);
             }
         }
@@ -27,7 +32,10 @@ impl<'a> Merger<'a> {
             description,
             name: unplaced(name),
             directives: components(directives),
-            members: members.iter().map(|member| ComponentName::from(unplaced(member))).collect(),
+            members: members
+                .iter()
+                .map(|member| ComponentName::from(unplaced(member)))
+                .collect(),
         })))
     }
 }

@@ -33,7 +33,10 @@ pub(super) fn normalise_default_values(document: &mut Document) -> Vec<InvalidDe
                 argument.make_mut().default_value = Some(coerced);
             }
             Err(reason) => invalid.push(InvalidDefault {
-                message: format!("the default value of `{}: {}` is invalid: {reason}", argument.name, argument.ty),
+                message: format!(
+                    "the default value of `{}: {}` is invalid: {reason}",
+                    argument.name, argument.ty
+                ),
                 span: value.location().or(argument.location()),
             }),
         }
@@ -54,8 +57,12 @@ impl InputTypes {
         let mut types = FxHashMap::default();
         for definition in &document.definitions {
             match definition {
-                Definition::EnumTypeDefinition(own) => add_values(&mut types, &own.name, own.values.iter().map(|value| &value.value)),
-                Definition::EnumTypeExtension(own) => add_values(&mut types, &own.name, own.values.iter().map(|value| &value.value)),
+                Definition::EnumTypeDefinition(own) => {
+                    add_values(&mut types, &own.name, own.values.iter().map(|value| &value.value));
+                }
+                Definition::EnumTypeExtension(own) => {
+                    add_values(&mut types, &own.name, own.values.iter().map(|value| &value.value));
+                }
                 Definition::InputObjectTypeDefinition(own) => add_fields(&mut types, &own.name, &own.fields),
                 Definition::InputObjectTypeExtension(own) => add_fields(&mut types, &own.name, &own.fields),
                 Definition::ScalarTypeDefinition(own) => {
@@ -76,7 +83,9 @@ impl InputTypes {
             (Value::Variable(_), _) => Err("it must not be a variable".to_owned()),
             (Value::Null, Type::NonNullNamed(_) | Type::NonNullList(_)) => Err(format!("null is not a `{ty}`")),
             (Value::Null, _) => Ok(None),
-            (Value::List(items), Type::List(inner) | Type::NonNullList(inner)) => self.coerce_items(items, inner, depth),
+            (Value::List(items), Type::List(inner) | Type::NonNullList(inner)) => {
+                self.coerce_items(items, inner, depth)
+            }
             (_, Type::List(inner) | Type::NonNullList(inner)) => self.coerce(value, inner, depth + 1),
             (_, Type::Named(name) | Type::NonNullNamed(name)) => self.coerce_named(value, name, depth),
         }
@@ -97,10 +106,12 @@ impl InputTypes {
         let mismatch = || Err(format!("`{value}` is not a `{name}`"));
         match (self.0.get(name), name.as_str(), value) {
             (Some(InputType::Enum(values)), _, Value::Enum(given)) if values.contains(given) => Ok(None),
-            (Some(InputType::Enum(values)), _, Value::String(given)) => match values.iter().find(|value| value.as_str() == given) {
-                Some(value) => Ok(Some(Value::Enum(value.clone()))),
-                None => mismatch(),
-            },
+            (Some(InputType::Enum(values)), _, Value::String(given)) => {
+                match values.iter().find(|value| value.as_str() == given) {
+                    Some(value) => Ok(Some(Value::Enum(value.clone()))),
+                    None => mismatch(),
+                }
+            }
             (Some(InputType::Object(fields)), _, Value::Object(given)) => self.coerce_object(given, fields, depth),
             (Some(InputType::Enum(_) | InputType::Object(_)), _, _) => mismatch(),
             (Some(InputType::Other), _, _) => Ok(None),
@@ -122,10 +133,15 @@ impl InputTypes {
         let mut changed = false;
         let mut coerced = Vec::with_capacity(given.len());
         for (name, value) in given {
-            let Some(ty) = fields.get(name) else { return Err(format!("there is no input field `{name}`")) };
+            let Some(ty) = fields.get(name) else {
+                return Err(format!("there is no input field `{name}`"));
+            };
             let new = self.coerce(value, ty, depth + 1)?;
             changed |= new.is_some();
-            coerced.push((name.clone(), new.map_or_else(|| value.clone(), |new| value.same_location(new))));
+            coerced.push((
+                name.clone(),
+                new.map_or_else(|| value.clone(), |new| value.same_location(new)),
+            ));
         }
         Ok(changed.then_some(Value::Object(coerced)))
     }
@@ -138,13 +154,17 @@ fn add_values<'d>(types: &mut FxHashMap<Name, InputType>, name: &Name, values: i
 }
 
 fn add_fields(types: &mut FxHashMap<Name, InputType>, name: &Name, fields: &[Node<InputValueDefinition>]) {
-    if let InputType::Object(known) = types.entry(name.clone()).or_insert_with(|| InputType::Object(FxHashMap::default())) {
+    if let InputType::Object(known) = types
+        .entry(name.clone())
+        .or_insert_with(|| InputType::Object(FxHashMap::default()))
+    {
         known.extend(fields.iter().map(|field| (field.name.clone(), field.ty.clone())));
     }
 }
 
 fn has_default_values(document: &Document) -> bool {
-    let any = |arguments: &[Node<InputValueDefinition>]| arguments.iter().any(|argument| argument.default_value.is_some());
+    let any =
+        |arguments: &[Node<InputValueDefinition>]| arguments.iter().any(|argument| argument.default_value.is_some());
     document.definitions.iter().any(|definition| match definition {
         Definition::ObjectTypeDefinition(own) => own.fields.iter().any(|field| any(&field.arguments)),
         Definition::ObjectTypeExtension(own) => own.fields.iter().any(|field| any(&field.arguments)),

@@ -15,21 +15,27 @@ use crate::link::Version;
 
 /// Definition of `@link` (link spec v1.0) under its usual names.
 static LINK_DEFINITIONS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
-    let text = "directive @link(url: String, as: String, for: link__Purpose, import: [link__Import]) repeatable on SCHEMA
+    let text =
+        "directive @link(url: String, as: String, for: link__Purpose, import: [link__Import]) repeatable on SCHEMA
         scalar link__Import
         enum link__Purpose { SECURITY EXECUTION }";
-    Document::parse(text, "link.graphql").expect("a constant text").definitions
+    Document::parse(text, "link.graphql")
+        .expect("a constant text")
+        .definitions
 });
 
 /// Definitions of the link specification for a schema that calls its directive `directive_name`.
 pub(super) fn link_definitions(directive_name: &str) -> impl Iterator<Item = Definition> {
-    LINK_DEFINITIONS.iter().cloned().map(move |definition| match definition {
-        Definition::DirectiveDefinition(mut directive) if directive.name != directive_name => {
-            directive.make_mut().name = Name::new_unchecked(directive_name);
-            Definition::DirectiveDefinition(directive)
-        }
-        other => other,
-    })
+    LINK_DEFINITIONS
+        .iter()
+        .cloned()
+        .map(move |definition| match definition {
+            Definition::DirectiveDefinition(mut directive) if directive.name != directive_name => {
+                directive.make_mut().name = Name::new_unchecked(directive_name);
+                Definition::DirectiveDefinition(directive)
+            }
+            other => other,
+        })
 }
 
 pub(super) fn scalar(name: &str) -> Definition {
@@ -107,7 +113,10 @@ pub(super) fn check_own_definition(
 
 fn default_fault(found: &InputValueDefinition, expected: &InputValueDefinition) -> Option<String> {
     (found.default_value != expected.default_value && found.default_value.is_some()).then(|| {
-        let shown = expected.default_value.as_ref().map_or("none".to_owned(), ToString::to_string);
+        let shown = expected
+            .default_value
+            .as_ref()
+            .map_or("none".to_owned(), ToString::to_string);
         format!("the default of argument `{}` should be {shown}", expected.name)
     })
 }

@@ -4,8 +4,8 @@
 //! Afterwards the document can be checked as plain GraphQL. Does not check how directives are used.
 
 use apollo_compiler::Name;
-use apollo_compiler::ast::{Definition, DirectiveDefinition, Document, FieldDefinition};
 use apollo_compiler::Node;
+use apollo_compiler::ast::{Definition, DirectiveDefinition, Document, FieldDefinition};
 use apollo_compiler::parser::SourceSpan;
 use rustc_hash::FxHashSet;
 
@@ -34,9 +34,13 @@ pub(super) fn directive_names(links: &Links) -> DirectiveNames {
         match federation {
             Some(link) => {
                 let available = link.url.version.is_some_and(|version| version >= directive.since());
-                available.then(|| Name::new(&link.directive_name(directive.name())).ok()).flatten()
+                available
+                    .then(|| Name::new(&link.directive_name(directive.name())).ok())
+                    .flatten()
             }
-            None => FederationDirective::FEDERATION_1.contains(&directive).then(|| Name::new_unchecked(directive.name())),
+            None => FederationDirective::FEDERATION_1
+                .contains(&directive)
+                .then(|| Name::new_unchecked(directive.name())),
         }
     })
 }
@@ -58,7 +62,12 @@ pub(super) struct Expansion<'a> {
 
 impl<'a> Expansion<'a> {
     pub(super) fn new(links: &'a Links, names: &'a DirectiveNames, version: Version) -> Self {
-        Self { links, names, version, errors: Vec::new() }
+        Self {
+            links,
+            names,
+            version,
+            errors: Vec::new(),
+        }
     }
 
     /// Completes `document` in place.
@@ -67,12 +76,19 @@ impl<'a> Expansion<'a> {
         self.check_scalars(document, &scalars);
         self.check_directives(document);
         let own_scalars: FxHashSet<&str> = scalars.iter().map(|(_, name)| name.as_str()).collect();
-        document.definitions.retain(|definition| !self.is_replaced(definition, &own_scalars));
+        document
+            .definitions
+            .retain(|definition| !self.is_replaced(definition, &own_scalars));
         for definition in &mut document.definitions {
             remove_service_fields(definition);
         }
+        document.definitions.retain(|definition| !is_empty_query(definition));
         self.add_definitions(document, &scalars);
-        if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(self.errors)
+        }
     }
 
     fn federation(&self) -> Option<&'a Link> {
@@ -81,8 +97,13 @@ impl<'a> Expansion<'a> {
 
     /// Scalars of the specification and their names here.
     fn scalars(&self) -> Vec<(&'static str, String)> {
-        let available = SCALARS.iter().filter(|(_, since)| *since <= self.version);
-        available.map(|(scalar, _)| (*scalar, self.scalar_name(scalar))).collect()
+        let is_federation_2 = self.federation().is_some();
+        let available = SCALARS
+            .iter()
+            .filter(|(scalar, since)| *since <= self.version && (is_federation_2 || *scalar == "FieldSet"));
+        available
+            .map(|(scalar, _)| (*scalar, self.scalar_name(scalar)))
+            .collect()
     }
 
     fn scalar_name(&self, scalar: &str) -> String {
@@ -98,7 +119,10 @@ impl<'a> Expansion<'a> {
             let Some(name) = definition.name() else { continue };
             let is_type = !matches!(definition, Definition::DirectiveDefinition(_));
             if is_type
-                && !matches!(definition, Definition::ScalarTypeDefinition(_) | Definition::ScalarTypeExtension(_))
+                && !matches!(
+                    definition,
+                    Definition::ScalarTypeDefinition(_) | Definition::ScalarTypeExtension(_)
+                )
                 && scalars.iter().any(|(_, scalar)| name == scalar.as_str())
             {
                 self.errors.push(BadDefinition {
@@ -113,13 +137,22 @@ impl<'a> Expansion<'a> {
     fn check_directives(&mut self, document: &Document) {
         let non_scalars: FxHashSet<&Name> = document.definitions.iter().filter_map(non_scalar_type).collect();
         for definition in &document.definitions {
-            let Definition::DirectiveDefinition(own) = definition else { continue };
-            let Some(directive) = self.names.find(&own.name) else { continue };
+            let Definition::DirectiveDefinition(own) = definition else {
+                continue;
+            };
+            let Some(directive) = self.names.find(&own.name) else {
+                continue;
+            };
             self.check_directive(own, directive, &non_scalars);
         }
     }
 
-    fn check_directive(&mut self, own: &DirectiveDefinition, directive: FederationDirective, non_scalars: &FxHashSet<&Name>) {
+    fn check_directive(
+        &mut self,
+        own: &DirectiveDefinition,
+        directive: FederationDirective,
+        non_scalars: &FxHashSet<&Name>,
+    ) {
         let scalar_names = |scalar: &str| self.scalar_name(scalar);
         let is_scalar_of_spec = |found: &str, expected: &str| {
             let is_spec_scalar = SCALARS.iter().any(|(scalar, _)| *scalar == expected);
@@ -131,7 +164,10 @@ impl<'a> Expansion<'a> {
             if non_scalars.contains(named) {
                 self.errors.push(BadDefinition {
                     code: ErrorCode::InvalidGraphql,
-                    message: format!("argument `{}` of `@{}` is a `{named}`, which is not a scalar", argument.name, own.name),
+                    message: format!(
+                        "argument `{}` of `@{}` is a `{named}`, which is not a scalar",
+                        argument.name, own.name
+                    ),
                     span: argument.location(),
                 });
                 return;
@@ -154,7 +190,8 @@ impl<'a> Expansion<'a> {
         let Some(name) = definition.name() else { return false };
         match definition {
             Definition::DirectiveDefinition(_) => {
-                self.names.find(name).is_some() || (!self.links.link_directive.is_empty() && name == self.links.link_directive.as_str())
+                self.names.find(name).is_some()
+                    || (!self.links.link_directive.is_empty() && name == self.links.link_directive.as_str())
             }
             Definition::ScalarTypeDefinition(_) => {
                 own_scalars.contains(name.as_str()) || matches!(name.as_str(), "_Any" | "_FieldSet" | "link__Import")
@@ -165,16 +202,24 @@ impl<'a> Expansion<'a> {
 
     fn add_definitions(&self, document: &mut Document, scalars: &[(&'static str, String)]) {
         if !self.links.link_directive.is_empty() {
-            document.definitions.extend(definitions::link_definitions(&self.links.link_directive));
+            document
+                .definitions
+                .extend(definitions::link_definitions(&self.links.link_directive));
         }
-        document.definitions.extend(scalars.iter().map(|(_, name)| definitions::scalar(name)));
+        document
+            .definitions
+            .extend(scalars.iter().map(|(_, name)| definitions::scalar(name)));
         let scalar_name = |name: &str| {
             let is_spec_scalar = SCALARS.iter().any(|(scalar, _)| *scalar == name);
             is_spec_scalar.then(|| self.scalar_name(name))
         };
         for directive in FederationDirective::ALL {
-            let Some(name) = self.names.get(*directive) else { continue };
-            document.definitions.push(definitions::directive(*directive, self.version, name, &scalar_name));
+            let Some(name) = self.names.get(*directive) else {
+                continue;
+            };
+            document
+                .definitions
+                .push(definitions::directive(*directive, self.version, name, &scalar_name));
         }
     }
 }
@@ -187,6 +232,19 @@ fn non_scalar_type(definition: &Definition) -> Option<&Name> {
         Definition::EnumTypeDefinition(own) => Some(&own.name),
         Definition::InputObjectTypeDefinition(own) => Some(&own.name),
         _ => None,
+    }
+}
+
+/// A root type with nothing of the graph in it: what is left without `_service`.
+fn is_empty_query(definition: &Definition) -> bool {
+    match definition {
+        Definition::ObjectTypeDefinition(own) => {
+            own.name == "Query" && own.fields.is_empty() && own.directives.is_empty()
+        }
+        Definition::ObjectTypeExtension(own) => {
+            own.name == "Query" && own.fields.is_empty() && own.directives.is_empty()
+        }
+        _ => false,
     }
 }
 

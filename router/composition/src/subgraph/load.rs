@@ -6,9 +6,9 @@
 use apollo_compiler::ast::Document;
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
-use apollo_compiler::schema::SchemaBuilder;
+use apollo_compiler::schema::{ExtendedType, ObjectType, SchemaBuilder};
 use apollo_compiler::validation::{DiagnosticList, Valid};
-use apollo_compiler::Schema;
+use apollo_compiler::{Name, Node, Schema, name};
 use federation::Subgraph;
 
 use super::default_values::normalise_default_values;
@@ -27,11 +27,18 @@ const RECURSION_MAX: usize = 200;
 /// # Errors
 /// Everything that makes it no GraphQL schema, or no federation subgraph.
 pub(crate) fn load(subgraph: &Subgraph) -> Result<SubgraphSchema, Vec<CompositionError>> {
-    let mut loader = Loader { subgraph, sources: SourceMap::default() };
+    let mut loader = Loader {
+        subgraph,
+        sources: SourceMap::default(),
+    };
     let mut document = loader.parse()?;
     loader.sources = document.sources.clone();
-    let links = Links::read(&document)
-        .map_err(|errors| errors.into_iter().map(|error| loader.error(error.code, error.span, &error.message)).collect::<Vec<_>>())?;
+    let links = Links::read(&document).map_err(|errors| {
+        errors
+            .into_iter()
+            .map(|error| loader.error(error.code, error.span, &error.message))
+            .collect::<Vec<_>>()
+    })?;
     let version = loader.federation_version(&links)?;
     loader.check_imports(&links)?;
     let directives = directive_names(&links);
@@ -66,9 +73,12 @@ impl Loader<'_> {
     }
 
     fn graphql_errors(&self, diagnostics: &DiagnosticList) -> Vec<CompositionError> {
-        let errors = diagnostics.iter().filter(|diagnostic| !is_accepted(diagnostic.error.unstable_error_name()));
+        let errors = diagnostics
+            .iter()
+            .filter(|diagnostic| !is_accepted(diagnostic.error.unstable_error_name()));
         let errors = errors.map(|diagnostic| {
-            let location = SourceLocation::of_span(&self.subgraph.name, diagnostic.sources, diagnostic.error.location());
+            let location =
+                SourceLocation::of_span(&self.subgraph.name, diagnostic.sources, diagnostic.error.location());
             let message = format!("[{}] {}", self.subgraph.name, diagnostic.error);
             CompositionError::new(ErrorCode::InvalidGraphql, message).at(location)
         });
@@ -76,11 +86,16 @@ impl Loader<'_> {
     }
 
     fn federation_version(&self, links: &Links) -> Result<Option<Version>, Vec<CompositionError>> {
-        let Some(link) = federation_link(links) else { return Ok(None) };
+        let Some(link) = federation_link(links) else {
+            return Ok(None);
+        };
         match link.url.version {
             Some(version) if version.major == 2 && version <= NEWEST_VERSION => Ok(Some(version)),
             _ => {
-                let message = format!("`{}` is not a known version of federation; the newest is {NEWEST_VERSION}", link.url);
+                let message = format!(
+                    "`{}` is not a known version of federation; the newest is {NEWEST_VERSION}",
+                    link.url
+                );
                 Err(vec![self.error(ErrorCode::UnknownLinkVersion, link.span, &message)])
             }
         }
@@ -91,16 +106,25 @@ impl Loader<'_> {
     /// A schema that links the link specification itself is taken at its word, as the reference does: what it imports
     /// in vain is found when used.
     fn check_imports(&self, links: &Links) -> Result<(), Vec<CompositionError>> {
-        let Some(link) = federation_link(links).filter(|_| !links.is_link_explicit) else { return Ok(()) };
+        let Some(link) = federation_link(links).filter(|_| !links.is_link_explicit) else {
+            return Ok(());
+        };
         let version = link.url.version.unwrap_or(NEWEST_VERSION);
-        let unknown = link.imports.iter().filter(|import| !is_element(&import.element, version));
-        let errors: Vec<_> = unknown.map(|import| self.unknown_import(link, &import.element, version)).collect();
+        let unknown = link
+            .imports
+            .iter()
+            .filter(|import| !is_element(&import.element, version));
+        let errors: Vec<_> = unknown
+            .map(|import| self.unknown_import(link, &import.element, version))
+            .collect();
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     fn unknown_import(&self, link: &Link, element: &str, version: Version) -> CompositionError {
         let bare = element.trim_start_matches('@');
-        let later = FederationDirective::ALL.iter().find(|directive| directive.name() == bare);
+        let later = FederationDirective::ALL
+            .iter()
+            .find(|directive| directive.name() == bare);
         let advice = match later {
             Some(_) if !element.starts_with('@') => format!("write `@{bare}`"),
             Some(directive) => format!("it exists since {}", directive.since()),
@@ -110,13 +134,26 @@ impl Loader<'_> {
         self.error(ErrorCode::InvalidLinkDirectiveUsage, link.span, &message)
     }
 
-    fn expand(&self, document: &mut Document, links: &Links, names: &DirectiveNames) -> Result<(), Vec<CompositionError>> {
-        let version = federation_link(links).and_then(|link| link.url.version).unwrap_or(NEWEST_VERSION);
+    fn expand(
+        &self,
+        document: &mut Document,
+        links: &Links,
+        names: &DirectiveNames,
+    ) -> Result<(), Vec<CompositionError>> {
+        let version = federation_link(links)
+            .and_then(|link| link.url.version)
+            .unwrap_or(NEWEST_VERSION);
         Expansion::new(links, names, version).run(document).map_err(|faults| {
-            faults.into_iter().map(|fault| self.error(fault.code, fault.span, &fault.message)).collect::<Vec<_>>()
+            faults
+                .into_iter()
+                .map(|fault| self.error(fault.code, fault.span, &fault.message))
+                .collect::<Vec<_>>()
         })?;
         rename_root_types(document).map_err(|taken| {
-            taken.into_iter().map(|taken| self.error(taken.code, taken.name.location(), &taken.message)).collect::<Vec<_>>()
+            taken
+                .into_iter()
+                .map(|taken| self.error(taken.code, taken.name.location(), &taken.message))
+                .collect::<Vec<_>>()
         })?;
         let invalid = normalise_default_values(document);
         if invalid.is_empty() {
@@ -129,15 +166,39 @@ impl Loader<'_> {
     }
 
     fn build(&self, document: &Document) -> Result<Valid<Schema>, Vec<CompositionError>> {
-        let builder = SchemaBuilder::new().adopt_orphan_extensions().ignore_builtin_redefinitions();
-        let schema = builder.add_ast(document).build().map_err(|failure| self.graphql_errors(&failure.errors))?;
-        match schema.validate() {
-            Ok(schema) => Ok(schema),
+        let builder = SchemaBuilder::new()
+            .adopt_orphan_extensions()
+            .ignore_builtin_redefinitions();
+        let schema = builder
+            .add_ast(document)
+            .build()
+            .map_err(|failure| self.graphql_errors(&failure.errors))?;
+        let mut schema = match schema.validate() {
+            Ok(schema) => schema.into_inner(),
             Err(failure) => {
                 let errors = self.graphql_errors(&failure.errors);
-                if errors.is_empty() { Ok(Valid::assume_valid(failure.partial)) } else { Err(errors) }
+                if !errors.is_empty() {
+                    return Err(errors);
+                }
+                failure.partial
             }
-        }
+        };
+        // Every subgraph answers `_service` on `Query`, and so has the type, be it without a field of the graph.
+        schema
+            .types
+            .entry(name!("Query"))
+            .or_insert_with(|| ExtendedType::Object(Node::new(empty_object(name!("Query")))));
+        Ok(Valid::assume_valid(schema))
+    }
+}
+
+fn empty_object(name: Name) -> ObjectType {
+    ObjectType {
+        description: None,
+        name,
+        implements_interfaces: Default::default(),
+        directives: Default::default(),
+        fields: Default::default(),
     }
 }
 
@@ -153,6 +214,8 @@ fn is_element(element: &str, version: Version) -> bool {
         Some(name) => FederationDirective::ALL
             .iter()
             .any(|directive| (directive.name() == name && directive.since() <= version) || name == "federation__"),
-        None => SCALARS.iter().any(|(scalar, since)| *scalar == element && *since <= version),
+        None => SCALARS
+            .iter()
+            .any(|(scalar, since)| *scalar == element && *since <= version),
     }
 }

@@ -47,9 +47,16 @@ impl DirectiveNames {
         self.0.get(directive as usize)?.as_ref()
     }
 
+    pub(crate) fn set(&mut self, directive: FederationDirective, name: Name) {
+        self.0[directive as usize] = Some(name);
+    }
+
     /// The federation directive that this subgraph calls `name`.
     pub(crate) fn find(&self, name: &str) -> Option<FederationDirective> {
-        FederationDirective::ALL.iter().copied().find(|directive| self.get(*directive).is_some_and(|own| own == name))
+        FederationDirective::ALL
+            .iter()
+            .copied()
+            .find(|directive| self.get(*directive).is_some_and(|own| own == name))
     }
 }
 
@@ -79,7 +86,9 @@ impl SubgraphSchema {
         directive: FederationDirective,
     ) -> impl Iterator<Item = &'s Node<Directive>> {
         let name = self.directives.get(directive).cloned();
-        directives.nodes().filter(move |node| name.as_ref().is_some_and(|name| node.name == *name))
+        directives
+            .nodes()
+            .filter(move |node| name.as_ref().is_some_and(|name| node.name == *name))
     }
 
     pub(crate) fn has(&self, directives: &impl AppliedDirectives, directive: FederationDirective) -> bool {
@@ -121,7 +130,11 @@ impl SubgraphSchema {
         }
         self.links.all.iter().any(|link| {
             let is_own = link.url.identity == FEDERATION_IDENTITY || link.url.identity == LINK_IDENTITY;
-            let has_prefix = || type_name.strip_prefix(link.prefix()).is_some_and(|rest| rest.starts_with("__"));
+            let has_prefix = || {
+                type_name
+                    .strip_prefix(link.prefix())
+                    .is_some_and(|rest| rest.starts_with("__"))
+            };
             let is_scalar = || SCALARS.iter().any(|(scalar, _)| link.type_name(scalar) == type_name);
             is_own && (has_prefix() || is_scalar())
         }) || type_name.starts_with("link__")
@@ -130,9 +143,11 @@ impl SubgraphSchema {
     /// Types of the graph: neither built in nor machinery.
     pub(crate) fn own_types(&self) -> impl Iterator<Item = &ExtendedType> {
         self.schema.types.values().filter(|definition| {
-            !self.is_machinery(definition.name())
-                && !(definition.is_scalar()
-                    && matches!(definition.name().as_str(), "Int" | "Float" | "String" | "Boolean" | "ID"))
+            let is_built_in_scalar = matches!(
+                definition.name().as_str(),
+                "Int" | "Float" | "String" | "Boolean" | "ID"
+            );
+            !is_built_in_scalar && !self.is_machinery(definition.name())
         })
     }
 }

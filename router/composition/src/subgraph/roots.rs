@@ -54,7 +54,11 @@ fn taken(operation: OperationType, declared: &Name) -> RootNameTaken {
         "`{declared}` is the root type of {operation} operations, but another type is called `{usual}`, the name that root type \
          has in the supergraph; rename the other type"
     );
-    RootNameTaken { code, message, name: declared.clone() }
+    RootNameTaken {
+        code,
+        message,
+        name: declared.clone(),
+    }
 }
 
 fn declared_roots(document: &Document) -> Vec<(OperationType, Name)> {
@@ -128,11 +132,9 @@ impl Renamer {
     }
 
     fn name(&self, name: &mut Name) {
-        let Some(renamed) = self.renames.get(name) else { return };
-        let renamed = renamed.clone();
-        *name = match name.location() {
-            Some(location) => renamed.with_location(location),
-            None => renamed,
-        };
+        // The place is lost: a name's span must be as long as the name.
+        if let Some(renamed) = self.renames.get(name) {
+            *name = renamed.clone();
+        }
     }
 }

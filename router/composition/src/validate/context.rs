@@ -28,7 +28,12 @@ pub(super) fn check(
     subgraph: &SubgraphSchema,
     usage: &mut FieldUsage,
 ) -> (Vec<(Coordinate, Vec<ContextArgument>)>, Vec<CompositionError>) {
-    let mut checker = Checker { subgraph, contexts: FxHashMap::default(), used: Vec::new(), errors: Vec::new() };
+    let mut checker = Checker {
+        subgraph,
+        contexts: FxHashMap::default(),
+        used: Vec::new(),
+        errors: Vec::new(),
+    };
     checker.collect_contexts();
     let mut found = Vec::new();
     for definition in subgraph.own_types() {
@@ -59,11 +64,22 @@ impl Checker<'_> {
 
     fn collect_contexts(&mut self) {
         for definition in self.subgraph.own_types() {
-            for application in self.subgraph.applications(definition.directives(), FederationDirective::Context) {
-                let Some(name) = crate::link::string_argument(application, "name") else { continue };
+            for application in self
+                .subgraph
+                .applications(definition.directives(), FederationDirective::Context)
+            {
+                let Some(name) = crate::link::string_argument(application, "name") else {
+                    continue;
+                };
                 if name.contains('_') {
-                    let message = format!("context `{name}` must not contain an underscore, which separates it from the subgraph");
-                    self.error(ErrorCode::ContextNameContainsUnderscore, application.location(), &message);
+                    let message = format!(
+                        "context `{name}` must not contain an underscore, which separates it from the subgraph"
+                    );
+                    self.error(
+                        ErrorCode::ContextNameContainsUnderscore,
+                        application.location(),
+                        &message,
+                    );
                 } else if !name.chars().all(|character| character.is_ascii_alphanumeric())
                     || !name.starts_with(|character: char| character.is_ascii_alphabetic())
                 {
@@ -77,12 +93,17 @@ impl Checker<'_> {
     }
 
     fn arguments(&mut self, field: &FieldDefinition) -> Vec<ContextArgument> {
-        field.arguments.iter().filter_map(|argument| self.argument(field, argument)).collect()
+        field
+            .arguments
+            .iter()
+            .filter_map(|argument| self.argument(field, argument))
+            .collect()
     }
 
     fn argument(&mut self, field: &FieldDefinition, argument: &InputValueDefinition) -> Option<ContextArgument> {
-        let text =
-            self.subgraph.string_argument(&argument.directives, FederationDirective::FromContext, "field")?;
+        let text = self
+            .subgraph
+            .string_argument(&argument.directives, FederationDirective::FromContext, "field")?;
         let span = argument.name.location();
         let place = format!("`@fromContext` of argument `{}` of `{}`", argument.name, field.name);
         let Some((context, selection)) = split(&text) else {
@@ -94,23 +115,36 @@ impl Checker<'_> {
             return None;
         };
         if selection.trim().is_empty() {
-            self.error(ErrorCode::NoSelectionForContext, span, &format!("{place} selects nothing of `${context}`"));
+            self.error(
+                ErrorCode::NoSelectionForContext,
+                span,
+                &format!("{place} selects nothing of `${context}`"),
+            );
             return None;
         }
         let Some(types) = self.contexts.get(context).cloned() else {
-            self.error(ErrorCode::ContextNotSet, span, &format!("{place}: no type has `@context(name: \"{context}\")`"));
+            self.error(
+                ErrorCode::ContextNotSet,
+                span,
+                &format!("{place}: no type has `@context(name: \"{context}\")`"),
+            );
             return None;
         };
         for type_name in &types {
             self.check_selection(type_name, selection, span, &place);
         }
         let ty = argument.ty.to_string();
-        Some(ContextArgument { name: argument.name.clone(), ty, context: context.to_owned(), selection: selection.to_owned() })
+        Some(ContextArgument {
+            name: argument.name.clone(),
+            ty,
+            context: context.to_owned(),
+            selection: selection.to_owned(),
+        })
     }
 
     /// A selection may hold one alternative per type of the context: `... on A { x } ... on B { y }`.
     fn check_selection(&mut self, type_name: &Name, selection: &str, span: Option<SourceSpan>, place: &str) {
-        match FieldSet::parse(&self.subgraph.schema, type_name, selection) {
+        match FieldSet::parse(&self.subgraph.schema, type_name, selection.trim()) {
             Ok(field_set) => self.used.extend(field_set.coordinates(&self.subgraph.schema)),
             Err(reason) => {
                 let message = format!("{place} cannot be selected of `{type_name}`: {reason}");
@@ -123,6 +157,8 @@ impl Checker<'_> {
 /// `$name selection` in two.
 fn split(text: &str) -> Option<(&str, &str)> {
     let rest = text.trim_start().strip_prefix('$')?;
-    let end = rest.find(|character: char| !character.is_ascii_alphanumeric() && character != '_').unwrap_or(rest.len());
+    let end = rest
+        .find(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+        .unwrap_or(rest.len());
     (end > 0).then(|| rest.split_at(end))
 }

@@ -19,7 +19,13 @@ pub(super) fn check(subgraph: &SubgraphSchema) -> Vec<CompositionError> {
             }
             for application in subgraph.applications(&field.directives, FederationDirective::ListSize) {
                 let place = format!("{}.{}", definition.name(), field.name);
-                ListSize { subgraph, field, application, place }.check(&mut errors);
+                ListSize {
+                    subgraph,
+                    field,
+                    application,
+                    place,
+                }
+                .check(&mut errors);
             }
         }
     }
@@ -32,7 +38,10 @@ fn check_interface_field(
     field: &FieldDefinition,
 ) -> Option<CompositionError> {
     let has_cost = subgraph.has(&field.directives, FederationDirective::Cost)
-        || field.arguments.iter().any(|argument| subgraph.has(&argument.directives, FederationDirective::Cost));
+        || field
+            .arguments
+            .iter()
+            .any(|argument| subgraph.has(&argument.directives, FederationDirective::Cost));
     has_cost.then(|| {
         subgraph.error(
             ErrorCode::CostAppliedToInterfaceField,
@@ -60,7 +69,9 @@ impl ListSize<'_> {
     }
 
     fn strings(&self, argument: &str) -> Vec<&str> {
-        let Some(value) = self.application.specified_argument_by_name(argument) else { return Vec::new() };
+        let Some(value) = self.application.specified_argument_by_name(argument) else {
+            return Vec::new();
+        };
         match value.as_list() {
             Some(items) => items.iter().filter_map(|item| item.as_str()).collect(),
             None => value.as_str().into_iter().collect(),
@@ -72,12 +83,21 @@ impl ListSize<'_> {
         if sized_fields.is_empty() && !self.field.ty.is_list() {
             errors.push(self.error(
                 ErrorCode::ListSizeAppliedToNonList,
-                &format!("the field has type `{}`, which is not a list; name lists in `sizedFields`", self.field.ty),
+                &format!(
+                    "the field has type `{}`, which is not a list; name lists in `sizedFields`",
+                    self.field.ty
+                ),
             ));
         }
-        let assumed = self.application.specified_argument_by_name("assumedSize").and_then(|value| value.to_i32());
+        let assumed = self
+            .application
+            .specified_argument_by_name("assumedSize")
+            .and_then(|value| value.to_i32());
         if assumed.is_some_and(|assumed| assumed < 0) {
-            errors.push(self.error(ErrorCode::ListSizeInvalidAssumedSize, "`assumedSize` must not be negative"));
+            errors.push(self.error(
+                ErrorCode::ListSizeInvalidAssumedSize,
+                "`assumedSize` must not be negative",
+            ));
         }
         for name in self.strings("slicingArguments") {
             errors.extend(self.check_slicing_argument(name));
@@ -111,7 +131,10 @@ impl ListSize<'_> {
                 Some(self.error(ErrorCode::ListSizeInvalidSizedField, &message))
             }
             Some(sized) if !sized.ty.is_list() => {
-                let message = format!("`sizedFields` names `{target}.{name}`, whose type `{}` is not a list", sized.ty);
+                let message = format!(
+                    "`sizedFields` names `{target}.{name}`, whose type `{}` is not a list",
+                    sized.ty
+                );
                 Some(self.error(ErrorCode::ListSizeAppliedToNonList, &message))
             }
             Some(_) => None,

@@ -18,7 +18,12 @@ pub(super) fn check(rules: &Rules<'_>) -> Vec<CompositionError> {
     let mut errors = Vec::new();
     for applied in &rules.usage.field_sets {
         let codes = Codes::of(applied.directive);
-        let mut checker = Checker { rules, applied, codes, errors: &mut errors };
+        let mut checker = Checker {
+            rules,
+            applied,
+            codes,
+            errors: &mut errors,
+        };
         checker.run();
     }
     errors
@@ -95,18 +100,28 @@ impl Checker<'_, '_> {
             Some(field) => format!("{}.{field}", applied.parent),
             None => applied.parent.to_string(),
         };
-        let fields = applied.text.as_ref().map_or(String::new(), |text| format!("(fields: {text:?})"));
+        let fields = applied
+            .text
+            .as_ref()
+            .map_or(String::new(), |text| format!("(fields: {text:?})"));
         let message = format!("`@{}{fields}` on `{place}`: {message}", applied.directive.name());
-        self.errors.push(self.rules.subgraph.error(code, applied.span, &message));
+        self.errors
+            .push(self.rules.subgraph.error(code, applied.span, &message));
     }
 
     fn check_place(&mut self) {
         let is_interface = self.rules.subgraph.schema.get_interface(&self.applied.parent).is_some();
         let is_allowed = self.applied.directive == FederationDirective::Key
-            && self.rules.subgraph.version.is_some_and(|version| version >= KEY_ON_INTERFACE);
+            && self
+                .rules
+                .subgraph
+                .version
+                .is_some_and(|version| version >= KEY_ON_INTERFACE);
         if is_interface && !is_allowed {
             let advice = match self.applied.directive {
-                FederationDirective::Key => "an interface may have keys only since federation v2.3; link a newer version",
+                FederationDirective::Key => {
+                    "an interface may have keys only since federation v2.3; link a newer version"
+                }
                 _ => "it is not supported on fields of an interface; put it on the fields of its implementations",
             };
             self.error(self.codes.on_interface, advice);
@@ -128,17 +143,32 @@ impl Checker<'_, '_> {
 
     fn check_directives(&mut self, directives: &apollo_compiler::ast::DirectiveList) {
         for directive in directives {
-            if self.rules.subgraph.schema.directive_definitions.contains_key(&directive.name) {
-                self.error(self.codes.directive, &format!("`{directive}` cannot be applied within `fields`; remove it"));
+            if self
+                .rules
+                .subgraph
+                .schema
+                .directive_definitions
+                .contains_key(&directive.name)
+            {
+                self.error(
+                    self.codes.directive,
+                    &format!("`{directive}` cannot be applied within `fields`; remove it"),
+                );
             } else {
-                self.error(self.codes.invalid, &format!("there is no directive `@{}`", directive.name));
+                self.error(
+                    self.codes.invalid,
+                    &format!("there is no directive `@{}`", directive.name),
+                );
             }
         }
     }
 
     fn check_field(&mut self, parent: &Name, field: &Field, has_external_parent: bool) {
         if let Some(code) = self.codes.arguments.filter(|_| !field.definition.arguments.is_empty()) {
-            self.error(code, &format!("`{parent}.{}` has arguments, which cannot be given here", field.name));
+            self.error(
+                code,
+                &format!("`{parent}.{}` has arguments, which cannot be given here", field.name),
+            );
         }
         if self.applied.directive == FederationDirective::Key {
             self.check_key_type(parent, field);
@@ -146,7 +176,11 @@ impl Checker<'_, '_> {
         let coordinate = (parent.clone(), field.name.clone());
         let is_external = self.rules.usage.is_external(&coordinate);
         let is_leaf = field.selection_set.selections.is_empty();
-        if let Some(code) = self.codes.missing_external.filter(|_| is_leaf && !is_external && !has_external_parent) {
+        if let Some(code) = self
+            .codes
+            .missing_external
+            .filter(|_| is_leaf && !is_external && !has_external_parent)
+        {
             let reason = if self.rules.usage.is_fake_external(&coordinate) {
                 "is a key field of an extension, which this subgraph resolves although it is marked `@external`"
             } else {
@@ -171,13 +205,12 @@ impl Checker<'_, '_> {
     fn check_key_type(&mut self, parent: &Name, field: &Field) {
         let schema = &self.rules.subgraph.schema;
         let kind = match schema.types.get(field.ty().inner_named_type()) {
-            _ if field.ty().is_list() => "a list",
             Some(ExtendedType::Interface(_)) => "an interface",
             Some(ExtendedType::Union(_)) => "a union",
             _ => return,
         };
         let message = format!(
-            "`{parent}.{}` has type `{}`, {kind}; a key is made of leaves and objects only",
+            "`{parent}.{}` has type `{}`, {kind}; a key selects leaves and objects only",
             field.name,
             field.ty()
         );

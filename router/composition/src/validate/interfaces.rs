@@ -17,17 +17,15 @@ pub(super) fn check(rules: &Rules<'_>) -> Vec<CompositionError> {
                     errors.extend(check_key(rules, &interface.name, key));
                 }
             }
-            ExtendedType::Object(object) if rules.subgraph.is_interface_object(definition) => {
-                if !rules.usage.has_key(&object.name) {
-                    errors.push(rules.subgraph.error(
-                        ErrorCode::InterfaceObjectUsageError,
-                        definition.location(),
-                        &format!(
-                            "`{}` is an `@interfaceObject` without a key; give it the `@key` of the interface",
-                            object.name
-                        ),
-                    ));
-                }
+            ExtendedType::Object(object)
+                if rules.subgraph.is_interface_object(definition) && !rules.usage.has_key(&object.name) =>
+            {
+                let message = format!(
+                    "`{}` is an `@interfaceObject` without a key; give it the `@key` of the interface",
+                    object.name
+                );
+                let code = ErrorCode::InterfaceObjectUsageError;
+                errors.push(rules.subgraph.error(code, definition.location(), &message));
             }
             _ => {}
         }
@@ -42,7 +40,9 @@ fn check_key(rules: &Rules<'_>, interface: &Name, key: &AppliedFieldSet) -> Opti
         let mut own = rules.usage.keys(object).filter_map(AppliedFieldSet::field_set);
         own.any(|own| same_fields(&own.selection.to_string(), &fields))
     };
-    let missing: Vec<_> = implementations(&rules.subgraph.schema, interface).filter(|object| !has_key(object)).collect();
+    let missing: Vec<_> = implementations(&rules.subgraph.schema, interface)
+        .filter(|object| !has_key(object))
+        .collect();
     if missing.is_empty() {
         return None;
     }
@@ -51,7 +51,10 @@ fn check_key(rules: &Rules<'_>, interface: &Name, key: &AppliedFieldSet) -> Opti
     Some(rules.subgraph.error(
         ErrorCode::InterfaceKeyNotOnImplementation,
         key.span,
-        &format!("interface `{interface}` has `@key(fields: {text:?})`, so add the same key to {}", names.join(", ")),
+        &format!(
+            "interface `{interface}` has `@key(fields: {text:?})`, so add the same key to {}",
+            names.join(", ")
+        ),
     ))
 }
 

@@ -44,13 +44,25 @@ impl Deref for ValidSubgraph {
 pub(crate) fn validate(subgraph: SubgraphSchema, graph: Name) -> Result<ValidSubgraph, Vec<CompositionError>> {
     let mut usage = FieldUsage::of(&subgraph);
     let (context_arguments, mut errors) = context::check(&subgraph, &mut usage);
-    let rules = Rules { subgraph: &subgraph, usage: &usage };
+    let rules = Rules {
+        subgraph: &subgraph,
+        usage: &usage,
+    };
     errors.extend(field_sets::check(&rules));
     errors.extend(external::check(&rules));
     errors.extend(interfaces::check(&rules));
     errors.extend(shareable::check(&rules));
     errors.extend(cost::check(&subgraph));
-    if errors.is_empty() { Ok(ValidSubgraph { subgraph, usage, context_arguments, graph }) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(ValidSubgraph {
+            subgraph,
+            usage,
+            context_arguments,
+            graph,
+        })
+    } else {
+        Err(errors)
+    }
 }
 
 /// What every rule looks at.

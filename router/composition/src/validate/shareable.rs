@@ -36,12 +36,19 @@ pub(super) fn check(rules: &Rules<'_>) -> Vec<CompositionError> {
 fn check_repeated(rules: &Rules<'_>, definition: &ExtendedType) -> Option<CompositionError> {
     let name = rules.subgraph.directives.get(FederationDirective::Shareable)?;
     let mut seen: Vec<&ComponentOrigin> = Vec::new();
-    for directive in definition.directives().iter().filter(|directive| directive.name == *name) {
+    for directive in definition
+        .directives()
+        .iter()
+        .filter(|directive| directive.name == *name)
+    {
         if seen.contains(&&directive.origin) {
             return Some(rules.subgraph.error(
                 ErrorCode::InvalidShareableUsage,
                 directive.location(),
-                &format!("`@shareable` stands twice on one declaration of `{}`; keep one", definition.name()),
+                &format!(
+                    "`@shareable` stands twice on one declaration of `{}`; keep one",
+                    definition.name()
+                ),
             ));
         }
         seen.push(&directive.origin);
