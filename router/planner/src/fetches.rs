@@ -116,6 +116,14 @@ enum Need {
     Pending(usize),
 }
 
+/// Fields of one selection set being written.
+#[derive(Default)]
+struct Writing {
+    fields: PendingFields,
+    /// Groups that wait for a field, by its index, with all below it.
+    waits: Vec<(usize, usize)>,
+}
+
 /// One place being written.
 struct Place<'p> {
     type_id: TypeId,
@@ -124,6 +132,7 @@ struct Place<'p> {
     solved: Rc<Solved>,
     cursors: Vec<Cursor>,
     written: FxHashMap<(usize, Conditions), Vec<Need>>,
+    writing: &'p mut Writing,
 }
 
 /// Writes fetches.
@@ -213,9 +222,8 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 self.trees[cursor.tree.0 as usize].typename = true;
             }
         }
-        let mut pending = PendingFields::default();
+        let mut writing = Writing::default();
         let mut groups: BTreeSet<usize> = cursors.iter().map(|cursor| cursor.group).collect();
-        let mut waits: Vec<(usize, usize)> = Vec::new();
         let mut live: Vec<TypeId> = Vec::new();
         for type_id in types.iter() {
             let graph = self.search.graph;
@@ -240,12 +248,13 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 solved,
                 cursors: seen,
                 written: FxHashMap::default(),
+                writing: &mut writing,
             };
-            self.write_place(&mut place, conditions, &mut pending, &mut waits)?;
+            self.write_place(&mut place, conditions)?;
         }
-        for (index, (field, about)) in pending.iter().enumerate() {
+        for (index, (field, about)) in writing.fields.iter().enumerate() {
             let below = self.write_field(field, about, path, (&live, types.len()))?;
-            for (group, _) in waits.iter().filter(|(_, waits_for)| *waits_for == index) {
+            for (group, _) in writing.waits.iter().filter(|(_, waits_for)| *waits_for == index) {
                 let needs = below.iter().copied().filter(|needed| needed != group);
                 self.groups[*group].needs.extend(needs.collect::<Vec<_>>());
             }
@@ -254,33 +263,20 @@ impl<'s, 'a> Fetches<'s, 'a> {
         Ok(groups)
     }
 
-    fn write_place(
-        &mut self,
-        place: &mut Place<'_>,
-        conditions: &Conditions,
-        pending: &mut PendingFields,
-        waits: &mut Vec<(usize, usize)>,
-    ) -> Result<(), PlanError> {
+    fn write_place(&mut self, place: &mut Place<'_>, conditions: &Conditions) -> Result<(), PlanError> {
         for item in 0..place.solved.universe.own_count {
             let needed = both(conditions, &place.solved.universe.items[item].conditions);
-            self.need(place, item, &needed, pending, waits)?;
+            self.need(place, item, &needed)?;
         }
         if let Some(visit) = place.solved.typename_visit {
-            let (tree, _) = self.visit(place, visit, None, conditions, (pending, waits))?;
+            let (tree, _) = self.visit(place, visit, None, conditions)?;
             self.trees[tree.0 as usize].typename = true;
         }
         Ok(())
     }
 
     /// Notes that an item is needed, and returns what must have ended for it to be known.
-    fn need(
-        &mut self,
-        place: &mut Place<'_>,
-        index: usize,
-        conditions: &Conditions,
-        pending: &mut PendingFields,
-        waits: &mut Vec<(usize, usize)>,
-    ) -> Result<Vec<Need>, PlanError> {
+    fn need(&mut self, place: &mut Place<'_>, index: usize, conditions: &Conditions) -> Result<Vec<Need>, PlanError> {
         if let Some(needs) = place.written.get(&(index, Rc::clone(conditions))) {
             return Ok(needs.clone());
         }
@@ -292,8 +288,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
         let mut needs = Vec::new();
         let mut at = Vec::new();
         for visit in self.search.provision_visits(&solved, index)? {
-            let requires = provision.requires.clone();
-            let (tree, group) = self.visit(place, visit, requires, conditions, (pending, waits))?;
+            let (tree, group) = self.visit(place, visit, provision.requires.as_deref(), conditions)?;
             needs.push(Need::Group(group));
             let node = solved.visits[visit].node;
             let target = self
@@ -314,7 +309,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             at,
         };
         let list_depth = self.list_depth(place.type_id, &item.field);
-        let entry = pending.entry(field);
+        let entry = place.writing.fields.entry(field);
         let position = entry.index();
         let about = entry.or_insert_with(|| PendingField {
             arguments: Rc::clone(&item.arguments),
@@ -354,9 +349,8 @@ impl<'s, 'a> Fetches<'s, 'a> {
         &mut self,
         place: &mut Place<'_>,
         visit: usize,
-        requires: Option<Rc<[usize]>>,
+        requires: Option<&[usize]>,
         conditions: &Conditions,
-        (pending, waits): (&mut PendingFields, &mut Vec<(usize, usize)>),
     ) -> Result<(TreeId, usize), PlanError> {
         let solved = Rc::clone(&place.solved);
         let jump_index = match solved.visits[visit].origin {
@@ -378,7 +372,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             .iter()
             .chain(requires.iter().flat_map(|requires| requires.iter()))
         {
-            needs.extend(self.need(place, *item, conditions, pending, waits)?);
+            needs.extend(self.need(place, *item, conditions)?);
         }
         let slot = self
             .search
@@ -387,7 +381,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
         let (tree, group) = if jump.kind.is_none() {
             self.root_visit(place, slot, jump.target)
         } else {
-            let representation = self.representation(place, jump_index, requires.as_deref().unwrap_or_default());
+            let representation = self.representation(place, jump_index, requires.unwrap_or_default());
             self.entity_visit(place, slot, jump_index, representation)
         };
         for need in needs {
@@ -396,7 +390,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
                     self.groups[group].needs.insert(needed);
                 }
                 Need::Group(_) => {}
-                Need::Pending(index) => waits.push((group, index)),
+                Need::Pending(index) => place.writing.waits.push((group, index)),
             }
         }
         Ok((tree, group))

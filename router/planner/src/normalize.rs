@@ -11,7 +11,7 @@ use apollo_compiler::executable::{self, Directive, ExecutableDocument, Selection
 use apollo_compiler::{Name, Node};
 use federation::field_set::{FieldSet, FieldSetSelection};
 use federation::query_plan::BooleanCondition;
-use federation::supergraph::{FieldDefinition, Supergraph, TypeId, TypeKind};
+use federation::supergraph::{FieldDefinition, Supergraph, TypeId};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
@@ -540,14 +540,6 @@ impl<'a> Normalizer<'a> {
         self.storage_taken.insert(name.clone());
         self.storage_names.insert((field.clone(), call), name.clone());
         name
-    }
-
-    /// Whether the type has fields to select.
-    pub(crate) fn is_composite(&self, id: TypeId) -> bool {
-        !matches!(
-            self.supergraph.type_definition(id).kind,
-            TypeKind::Scalar | TypeKind::Enum | TypeKind::InputObject
-        )
     }
 }
 

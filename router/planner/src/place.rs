@@ -22,6 +22,40 @@ pub(crate) struct Arrival {
     pub(crate) stage: u16,
 }
 
+/// When something is known, with all below it.
+///
+/// The earlier stage is better; of equal ones, the one with more fields in earlier stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Completion {
+    /// The last stage that is waited for.
+    pub(crate) stage: u16,
+    /// Sum of the stages of all fields.
+    pub(crate) weight: u32,
+}
+
+impl Completion {
+    /// What cannot be completed.
+    const NEVER: Self = Self {
+        stage: u16::MAX,
+        weight: 0,
+    };
+
+    pub(crate) fn at(stage: u16) -> Self {
+        Self {
+            stage,
+            weight: u32::from(stage),
+        }
+    }
+
+    /// Of both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            stage: self.stage.max(other.stage),
+            weight: self.weight.saturating_add(other.weight),
+        }
+    }
+}
+
 /// Mostly one. Several where subgraphs share a field and each resolves another part of what is below it.
 pub(crate) type Arrivals = SmallVec<[Arrival; 1]>;
 
@@ -67,7 +101,7 @@ pub(crate) enum Origin {
 #[derive(Clone)]
 pub(crate) struct Provision {
     /// Stage in which it is complete, with all below it.
-    pub(crate) completion: u16,
+    pub(crate) completion: Completion,
     /// Indices of visits: one, or several that share the field.
     pub(crate) visits: SmallVec<[usize; 1]>,
     /// Items that are sent along.
@@ -76,8 +110,8 @@ pub(crate) struct Provision {
 
 impl Provision {
     /// `None` when the item cannot be completed in this way.
-    fn known(&self) -> Option<u16> {
-        (self.completion < u16::MAX).then_some(self.completion)
+    fn known(&self) -> Option<Completion> {
+        (self.completion != Completion::NEVER).then_some(self.completion)
     }
 }
 
@@ -90,12 +124,11 @@ pub(crate) struct Solved {
     /// Visit that tells the runtime type, when the arrivals do not.
     pub(crate) typename_visit: Option<usize>,
     /// Stage in which all own items are complete; `None`: some cannot be resolved.
-    pub(crate) completion: Option<u16>,
+    pub(crate) completion: Option<Completion>,
 }
 
 /// A solution in the making.
 struct Run {
-    set: SetId,
     type_id: TypeId,
     universe: Rc<Universe>,
     visits: Vec<Visit>,
@@ -107,13 +140,13 @@ struct Run {
 }
 
 impl Run {
-    fn own_completion(&self) -> Option<u16> {
-        let mut completion = self.visits.first().map_or(0, |visit| visit.stage);
+    fn own_completion(&self) -> Option<Completion> {
+        let mut completion = Completion::at(self.visits.first().map_or(0, |visit| visit.stage));
         for provision in &self.provisions[..self.universe.own_count] {
-            completion = completion.max(provision.as_ref()?.known()?);
+            completion = completion.and(provision.as_ref()?.known()?);
         }
         if self.needs_typename {
-            completion = completion.max(self.typed_from?);
+            completion = completion.and(Completion::at(self.typed_from?));
         }
         Some(completion)
     }
@@ -121,7 +154,7 @@ impl Run {
     fn ready(&self, items: &[usize]) -> Option<u16> {
         let mut ready = self.visits.first().map_or(0, |visit| visit.stage);
         for index in items {
-            ready = ready.max(self.provisions[*index].as_ref()?.known()?);
+            ready = ready.max(self.provisions[*index].as_ref()?.known()?.stage);
         }
         Some(ready)
     }
@@ -169,6 +202,7 @@ impl<'a> Search<'a> {
             return Ok(None);
         }
         let universe = self.own_universe(set, type_id);
+        let mut whole = Completion::at(arrival.stage);
         let mut provisions = Vec::with_capacity(universe.items.len());
         for item in &universe.items {
             let Some(edge) = node.fields.get(&item.field).filter(|edge| edge.requires.is_none()) else {
@@ -183,13 +217,14 @@ impl<'a> Search<'a> {
                     }],
                 )?,
                 (Some(_), None) => None,
-                (None, _) => Some(arrival.stage),
+                (None, _) => Some(Completion::at(arrival.stage)),
             };
-            if completion != Some(arrival.stage) {
+            let Some(completion) = completion.filter(|completion| completion.stage == arrival.stage) else {
                 return Ok(None);
-            }
+            };
+            whole = whole.and(completion);
             provisions.push(Some(Provision {
-                completion: arrival.stage,
+                completion,
                 visits: smallvec![0],
                 requires: None,
             }));
@@ -203,7 +238,7 @@ impl<'a> Search<'a> {
             }],
             provisions,
             typename_visit: None,
-            completion: Some(arrival.stage),
+            completion: Some(whole),
         }))
     }
 
@@ -219,7 +254,6 @@ impl<'a> Search<'a> {
             .iter()
             .any(|arrival| !self.graph.node(arrival.node).is_interface_object);
         let mut run = Run {
-            set,
             type_id,
             visits: Vec::new(),
             provisions: vec![None; universe.items.len()],
@@ -247,7 +281,7 @@ impl<'a> Search<'a> {
             while let Some(candidate) = self.candidate(&run) {
                 if run
                     .own_completion()
-                    .is_some_and(|completion| candidate.stage >= completion)
+                    .is_some_and(|completion| candidate.stage >= completion.stage)
                 {
                     break;
                 }
@@ -284,7 +318,7 @@ impl<'a> Search<'a> {
                 continue;
             };
             let known = run.provisions[item_index].as_ref().map(|known| known.completion);
-            if known.is_some_and(|known| known <= stage) {
+            if known.is_some_and(|known| known <= Completion::at(stage)) {
                 continue;
             }
             let completion = self.below(item, edge.target, stage)?;
@@ -299,11 +333,11 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn below(&mut self, item: &Item, target: Option<NodeId>, stage: u16) -> Result<Option<u16>, PlanError> {
+    fn below(&mut self, item: &Item, target: Option<NodeId>, stage: u16) -> Result<Option<Completion>, PlanError> {
         match (item.child, target) {
             (Some(child), Some(node)) => self.complete(child, &smallvec![Arrival { node, stage }]),
             (Some(_), None) => Ok(None),
-            (None, _) => Ok(Some(stage)),
+            (None, _) => Ok(Some(Completion::at(stage))),
         }
     }
 
@@ -350,9 +384,9 @@ impl<'a> Search<'a> {
                 let Some(stage) = self.slots.next(target.subgraph, is_root, ready.max(inputs_ready)) else {
                     continue;
                 };
-                let known = run.provisions[item].as_ref().map(|known| known.completion);
+                let known = run.provisions[item].as_ref().map(|known| known.completion.stage);
                 // A stage can be tried once: what is below the field may take longer than an earlier provision.
-                let is_tried = run.visits.iter().enumerate().any(|(_, visit)| {
+                let is_tried = run.visits.iter().any(|visit| {
                     visit.stage == stage
                         && visit.node == node
                         && matches!(visit.origin, Origin::Jump(made) if made == index)
@@ -419,7 +453,7 @@ impl<'a> Search<'a> {
         let completion = self.below(item, target, candidate.stage)?;
         let known = run.provisions[item_index].as_ref().map(|known| known.completion);
         // What cannot be completed from here never can from here: later stages know no more.
-        let completion = completion.unwrap_or(u16::MAX);
+        let completion = completion.unwrap_or(Completion::NEVER);
         if known.is_none_or(|known| completion < known) {
             run.provisions[item_index] = Some(Provision {
                 completion,

@@ -154,7 +154,7 @@ impl Planning<'_> {
         let mut steps = Vec::new();
         for (items, nodes) in runs {
             let part = search.sets.part(root, &items);
-            steps.extend(self.from_one(search, part, &nodes)?);
+            steps.extend(self.begin_in_one(search, part, &nodes)?);
         }
         Ok(match steps.len() {
             0 => None,
@@ -164,7 +164,12 @@ impl Planning<'_> {
     }
 
     /// Begins in the subgraph from which the fewest requests are needed: effects must not happen twice.
-    fn from_one(&self, search: &mut Search<'_>, set: SetId, roots: &[NodeId]) -> Result<Option<PlanNode>, PlanError> {
+    fn begin_in_one(
+        &self,
+        search: &mut Search<'_>,
+        set: SetId,
+        roots: &[NodeId],
+    ) -> Result<Option<PlanNode>, PlanError> {
         let mut best: Option<(usize, NodeId)> = None;
         for node in roots {
             if let Some((_, count)) = search.choose(set, &[*node])?
@@ -181,7 +186,7 @@ impl Planning<'_> {
     }
 
     fn subscription(&self, search: &mut Search<'_>, root: SetId) -> Result<Option<PlanNode>, PlanError> {
-        let Some(node) = self.from_one(search, root, &self.roots)? else {
+        let Some(node) = self.begin_in_one(search, root, &self.roots)? else {
             return Ok(None);
         };
         let (first, rest) = match node {

@@ -17,7 +17,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::smallvec;
 
 use crate::normalize::Normalizer;
-use crate::place::{Arrival, Arrivals, Origin, Solved, Universe};
+use crate::place::{Arrival, Arrivals, Completion, Origin, Solved, Universe};
 use crate::planner::PlanError;
 use crate::selection::SetId;
 
@@ -94,7 +94,7 @@ pub(crate) struct Search<'a> {
     pub(crate) own_universes: FxHashMap<(SetId, TypeId), Rc<Universe>>,
     pub(crate) universes: FxHashMap<(SetId, TypeId), Rc<Universe>>,
     pub(crate) solved: FxHashMap<(SetId, TypeId, Arrivals), Rc<Solved>>,
-    completions: FxHashMap<(SetId, Arrivals), Option<u16>>,
+    completions: FxHashMap<(SetId, Arrivals), Option<Completion>>,
     in_progress: FxHashSet<(SetId, Arrivals)>,
     /// How often a set was found to ask for itself.
     pub(crate) cuts: u64,
@@ -204,7 +204,7 @@ impl<'a> Search<'a> {
     }
 
     /// The stage in which a set is complete that is entered by `arrivals`; `None`: some field cannot be resolved.
-    pub(crate) fn complete(&mut self, set: SetId, arrivals: &Arrivals) -> Result<Option<u16>, PlanError> {
+    pub(crate) fn complete(&mut self, set: SetId, arrivals: &Arrivals) -> Result<Option<Completion>, PlanError> {
         let identity = (set, arrivals.clone());
         if let Some(completion) = self.completions.get(&identity) {
             return Ok(*completion);
@@ -225,9 +225,10 @@ impl<'a> Search<'a> {
         Ok(completion)
     }
 
-    fn complete_uncached(&mut self, set: SetId, arrivals: &Arrivals) -> Result<Option<u16>, PlanError> {
+    fn complete_uncached(&mut self, set: SetId, arrivals: &Arrivals) -> Result<Option<Completion>, PlanError> {
         let types = Rc::clone(&self.sets.set(set).types);
-        let mut completion = arrivals.iter().map(|arrival| arrival.stage).min().unwrap_or_default();
+        let first = arrivals.iter().map(|arrival| arrival.stage).min().unwrap_or_default();
+        let mut completion = Completion::at(first);
         if arrivals.is_empty() {
             return Ok(None);
         }
@@ -237,7 +238,7 @@ impl<'a> Search<'a> {
                 continue;
             }
             match self.place(set, *type_id, &seen)?.completion {
-                Some(stage) => completion = completion.max(stage),
+                Some(below) => completion = completion.and(below),
                 None => return Ok(None),
             }
         }

@@ -110,14 +110,14 @@ impl Fetch {
         });
         match &self.target {
             FetchTarget::Root { path } if path.is_empty() => fetch,
-            FetchTarget::Root { path } => flatten(path, fetch),
+            FetchTarget::Root { path } => flatten(path, &fetch),
             FetchTarget::Entities(entities) => match entities.as_slice() {
                 [only] => {
                     fetch["requires"] = json!(only.representations.iter().map(representation_json).collect::<Vec<_>>());
                     if !only.conditions.is_empty() {
                         fetch["conditions"] = json!(conditions_json(&only.conditions));
                     }
-                    flatten(&only.path, fetch)
+                    flatten(&only.path, &fetch)
                 }
                 _ => {
                     fetch["kind"] = json!("BatchFetch");
@@ -129,7 +129,7 @@ impl Fetch {
     }
 }
 
-fn flatten(path: &[PathElement], node: Value) -> Value {
+fn flatten(path: &[PathElement], node: &Value) -> Value {
     json!({ "kind": "Flatten", "path": path_json(path), "node": node })
 }
 
