@@ -3,21 +3,18 @@
 // The shape, all of it optional:
 //
 //     {"plan_ms": 0.2,
-//      "plan": {"kind": "QueryPlan", "node":
-//          {"kind": "Flatten", "path": ["order", "lines", "@"], "node":
-//              {"kind": "Fetch", "id": 0, "serviceName": "orders", "operation": "{...}", "reason": "..."}}},
+//      "plan": {"kind": "Sequence", "nodes": [{"kind": "Fetch", "id": 0, "subgraph": "orders", "document": "{...}"}]},
 //      "fetches": [{"fetch": 0, "subgraph": "orders", "started_us": 90, "duration_us": 1800, "response_bytes": 812,
 //                   "entities_wanted": 0, "entities_sent": 0, "skipped": false, "error": null}]}
 //
-// That is the JSON of `router plan`, and what the executor records. The names of a node's children differ by kind. Kinds that are not known are shown by their name, with their children,
+// The names of a node's children differ by kind. Kinds that are not known are shown by their name, with their children,
 // so that a newer router still gets a panel; without a plan, the fetches alone are rows.
 
 /**
  * @typedef {object} Row
  * @property {number} depth   nesting, from 0
  * @property {string} kind    `Fetch`, `Sequence`, ...
- * @property {string} label   subgraph of a fetch, variable of a condition
- * @property {string} [path]  where the entities are that a fetch resolves, such as `order.lines.@`
+ * @property {string} label   subgraph of a fetch, path of a flatten, variable of a condition
  * @property {string} [document] operation that a fetch sends
  * @property {string} [reason]   why the planner made the fetch
  * @property {Actual} [actual]   what was measured
@@ -65,17 +62,14 @@ export function formatBytes(count) {
   return count < 1024 ? `${count} B` : `${(count / 1024).toFixed(1)} KiB`;
 }
 
-function addRows(node, depth, rows, actuals, path) {
+function addRows(node, depth, rows, actuals) {
   if (!node || typeof node !== 'object') return;
-  // One row for a fetch and where its answer goes.
-  if (node.kind === 'Flatten') return addRows(node.node, depth, rows, actuals, node.path);
   const row = { depth, kind: node.kind ?? 'Step', label: labelOf(node) };
   if (FETCH_KINDS.has(node.kind)) {
-    row.document = node.operation;
+    const id = node.id ?? rows.filter(({ kind }) => FETCH_KINDS.has(kind)).length;
+    row.document = node.document ?? node.operation;
     row.reason = node.reason;
-    row.actual = actuals.get(node.id);
-    const paths = path ? [path] : (node.entities ?? []).map((entity) => entity.path);
-    if (paths.length > 0) row.path = paths.map((elements) => elements.join('.')).join(', ');
+    row.actual = actuals.get(id);
   }
   rows.push(row);
   for (const [caption, child] of childrenOf(node)) {
@@ -85,16 +79,17 @@ function addRows(node, depth, rows, actuals, path) {
 }
 
 function labelOf(node) {
-  if (FETCH_KINDS.has(node.kind)) return node.serviceName ?? '';
-  if (node.kind === 'Condition') return `$${node.condition ?? ''}`;
+  if (FETCH_KINDS.has(node.kind)) return node.subgraph ?? node.serviceName ?? node.service ?? '';
+  if (node.kind === 'Flatten') return Array.isArray(node.path) ? node.path.join('.') : (node.path ?? '');
+  if (node.kind === 'Condition') return `$${node.variable ?? node.condition ?? ''}`;
   return '';
 }
 
 function childrenOf(node) {
   const children = (node.nodes ?? []).map((child) => ['', child]);
   if (node.node) children.push(['', node.node]);
-  if (node.ifClause) children.push(['if true', node.ifClause]);
-  if (node.elseClause) children.push(['if false', node.elseClause]);
+  if (node.if_true ?? node.ifClause) children.push(['if true', node.if_true ?? node.ifClause]);
+  if (node.if_false ?? node.elseClause) children.push(['if false', node.if_false ?? node.elseClause]);
   if (node.primary) children.push(['primary', node.primary]);
   if (node.rest) children.push(['each event', node.rest]);
   return children;

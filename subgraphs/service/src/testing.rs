@@ -7,6 +7,8 @@ use crate::database::Database;
 use crate::peer::Peers;
 use axum::Router;
 use axum::body::Body;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use jsonwebtoken::jwk::JwkSet;
 use sea_orm::ConnectionTrait;
@@ -170,8 +172,13 @@ impl Default for TestOptions {
 }
 
 impl TestService {
-    /// Starts `S` on the database at `url`.
-    pub async fn start<S: Service>(url: &str, config: S::Config, options: TestOptions) -> TestService {
+    /// Starts `S` on the database at `url`. Boxed like everything here, so that the futures of tests stay small.
+    pub fn start<S: Service>(url: &str, config: S::Config, options: TestOptions) -> BoxFuture<'static, TestService> {
+        let url = url.to_owned();
+        async move { TestService::start_at::<S>(&url, config, options).await }.boxed()
+    }
+
+    async fn start_at<S: Service>(url: &str, config: S::Config, options: TestOptions) -> TestService {
         let keys = TestKeys::default();
         let assemble_options = AssembleOptions {
             seed: options.seed,
@@ -193,8 +200,8 @@ impl TestService {
     }
 
     /// Sends a GraphQL request to it.
-    pub async fn query(&self, query: &str, variables: Value, token: Option<&str>) -> Value {
-        client(&self.app.public).query(query, variables, token).await
+    pub fn query<'a>(&'a self, query: &'a str, variables: Value, token: Option<&'a str>) -> BoxFuture<'a, Value> {
+        async move { client(&self.app.public).query(query, variables, token).await }.boxed()
     }
 
     /// Asks for entities, as the router does.
@@ -246,7 +253,7 @@ impl Client {
         request
             .headers_mut()
             .insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-        let Ok(response) = self.public.clone().oneshot(request).await;
+        let Ok(response) = self.public.clone().oneshot(request).boxed().await;
         read(response).await
     }
 }
@@ -254,7 +261,7 @@ impl Client {
 /// Sends `GET path` to a router, and returns status, headers and body.
 pub async fn get(router: &Router, path: &str) -> (StatusCode, HeaderMap, Vec<u8>) {
     let request = Request::get(path).body(Body::empty()).expect("a request");
-    let Ok(response) = router.clone().oneshot(request).await;
+    let Ok(response) = router.clone().oneshot(request).boxed().await;
     read(response).await
 }
 

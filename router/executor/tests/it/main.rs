@@ -7,5 +7,4 @@ mod entities;
 mod failures;
 mod harness;
 mod http;
-mod reference;
 mod variables;

@@ -58,6 +58,7 @@ pub struct TokenVerifier {
 }
 
 struct Shared {
+    settings: TokenSettings,
     validation: Validation,
     keys: RwLock<KeySet>,
     source: Option<Source>,
@@ -114,11 +115,18 @@ impl TokenVerifier {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         TokenVerifier {
             shared: Arc::new(Shared {
+                settings: settings.clone(),
                 validation,
                 keys: RwLock::default(),
                 source,
             }),
         }
+    }
+
+    /// The issuer and audience that tokens must name.
+    #[must_use]
+    pub fn settings(&self) -> &TokenSettings {
+        &self.shared.settings
     }
 
     /// Replaces the keys. Keys that are not Ed25519 are left out.

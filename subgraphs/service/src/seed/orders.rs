@@ -389,7 +389,10 @@ mod tests {
                 order.id
             );
         }
-        expect_test::expect![[r#"{"Cancelled": 17, "Expired": 27, "Fulfilled": 369, "Paid": 40, "PartiallyRefunded": 25, "Refunded": 22}"#]].assert_eq(&format!("{by_status:?}"));
+        expect_test::expect![[
+            r#"{"Cancelled": 17, "Expired": 27, "Fulfilled": 369, "Paid": 40, "PartiallyRefunded": 25, "Refunded": 22}"#
+        ]]
+        .assert_eq(&format!("{by_status:?}"));
         let demo = orders
             .iter()
             .filter(|order| order.user_id == users::id(users::DEMO))

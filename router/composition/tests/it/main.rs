@@ -1,5 +1,0 @@
-//! Composition from outside: SDL in, supergraph or errors out.
-
-mod conformance;
-mod fixtures;
-mod meaning;

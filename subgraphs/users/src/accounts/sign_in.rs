@@ -1,0 +1,259 @@
+//! Registration, login, refresh, logout and change of password.
+
+use super::{Accounts, Answer, Failure, below};
+use crate::config::EmailVerification;
+use crate::domain::{
+    Attempts, Device, EmailAddress, Password, Profile, Purpose, Reason, Refusal, Secret, Session, User,
+};
+use crate::store::{NewUser, Rotation, UserChange};
+use chrono::{DateTime, Duration, Utc};
+use service::auth::{AccessClaims, Role, Scopes};
+
+/// What somebody fills in to get an account.
+#[derive(Clone)]
+pub(crate) struct NewAccount {
+    pub(crate) email: String,
+    pub(crate) password: String,
+    pub(crate) display_name: String,
+    pub(crate) locale: Option<String>,
+}
+
+/// Somebody who is signed in now.
+#[derive(Clone, Debug)]
+pub(crate) struct SignedIn {
+    pub(crate) user: User,
+    pub(crate) tokens: Tokens,
+}
+
+/// The tokens of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Tokens {
+    pub(crate) access: String,
+    pub(crate) access_expires_at: DateTime<Utc>,
+    pub(crate) refresh: Secret,
+    pub(crate) refresh_expires_at: DateTime<Utc>,
+}
+
+impl Accounts {
+    /// Makes an account and signs it in; `None` when addresses must be confirmed first (then the answer does not say
+    /// whether the address was known).
+    pub(crate) async fn register(&self, new: NewAccount, device: Device) -> Answer<Option<SignedIn>> {
+        let (email, password, profile) = checked(new).map_err(below("input"))?;
+        let password_hash = self.hasher.hash(password.as_str()).await?;
+        let now = self.clock.now();
+        let user = User {
+            id: service::id::new("usr"),
+            email: email.as_str().to_owned(),
+            email_verified: false,
+            profile,
+            roles: vec![Role::Customer],
+            default_shipping_address_id: None,
+            default_billing_address_id: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let created = self
+            .store
+            .create_user(NewUser {
+                user: user.clone(),
+                password_hash,
+            })
+            .await?;
+        let required = self.config.email_verification == EmailVerification::Required;
+        match (created, required) {
+            (true, _) => self.send_token(&user, Purpose::VerifyEmail, email.as_str()).await?,
+            (false, true) => self.tell_of_existing_account(email.as_str())?,
+            (false, false) => {
+                let refusal = Refusal::of(
+                    "email",
+                    Reason::EmailTaken,
+                    "There is an account with this address already.",
+                );
+                return Err(refusal.below("input").into());
+            }
+        }
+        if required {
+            return Ok(None);
+        }
+        Ok(Some(SignedIn {
+            tokens: self.open_session(&user, device).await?,
+            user,
+        }))
+    }
+
+    /// Signs in with address and password. The answer, and the time it takes, do not tell a wrong password from an
+    /// unknown address.
+    pub(crate) async fn login(&self, email: &str, password: &str, device: Device) -> Answer<SignedIn> {
+        let wrong = || Refusal::new(Reason::InvalidCredentials, "Email address or password is wrong.");
+        let Ok(email) = EmailAddress::parse("email", email) else {
+            return Err(wrong().into());
+        };
+        let account = Attempts::of_email(email.as_str());
+        let network = device.ip_prefix.as_deref().map(Attempts::of_network);
+        let attempts: Vec<Attempts> = [account.clone()].into_iter().chain(network).collect();
+        if self.store.too_many_failures(&attempts, self.clock.now()).await? {
+            let message = "Too many failed logins. Try again in 15 minutes, or reset the password.";
+            return Err(Refusal::new(Reason::TooManyAttempts, message).into());
+        }
+        let found = self.store.credentials(&email).await?;
+        let matches = self
+            .hasher
+            .verify(password, found.as_ref().map(|(_, hash)| hash.as_str()))
+            .await?;
+        let Some((user, _)) = found.filter(|_| matches) else {
+            self.store.record_failure(&attempts, self.clock.now()).await?;
+            return Err(wrong().into());
+        };
+        self.store.forget_failures(&account).await?;
+        if self.config.email_verification == EmailVerification::Required && !user.email_verified {
+            self.send_token(&user, Purpose::VerifyEmail, email.as_str()).await?;
+            let message = "Confirm the email address first; a mail with a link is on its way.";
+            return Err(Refusal::new(Reason::EmailNotVerified, message).into());
+        }
+        Ok(SignedIn {
+            tokens: self.open_session(&user, device).await?,
+            user,
+        })
+    }
+
+    /// Exchanges a refresh token for new tokens.
+    pub(crate) async fn refresh(&self, token: &str) -> Answer<Tokens> {
+        let (now, next) = (self.clock.now(), Secret::generate());
+        let expires_at = now + self.session_lifetime();
+        let invalid = || {
+            Refusal::of(
+                "refreshToken",
+                Reason::TokenInvalid,
+                "This refresh token is not valid (any more).",
+            )
+        };
+        match self
+            .store
+            .rotate(&Secret::from_text(token), &next, now, expires_at)
+            .await?
+        {
+            Rotation::Rotated(session) => {
+                let user = self.store.user(&session.user_id).await?.ok_or_else(invalid)?;
+                self.tokens(&user, &session, next)
+            }
+            Rotation::Reused => {
+                tracing::warn!("A refresh token was used twice; its session has been ended");
+                Err(invalid().into())
+            }
+            Rotation::Unknown => Err(invalid().into()),
+            Rotation::Expired => Err(Refusal::of(
+                "refreshToken",
+                Reason::TokenExpired,
+                "The session has expired; sign in again.",
+            )
+            .into()),
+        }
+    }
+
+    /// Ends one session, or all of them.
+    pub(crate) async fn logout(&self, user_id: &str, session_id: Option<&str>, everywhere: bool) -> Answer<()> {
+        match session_id {
+            _ if everywhere => self.store.end_sessions(user_id, None).await?,
+            Some(session_id) => self.store.end_session(session_id, user_id).await?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Sets a new password, and ends all other sessions.
+    pub(crate) async fn change_password(
+        &self,
+        user_id: &str,
+        session_id: Option<&str>,
+        current: &str,
+        new: String,
+    ) -> Answer<User> {
+        let user = self.confirm_password(user_id, "currentPassword", current).await?;
+        let password = Password::parse("newPassword", new, &user.email)?;
+        self.set_password(&user.id, &password).await?;
+        self.store.end_sessions(user_id, session_id).await?;
+        self.existing_user(user_id).await
+    }
+
+    /// The account, if `password` is its own. Wrong ones count as failed logins.
+    pub(super) async fn confirm_password(&self, user_id: &str, field: &str, password: &str) -> Answer<User> {
+        let wrong = || Refusal::of(field, Reason::InvalidCredentials, "The password is wrong.");
+        let (user, hash) = self.store.credentials_of(user_id).await?.ok_or_else(wrong)?;
+        let attempts = [Attempts::of_email(&user.email)];
+        if self.store.too_many_failures(&attempts, self.clock.now()).await? {
+            let message = "Too many failed attempts. Try again in 15 minutes.";
+            return Err(Refusal::of(field, Reason::TooManyAttempts, message).into());
+        }
+        if !self.hasher.verify(password, Some(&hash)).await? {
+            self.store.record_failure(&attempts, self.clock.now()).await?;
+            return Err(wrong().into());
+        }
+        Ok(user)
+    }
+
+    pub(super) async fn set_password(&self, user_id: &str, password: &Password) -> Answer<()> {
+        let password_hash = Some(self.hasher.hash(password.as_str()).await?);
+        let change = UserChange {
+            password_hash,
+            ..UserChange::default()
+        };
+        self.store.change_user(user_id, change, self.clock.now()).await?;
+        Ok(())
+    }
+
+    pub(super) async fn open_session(&self, user: &User, device: Device) -> Answer<Tokens> {
+        let now = self.clock.now();
+        let session = Session {
+            id: service::id::new("ses"),
+            user_id: user.id.clone(),
+            device,
+            created_at: now,
+            last_used_at: now,
+            expires_at: now + self.session_lifetime(),
+        };
+        let refresh = Secret::generate();
+        self.store.open_session(session.clone(), &refresh).await?;
+        self.tokens(user, &session, refresh)
+    }
+
+    fn session_lifetime(&self) -> Duration {
+        Duration::days(i64::from(self.config.session_days))
+    }
+
+    fn tokens(&self, user: &User, session: &Session, refresh: Secret) -> Answer<Tokens> {
+        // A token names real time, whatever the clock of a test says: others verify it.
+        let issued_at = Utc::now();
+        let access_expires_at = issued_at + Duration::seconds(i64::from(self.config.access_token_seconds));
+        let claims = AccessClaims {
+            iss: self.tokens.issuer.clone(),
+            aud: self.tokens.audience.clone(),
+            sub: user.id.clone(),
+            sid: Some(session.id.clone()),
+            exp: access_expires_at.timestamp(),
+            iat: issued_at.timestamp(),
+            roles: user.roles.clone(),
+            scope: Scopes::of(&user.roles).to_string(),
+        };
+        let access = self.keyring.sign(&claims).map_err(Failure::Fault)?;
+        Ok(Tokens {
+            access,
+            access_expires_at,
+            refresh,
+            refresh_expires_at: session.expires_at,
+        })
+    }
+}
+
+/// Every mistake in the form at once.
+fn checked(new: NewAccount) -> Result<(EmailAddress, Password, Profile), Vec<Refusal>> {
+    let email = EmailAddress::parse("email", &new.email);
+    let known_email = email.as_ref().map(EmailAddress::as_str).unwrap_or_default();
+    let password = Password::parse("password", new.password, known_email);
+    match (email, password, Profile::new(new.display_name, new.locale)) {
+        (Ok(email), Ok(password), Ok(profile)) => Ok((email, password, profile)),
+        (email, password, profile) => {
+            let refusals = email.err().into_iter().chain(password.err());
+            Err(refusals.chain(profile.err().into_iter().flatten()).collect())
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The rules of accounts, in plain Rust: no database and no GraphQL.
+
+mod account;
+mod address;
+mod email;
+mod password;
+mod refusal;
+mod session;
+mod throttle;
+
+pub(crate) use account::{Profile, ProfileChange, User};
+pub(crate) use address::{ADDRESSES_MAX, Address, AddressInput};
+pub(crate) use email::EmailAddress;
+pub(crate) use password::Password;
+pub(crate) use refusal::{Reason, Refusal};
+pub(crate) use session::{Device, Purpose, Secret, Session};
+pub(crate) use throttle::{Attempts, WINDOW};

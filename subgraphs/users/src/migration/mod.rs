@@ -1,0 +1,21 @@
+//! Versioned changes of the tables, one a file: expand first, contract in a later release.
+
+#![allow(
+    elided_lifetimes_in_paths,
+    reason = "`async_trait` matches the trait's signatures to the letter"
+)]
+
+mod m0001_accounts;
+mod m0002_sessions;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+/// All migrations of this service, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_accounts::Migration), Box::new(m0002_sessions::Migration)]
+    }
+}

@@ -1,0 +1,230 @@
+//! Accounts.
+
+use super::Store;
+use super::addresses::insert_addresses;
+use crate::domain::{Address, EmailAddress, Profile, User};
+use crate::entity::user;
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, SqlErr,
+};
+use service::auth::Role;
+use service::paging::{Cursor, Keyset, Page, PageArgs};
+use std::collections::HashMap;
+
+/// An account that does not exist yet.
+pub(crate) struct NewUser {
+    pub(crate) user: User,
+    pub(crate) password_hash: String,
+}
+
+/// What to change about an account; `None` leaves a value as it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UserChange {
+    pub(crate) profile: Option<Profile>,
+    pub(crate) default_shipping_address_id: Option<Option<String>>,
+    pub(crate) default_billing_address_id: Option<Option<String>>,
+    pub(crate) roles: Option<Vec<Role>>,
+    pub(crate) password_hash: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) email_verified: Option<bool>,
+}
+
+impl Store {
+    /// The accounts among `ids`, by id.
+    pub(crate) async fn users_by_id(&self, ids: Vec<String>) -> Result<HashMap<String, User>, DbErr> {
+        let models = user::Entity::find()
+            .filter(user::Column::Id.is_in(ids))
+            .all(self.database.read())
+            .await?;
+        Ok(models
+            .into_iter()
+            .map(|model| (model.id.clone(), model.into()))
+            .collect())
+    }
+
+    /// One account, as the writer sees it.
+    pub(crate) async fn user(&self, id: &str) -> Result<Option<User>, DbErr> {
+        Ok(user::Entity::find_by_id(id)
+            .one(self.database.read())
+            .await?
+            .map(User::from))
+    }
+
+    /// An account and the hash of its password, by address.
+    pub(crate) async fn credentials(&self, email: &EmailAddress) -> Result<Option<(User, String)>, DbErr> {
+        let found = user::Entity::find()
+            .filter(user::Column::Email.eq(email.as_str()))
+            .one(self.database.read());
+        Ok(found.await?.map(with_hash))
+    }
+
+    /// The same, by id.
+    pub(crate) async fn credentials_of(&self, id: &str) -> Result<Option<(User, String)>, DbErr> {
+        Ok(user::Entity::find_by_id(id)
+            .one(self.database.read())
+            .await?
+            .map(with_hash))
+    }
+
+    /// Stores a new account; false when its address is taken.
+    pub(crate) async fn create_user(&self, new: NewUser) -> Result<bool, DbErr> {
+        let inserted = user::Entity::insert(active(new))
+            .exec_without_returning(self.database.write())
+            .await;
+        unless_taken(inserted.map(|_| true))
+    }
+
+    /// Whether there is any account.
+    pub(crate) async fn has_users(&self) -> Result<bool, DbErr> {
+        Ok(user::Entity::find().one(self.database.read()).await?.is_some())
+    }
+
+    /// Stores many new accounts and addresses, or none of them.
+    pub(crate) async fn create_all(&self, users: Vec<NewUser>, addresses: Vec<Address>) -> Result<(), DbErr> {
+        let transaction = self.database.begin().await?;
+        user::Entity::insert_many(users.into_iter().map(active))
+            .exec_without_returning(&transaction)
+            .await?;
+        insert_addresses(&transaction, addresses).await?;
+        transaction.commit().await
+    }
+
+    /// Changes an account; false when there is none, or its new address is taken.
+    pub(crate) async fn change_user(&self, id: &str, change: UserChange, now: DateTime<Utc>) -> Result<bool, DbErr> {
+        let changed = change_user(self.database.write(), id, change, now).await;
+        unless_taken(changed)
+    }
+
+    /// A page of accounts, newest first, whose address or name holds `text`.
+    pub(crate) async fn users_page(
+        &self,
+        text: Option<&str>,
+        args: &PageArgs,
+        counted: bool,
+    ) -> Result<Page<User>, DbErr> {
+        let mut select = user::Entity::find();
+        if let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) {
+            let pattern = format!(
+                "%{}%",
+                text.to_lowercase()
+                    .replace('!', "!!")
+                    .replace('%', "!%")
+                    .replace('_', "!_")
+            );
+            let like = || LikeExpr::new(pattern.clone()).escape('!');
+            let name = Expr::expr(Func::lower(Expr::col(user::Column::DisplayName)));
+            let matches = Condition::any()
+                .add(Expr::col(user::Column::Email).like(like()))
+                .add(name.like(like()));
+            select = select.filter(matches);
+        }
+        let total = if counted {
+            Some(select.clone().count(self.database.read()).await?)
+        } else {
+            None
+        };
+        // Ids sort by time of creation.
+        let keyset = Keyset::new().descending(Expr::col(user::Column::Id));
+        let rows = keyset.apply(select, args).all(self.database.read()).await?;
+        let page = args.page(rows, |row| Cursor::new(&(row.id.as_str(),)));
+        Ok(page.map(User::from).with_total(total))
+    }
+}
+
+pub(super) async fn change_user(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    change: UserChange,
+    now: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let profile = change.profile;
+    let model = user::ActiveModel {
+        email: change.email.map_or(NotSet, Set),
+        email_verified: change.email_verified.map_or(NotSet, Set),
+        password_hash: change.password_hash.map_or(NotSet, Set),
+        phone: profile.as_ref().map_or(NotSet, |profile| Set(profile.phone.clone())),
+        locale: profile.as_ref().map_or(NotSet, |profile| Set(profile.locale.clone())),
+        avatar_url: profile
+            .as_ref()
+            .map_or(NotSet, |profile| Set(profile.avatar_url.clone())),
+        display_name: profile.map_or(NotSet, |profile| Set(profile.display_name)),
+        roles: change.roles.map_or(NotSet, |roles| Set(roles_text(&roles))),
+        default_shipping_address_id: change.default_shipping_address_id.map_or(NotSet, Set),
+        default_billing_address_id: change.default_billing_address_id.map_or(NotSet, Set),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    let update = user::Entity::update_many()
+        .set(model)
+        .filter(user::Column::Id.eq(id))
+        .exec(connection);
+    Ok(update.await?.rows_affected > 0)
+}
+
+/// The answer, with a taken address as `false`.
+fn unless_taken(answer: Result<bool, DbErr>) -> Result<bool, DbErr> {
+    match answer {
+        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
+        answer => answer,
+    }
+}
+
+fn with_hash(mut model: user::Model) -> (User, String) {
+    let hash = std::mem::take(&mut model.password_hash);
+    (model.into(), hash)
+}
+
+fn active(NewUser { user, password_hash }: NewUser) -> user::ActiveModel {
+    user::ActiveModel {
+        id: Set(user.id),
+        email: Set(user.email),
+        email_verified: Set(user.email_verified),
+        password_hash: Set(password_hash),
+        display_name: Set(user.profile.display_name),
+        phone: Set(user.profile.phone),
+        locale: Set(user.profile.locale),
+        avatar_url: Set(user.profile.avatar_url),
+        roles: Set(roles_text(&user.roles)),
+        default_shipping_address_id: Set(user.default_shipping_address_id),
+        default_billing_address_id: Set(user.default_billing_address_id),
+        created_at: Set(user.created_at),
+        updated_at: Set(user.updated_at),
+    }
+}
+
+fn roles_text(roles: &[Role]) -> String {
+    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+impl From<user::Model> for User {
+    fn from(model: user::Model) -> User {
+        User {
+            id: model.id,
+            email: model.email,
+            email_verified: model.email_verified,
+            profile: Profile {
+                display_name: model.display_name,
+                phone: model.phone,
+                locale: model.locale,
+                avatar_url: model.avatar_url,
+            },
+            roles: model.roles.split(' ').filter_map(Role::parse).collect(),
+            default_shipping_address_id: model.default_shipping_address_id,
+            default_billing_address_id: model.default_billing_address_id,
+            created_at: model.created_at,
+            updated_at: model.updated_at,
+        }
+    }
+}
+
+/// Locks the row of an account until the end of the transaction (SQLite has locked the whole file already).
+pub(super) async fn lock_user(connection: &impl ConnectionTrait, id: &str) -> Result<Option<User>, DbErr> {
+    Ok(user::Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(connection)
+        .await?
+        .map(User::from))
+}

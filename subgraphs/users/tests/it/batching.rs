@@ -1,0 +1,39 @@
+//! However many entities are asked for, each level takes at most two statements.
+
+use crate::shop::Shop;
+use serde_json::json;
+use service::seed::users as seed;
+use service::testing::{TempSqlite, each_database};
+
+#[tokio::test]
+async fn statements_do_not_grow_with_entities() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let support = shop.demo("support").await;
+        // Two levels: the users, and below them three kinds of things, loaded at once.
+        let query = "query($r: [_Any!]!) { _entities(representations: $r) { ... on User { displayName
+            addresses { city } defaultShippingAddress { city } sessions { id } } } }";
+        for count in [1, 10] {
+            let users = (0..count).map(|index| json!({ "__typename": "User", "id": seed::id(index) }));
+            let variables = json!({ "r": users.collect::<Vec<_>>() });
+            let statements = shop.service.statements_of(query, variables, Some(&support)).await;
+            assert!(statements <= 2 + 3 * 2, "{count} users took {statements} statements");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_name_takes_one_level() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let query = "query($r: [_Any!]!) { _entities(representations: $r) { ... on User { displayName } } }";
+    for count in [1, 10] {
+        let users = (0..count).map(|index| json!({ "__typename": "User", "id": seed::id(index) }));
+        let statements = shop
+            .service
+            .statements_of(query, json!({ "r": users.collect::<Vec<_>>() }), None)
+            .await;
+        assert!(statements <= 2, "{count} users took {statements} statements");
+    }
+}

@@ -1,0 +1,13 @@
+//! The users service through its GraphQL, as clients and the router see it.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod addresses;
+mod authorization;
+mod batching;
+mod internal;
+mod mails;
+mod schema;
+mod sessions;
+mod shop;
+mod sign_in;

@@ -1,0 +1,165 @@
+//! Refresh tokens, cookies, logout, and the published keys.
+
+use crate::shop::{PASSWORD, Shop, user_errors};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+use service::testing::{TempSqlite, client, each_database, get};
+use std::time::Duration;
+
+const REFRESH: &str = "mutation($token: String) { userTokenRefresh(refreshToken: $token) {
+    tokens { accessToken refreshToken } userErrors { code field } } }";
+
+async fn refresh(shop: &Shop, token: &Value) -> Value {
+    shop.data(REFRESH, json!({ "token": token }), None).await["userTokenRefresh"].clone()
+}
+
+#[tokio::test]
+async fn a_refresh_token_works_once_and_its_reuse_ends_the_session() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let first = shop.register("mira").await["tokens"]["refreshToken"].clone();
+        let second = refresh(&shop, &first).await["tokens"]["refreshToken"].clone();
+        let third = refresh(&shop, &second).await["tokens"]["refreshToken"].clone();
+        assert!(third.is_string() && third != second && second != first);
+
+        assert_eq!(user_errors(&refresh(&shop, &first).await), "TOKEN_INVALID@refreshToken");
+        assert_eq!(
+            user_errors(&refresh(&shop, &third).await),
+            "TOKEN_INVALID@refreshToken",
+            "the thief's copy too"
+        );
+        assert_eq!(user_errors(&shop.login("mira@example.com", PASSWORD).await), "");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_refreshes_at_once_one_wins() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let token = shop.register("mira").await["tokens"]["refreshToken"].clone();
+    let (one, other) = tokio::join!(refresh(&shop, &token), refresh(&shop, &token));
+    let winners = [one, other]
+        .iter()
+        .filter(|payload| payload["tokens"].is_object())
+        .count();
+    assert_eq!(winners, 1);
+}
+
+#[tokio::test]
+async fn a_session_ends_after_thirty_days_without_use() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let token = shop.register("mira").await["tokens"]["refreshToken"].clone();
+    shop.service.clock.advance(Duration::from_secs(29 * 86_400));
+    let token = refresh(&shop, &token).await["tokens"]["refreshToken"].clone();
+    shop.service.clock.advance(Duration::from_secs(31 * 86_400));
+    assert_eq!(user_errors(&refresh(&shop, &token).await), "TOKEN_EXPIRED@refreshToken");
+}
+
+#[tokio::test]
+async fn logout_ends_this_session_or_all() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let here = shop.register("mira").await["tokens"].clone();
+        let elsewhere = shop.login("mira@example.com", PASSWORD).await["tokens"].clone();
+        let token = here["accessToken"].as_str();
+        let me = shop.data("{ me { sessions { id current } } }", json!({}), token).await;
+        let current: Vec<&Value> = me["me"]["sessions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|session| &session["current"])
+            .collect();
+        assert_eq!(current, [&json!(false), &json!(true)], "newest first");
+
+        shop.data("mutation { userLogout { userErrors { code } } }", json!({}), token)
+            .await;
+        assert_eq!(
+            user_errors(&refresh(&shop, &here["refreshToken"]).await),
+            "TOKEN_INVALID@refreshToken"
+        );
+        let next = refresh(&shop, &elsewhere["refreshToken"]).await["tokens"].clone();
+        assert!(next.is_object(), "the other session goes on");
+
+        let token = next["accessToken"].as_str();
+        shop.data(
+            "mutation { userLogout(everywhere: true) { userErrors { code } } }",
+            json!({}),
+            token,
+        )
+        .await;
+        assert_eq!(
+            user_errors(&refresh(&shop, &next["refreshToken"]).await),
+            "TOKEN_INVALID@refreshToken"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cookie_holds_the_refresh_token_when_asked() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let login = "mutation { userLogin(input: { email: \"ada@hansa.example\", password: \"demo-password-1\",
+        useCookie: true }) { tokens { accessToken refreshToken } } }";
+    let client = client(&shop.service.app.public);
+    let (_, headers, body) = client.send(json!({ "query": login }), HeaderMap::new()).await;
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["data"]["userLogin"]["tokens"]["refreshToken"], Value::Null);
+    let cookie = headers[header::SET_COOKIE].to_str().unwrap().to_owned();
+    assert!(
+        cookie.starts_with("hansa_refresh=") && cookie.contains("; HttpOnly; SameSite=Strict; Secure"),
+        "{cookie}"
+    );
+
+    let pair = cookie.split(';').next().unwrap();
+    let sent = HeaderMap::from_iter([(
+        header::COOKIE,
+        HeaderValue::try_from(format!("theme=dark; {pair}")).unwrap(),
+    )]);
+    let (_, headers, body) = client.send(json!({ "query": REFRESH }), sent).await;
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert!(
+        body["data"]["userTokenRefresh"]["tokens"]["accessToken"].is_string(),
+        "{body:#}"
+    );
+    assert_ne!(headers[header::SET_COOKIE].to_str().unwrap(), cookie);
+}
+
+#[tokio::test]
+async fn an_expired_access_token_still_reaches_refresh_but_no_private_field() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let tokens = shop.register("mira").await["tokens"].clone();
+    let expired = shop
+        .service
+        .keys
+        .token_expiring_in(&service::auth::Viewer::user("usr_1", &[]), -120);
+    assert_eq!(
+        shop.codes("{ me { id } }", json!({}), Some(&expired)).await,
+        ["UNAUTHENTICATED"]
+    );
+    let data = shop
+        .data(REFRESH, json!({ "token": tokens["refreshToken"] }), Some(&expired))
+        .await;
+    assert_eq!(user_errors(&data["userTokenRefresh"]), "");
+}
+
+#[tokio::test]
+async fn the_keys_are_published() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let (status, headers, body) = get(&shop.service.app.public, "/.well-known/jwks.json").await;
+    let keys: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(
+        (status, &headers[header::CACHE_CONTROL]),
+        (StatusCode::OK, &HeaderValue::from_static("public, max-age=60"))
+    );
+    let key = &keys["keys"][0];
+    assert_eq!(
+        [&key["kty"], &key["crv"], &key["alg"], &key["use"]],
+        ["OKP", "Ed25519", "EdDSA", "sig"]
+    );
+    assert!(key.get("d").is_none(), "never the private half");
+}

@@ -1,0 +1,148 @@
+//! Registration, login, passwords.
+
+use crate::shop::{PASSWORD, Shop, user_errors};
+use serde_json::json;
+use service::testing::{TempSqlite, each_database};
+use std::time::Duration;
+use users::EmailVerification;
+
+#[tokio::test]
+async fn registration_signs_in() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let payload = shop.register("mira").await;
+        assert_eq!(payload["user"]["email"], "mira@example.com");
+        let token = payload["tokens"]["accessToken"].as_str().unwrap();
+        let me = shop
+            .data(
+                "{ me { id displayName email emailVerified roles } }",
+                json!({}),
+                Some(token),
+            )
+            .await;
+        assert_eq!(me["me"]["id"], payload["user"]["id"]);
+        assert_eq!(me["me"]["roles"], json!(["CUSTOMER"]));
+        assert_eq!(me["me"]["emailVerified"], false);
+
+        assert_eq!(user_errors(&shop.register("MIRA").await), "EMAIL_TAKEN@input.email");
+        assert_eq!(user_errors(&shop.login("Mira@Example.com", PASSWORD).await), "");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_form_with_several_mistakes_gets_them_all_at_once() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let register = "mutation { userRegister(input: { email: \"nobody\", password: \"short\", displayName: \" \",
+        locale: \"Deutsch\" }) { accepted user { id } userErrors { code field } } }";
+    let payload = &shop.data(register, json!({}), None).await["userRegister"];
+    assert_eq!(
+        user_errors(payload),
+        "EMAIL_INVALID@input.email PASSWORD_TOO_SHORT@input.password REQUIRED@input.displayName INVALID@input.locale"
+    );
+    assert_eq!(payload["accepted"], false);
+}
+
+#[tokio::test]
+async fn a_failed_login_does_not_tell_whether_the_address_is_known() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let known = shop.login("ada@hansa.example", "not her password").await;
+    let unknown = shop.login("nobody@hansa.example", "not her password").await;
+    let malformed = shop.login("nobody", "not her password").await;
+    assert_eq!(known, unknown);
+    assert_eq!(known, malformed);
+    assert_eq!(user_errors(&known), "INVALID_CREDENTIALS@");
+}
+
+#[tokio::test]
+async fn too_many_failures_lock_an_account_for_a_while() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        for name in ["ada", "nobody"] {
+            let email = format!("{name}@hansa.example");
+            for _ in 0..10 {
+                assert_eq!(
+                    user_errors(&shop.login(&email, "wrong password").await),
+                    "INVALID_CREDENTIALS@"
+                );
+            }
+            assert_eq!(
+                user_errors(&shop.login(&email, "demo-password-1").await),
+                "TOO_MANY_ATTEMPTS@"
+            );
+        }
+        assert_eq!(
+            user_errors(&shop.login("support@hansa.example", "demo-password-1").await),
+            ""
+        );
+        shop.service.clock.advance(Duration::from_secs(15 * 60 + 1));
+        assert_eq!(
+            user_errors(&shop.login("ada@hansa.example", "demo-password-1").await),
+            ""
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_password_change_needs_the_old_one_and_ends_other_sessions() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let token = shop.customer("mira").await;
+    let elsewhere = shop.login("mira@example.com", PASSWORD).await;
+    let change = "mutation($current: String!, $new: String!) {
+        userPasswordChange(currentPassword: $current, newPassword: $new) { user { id } userErrors { code field } } }";
+    for (current, new, expected) in [
+        (
+            "wrong password",
+            "a new good password",
+            "INVALID_CREDENTIALS@currentPassword",
+        ),
+        (PASSWORD, "short", "PASSWORD_TOO_SHORT@newPassword"),
+        (PASSWORD, "mira@example.com", "PASSWORD_TOO_COMMON@newPassword"),
+        (PASSWORD, "a new good password", ""),
+    ] {
+        let data = shop
+            .data(change, json!({ "current": current, "new": new }), Some(&token))
+            .await;
+        assert_eq!(user_errors(&data["userPasswordChange"]), expected, "{current} {new}");
+    }
+    assert_eq!(
+        user_errors(&shop.login("mira@example.com", PASSWORD).await),
+        "INVALID_CREDENTIALS@"
+    );
+    assert_eq!(
+        user_errors(&shop.login("mira@example.com", "a new good password").await),
+        ""
+    );
+    let refresh = "mutation($token: String) { userTokenRefresh(refreshToken: $token) { userErrors { code field } } }";
+    let data = shop
+        .data(refresh, json!({ "token": elsewhere["tokens"]["refreshToken"] }), None)
+        .await;
+    assert_eq!(user_errors(&data["userTokenRefresh"]), "TOKEN_INVALID@refreshToken");
+}
+
+#[tokio::test]
+async fn where_addresses_must_be_confirmed_registration_tells_nothing() {
+    let database = TempSqlite::new();
+    let shop = Shop::start_with(&database.url, EmailVerification::Required).await;
+    let (first, second) = (shop.register("mira").await, shop.register("mira").await);
+    assert_eq!(first, second);
+    assert_eq!(
+        first,
+        json!({ "accepted": true, "user": null, "tokens": null, "userErrors": [] })
+    );
+    assert!(shop.mails()[1].contains("You have an account already"));
+
+    assert_eq!(
+        user_errors(&shop.login("mira@example.com", PASSWORD).await),
+        "EMAIL_NOT_VERIFIED@"
+    );
+    let verify =
+        "mutation($token: String!) { userEmailVerify(token: $token) { user { id } userErrors { code field } } }";
+    shop.data(verify, json!({ "token": shop.mailed_token("mira@example.com") }), None)
+        .await;
+    assert_eq!(user_errors(&shop.login("mira@example.com", PASSWORD).await), "");
+}
