@@ -113,11 +113,15 @@ fn build_page(sources: &Path, inputs: &[PathBuf]) -> Result<PathBuf> {
     Ok(dist)
 }
 
-/// Cargo's target folder: the nearest one above `OUT_DIR` that cargo has marked as a cache.
+/// Cargo's target folder: the nearest one above `OUT_DIR` that cargo has marked as a cache. It marks only folders that it
+/// made itself; in others, the profile's folder is below the target folder, and `OUT_DIR` three levels below that.
 fn target_folder() -> Result<PathBuf> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let marked = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
-    Ok(marked.ok_or("no target folder above OUT_DIR")?.to_owned())
+    let folder = marked
+        .or_else(|| out.ancestors().nth(4))
+        .ok_or("no target folder above OUT_DIR")?;
+    Ok(folder.to_owned())
 }
 
 fn hash_of(contents: &[Vec<u8>]) -> u64 {

@@ -81,6 +81,8 @@ pub(crate) enum FetchError {
     Malformed(String),
     #[error("would be asked for more than {entities_max} entities at once")]
     TooManyEntities { entities_max: usize },
+    #[error("answered with more than one operation may hold")]
+    TooManyValues,
     #[error("is not known to this router")]
     UnknownSubgraph,
 }
@@ -91,7 +93,7 @@ impl FetchError {
             Self::Timeout { .. } => ErrorCode::GatewayTimeout,
             Self::Unreachable(_) | Self::HttpStatus(_) => ErrorCode::SubrequestHttpError,
             Self::Malformed(_) => ErrorCode::SubrequestMalformedResponse,
-            Self::TooManyEntities { .. } => ErrorCode::CostEstimatedTooExpensive,
+            Self::TooManyEntities { .. } | Self::TooManyValues => ErrorCode::CostEstimatedTooExpensive,
             Self::UnknownSubgraph => ErrorCode::InternalServerError,
         }
     }

@@ -11,6 +11,9 @@ use serde_json::{Map, Value as JsonValue};
 use crate::response::{GraphqlError, ResponsePathSegment};
 use crate::store::{ObjectId, PathSegment, Store, Text, Value};
 
+/// Longest answer in bytes. 256 MiB: an entity that is stored once may be written many times.
+const DATA_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// Whether the Boolean variables have the values asked for. A variable without a value counts as false.
 pub(crate) fn holds(conditions: &[BooleanCondition], variables: &Map<String, JsonValue>) -> bool {
     conditions
@@ -47,8 +50,14 @@ pub(crate) fn complete(
         out: Vec::with_capacity(4096),
         path: Vec::new(),
         errors: Vec::new(),
+        has_overflown: false,
     };
     if completion.object(Store::ROOT, &[shape], root_type).is_err() {
+        completion.out = b"null".to_vec();
+    }
+    if completion.has_overflown {
+        let message = format!("the answer is longer than {DATA_BYTES_MAX} bytes");
+        completion.errors = vec![GraphqlError::new(ErrorCode::CostEstimatedTooExpensive, message)];
         completion.out = b"null".to_vec();
     }
     Completed {
@@ -82,6 +91,8 @@ struct Completion<'a> {
     out: Vec<u8>,
     path: Vec<Step<'a>>,
     errors: Vec<GraphqlError>,
+    /// The answer grew too long; nothing more is written.
+    has_overflown: bool,
 }
 
 /// The fields that share one response name in one object: one, but for merged selections.
@@ -189,6 +200,10 @@ impl<'a> Completion<'a> {
         field_type: &'a FieldType,
         group: &FieldGroup<'a>,
     ) -> Result<Written, Propagate> {
+        self.has_overflown |= self.out.len() > DATA_BYTES_MAX;
+        if self.has_overflown {
+            return Err(Propagate);
+        }
         let FieldType::NonNull(nullable_type) = field_type else {
             return Ok(self.nullable(value, field_type, group));
         };

@@ -27,6 +27,21 @@ use crate::subgraph_response;
 /// Tells a subgraph how many milliseconds are left for its answer.
 pub const DEADLINE_HEADER: HeaderName = HeaderName::from_static("x-hansa-deadline-ms");
 
+/// Headers that belong to one connection or one body, and are never copied from one request to another; and those that
+/// ask for encodings that the executor does not decode.
+const NOT_FORWARDED: [HeaderName; 10] = [
+    http::header::ACCEPT_ENCODING,
+    http::header::CONNECTION,
+    http::header::CONTENT_ENCODING,
+    http::header::CONTENT_LENGTH,
+    http::header::EXPECT,
+    http::header::HOST,
+    http::header::TE,
+    http::header::TRAILER,
+    http::header::TRANSFER_ENCODING,
+    http::header::UPGRADE,
+];
+
 /// What holds for the execution of every operation.
 #[derive(Debug, Clone)]
 pub struct ExecutorOptions {
@@ -250,6 +265,7 @@ impl<'a> Execution<'a> {
         };
         let timeout = timeout.min(self.request.deadline.saturating_duration_since(Instant::now()));
         let mut headers = (*self.request.headers).clone();
+        NOT_FORWARDED.iter().for_each(|name| drop(headers.remove(name)));
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accept = HeaderValue::from_static("application/graphql-response+json, application/json");
         headers.insert(http::header::ACCEPT, accept);

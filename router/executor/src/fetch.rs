@@ -21,6 +21,10 @@ use crate::response::{FetchRecord, GraphqlError};
 use crate::store::{ObjectId, PathSegment, Store, StoredPath, Value};
 use crate::subgraph_response::{SubgraphError, SubgraphResponse};
 
+/// Most values that may be copied for objects which share an entity. 4 million: some 200 MB, and beyond any answer that a
+/// client can use. Without it, one large entity in a long list would be copied until the memory is full.
+const COPIED_VALUES_MAX: usize = 4_000_000;
+
 /// All that one operation has gathered so far.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -29,6 +33,7 @@ pub(crate) struct State {
     pub(crate) response_headers: HeaderMap,
     pub(crate) fetches: Vec<FetchRecord>,
     entities: KnownEntities,
+    copied_values: usize,
 }
 
 /// An error whose path is still in storage names.
@@ -108,6 +113,7 @@ impl State {
             response_headers: HeaderMap::new(),
             fetches: Vec::new(),
             entities: KnownEntities::of(plan),
+            copied_values: 0,
         }
     }
 
@@ -131,8 +137,13 @@ impl State {
                 let represented = entries.iter().enumerate().map(|(number, entry)| {
                     if holds(&entry.conditions, variables) {
                         let representations = represent(&mut self.store, entry);
-                        self.entities
-                            .take_known(&mut self.store, (fetch, number), representations)
+                        let State {
+                            store,
+                            copied_values,
+                            entities,
+                            ..
+                        } = &mut *self;
+                        entities.take_known(store, copied_values, (fetch, number), representations)
                     } else {
                         Representations::new()
                     }
@@ -209,22 +220,26 @@ impl KnownEntities {
     fn take_known(
         &self,
         store: &mut Store,
+        copied_values: &mut usize,
         (fetch, number): (&Fetch, usize),
         mut representations: Representations,
     ) -> Representations {
         if let Some(known) = self.entities.get(&(Arc::clone(&fetch.document), number)) {
-            representations.retain(|representation, objects| match known.get(representation) {
-                None => true,
-                Some(entity) => {
-                    for (entity, object) in entity
-                        .iter()
-                        .flat_map(|entity| objects.iter().map(move |o| (entity, o)))
-                    {
-                        let copy = store.copy(*entity);
+            representations.retain(|representation, objects| {
+                let Some(entity) = known.get(representation) else {
+                    return true;
+                };
+                if let Some(entity) = *entity {
+                    *copied_values += store.weight(entity) * objects.len();
+                    if *copied_values > COPIED_VALUES_MAX {
+                        return true; // Fetched again, and refused then.
+                    }
+                    for object in objects {
+                        let copy = store.copy(entity);
                         store.merge(*object, copy);
                     }
-                    false
                 }
+                false
             });
         }
         representations
@@ -332,6 +347,7 @@ impl Absorption<'_> {
         {
             for (entry, representations) in entries.iter().zip(scope) {
                 self.check_entities(data, entry, representations.len(), errors.is_empty())?;
+                self.check_copies(data, entry, representations)?;
             }
         }
         for error in errors {
@@ -369,6 +385,29 @@ impl Absorption<'_> {
             },
             None | Some(Value::Null) if !is_complete => Ok(()),
             _ => malformed(format!("`{name}` is no list")),
+        }
+    }
+
+    fn check_copies(
+        &mut self,
+        data: ObjectId,
+        entry: &EntityFetch,
+        representations: &Representations,
+    ) -> Result<(), FetchError> {
+        let State {
+            store, copied_values, ..
+        } = &mut *self.state;
+        if let Some(Value::List(entities)) = store.field(data, &entry.response_name) {
+            for (entity, objects) in entities.iter().zip(representations.values()) {
+                if let (Value::Object(entity), 2..) = (entity, objects.len()) {
+                    *copied_values += store.weight(*entity) * (objects.len() - 1);
+                }
+            }
+        }
+        if *copied_values > COPIED_VALUES_MAX {
+            Err(FetchError::TooManyValues)
+        } else {
+            Ok(())
         }
     }
 

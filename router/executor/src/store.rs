@@ -199,6 +199,23 @@ impl Store {
         }
     }
 
+    /// How many values a copy of `object` takes.
+    pub(crate) fn weight(&self, object: ObjectId) -> usize {
+        self.object(object)
+            .fields
+            .iter()
+            .map(|(_, value)| self.value_weight(value))
+            .sum()
+    }
+
+    fn value_weight(&self, value: &Value) -> usize {
+        match value {
+            Value::Object(object) => 1 + self.weight(*object),
+            Value::List(items) => 1 + items.iter().map(|item| self.value_weight(item)).sum::<usize>(),
+            _ => 1,
+        }
+    }
+
     /// A copy of `object`, and of everything below it, that can be changed on its own.
     pub(crate) fn copy(&mut self, object: ObjectId) -> ObjectId {
         let mut copied = self.object(object).clone();

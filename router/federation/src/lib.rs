@@ -11,4 +11,7 @@ mod link;
 pub mod operation;
 pub mod query_graph;
 pub mod query_plan;
+pub mod subgraph;
 pub mod supergraph;
+
+pub use subgraph::Subgraph;

@@ -318,11 +318,18 @@ impl Builder<'_> {
                 .iter()
                 .map(|object| self.graph.node(*object).fields.get(&field.name));
             let resolved: Option<Vec<&FieldEdge>> = edges.collect();
-            let is_direct = resolved.is_some_and(|edges| edges.iter().all(|edge| edge.requires.is_none()));
-            if is_direct {
-                let edge = self.edge(subgraph, join, &field.field_type, join.provides.as_deref());
-                fields.insert(field.name.clone(), edge);
+            let Some(resolved) = resolved.filter(|edges| edges.iter().all(|edge| edge.requires.is_none())) else {
+                continue;
+            };
+            // Where the objects lead, the interface does: to what is provided on this path, if anything is.
+            let targets: Vec<Option<NodeId>> = resolved.iter().map(|edge| edge.target).collect();
+            let mut edge = self.edge(subgraph, join, &field.field_type, join.provides.as_deref());
+            if let [first, others @ ..] = targets.as_slice()
+                && others.iter().all(|other| other == first)
+            {
+                edge.target = *first;
             }
+            fields.insert(field.name.clone(), edge);
         }
         self.graph.nodes[id.0 as usize].fields = fields;
     }

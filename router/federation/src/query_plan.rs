@@ -11,6 +11,8 @@
 //! selections would clash (same field with other arguments, or types that differ between runtime types), when the
 //! planner makes up an alias. The client's aliases appear only in the [`ResponseShape`].
 
+mod print;
+
 use std::sync::Arc;
 
 use apollo_compiler::Name;

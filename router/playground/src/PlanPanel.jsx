@@ -94,6 +94,7 @@ function PlanRow({ row, whole_ms }) {
         {row.actual && <Actual actual={row.actual} />}
       </div>
       {row.actual && whole_ms > 0 && <Bar actual={row.actual} whole_ms={whole_ms} />}
+      {row.path && <p className="plan-reason">at <code>{row.path}</code></p>}
       {row.reason && <p className="plan-reason">{row.reason}</p>}
       {row.document && (
         <details>

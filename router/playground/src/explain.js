@@ -3,18 +3,21 @@
 // The shape, all of it optional:
 //
 //     {"plan_ms": 0.2,
-//      "plan": {"kind": "Sequence", "nodes": [{"kind": "Fetch", "id": 0, "subgraph": "orders", "document": "{...}"}]},
+//      "plan": {"kind": "QueryPlan", "node":
+//          {"kind": "Flatten", "path": ["order", "lines", "@"], "node":
+//              {"kind": "Fetch", "id": 0, "serviceName": "orders", "operation": "{...}", "reason": "..."}}},
 //      "fetches": [{"fetch": 0, "subgraph": "orders", "started_us": 90, "duration_us": 1800, "response_bytes": 812,
 //                   "entities_wanted": 0, "entities_sent": 0, "skipped": false, "error": null}]}
 //
-// The names of a node's children differ by kind. Kinds that are not known are shown by their name, with their children,
+// That is the JSON of `router plan`, and what the executor records. The names of a node's children differ by kind. Kinds that are not known are shown by their name, with their children,
 // so that a newer router still gets a panel; without a plan, the fetches alone are rows.
 
 /**
  * @typedef {object} Row
  * @property {number} depth   nesting, from 0
  * @property {string} kind    `Fetch`, `Sequence`, ...
- * @property {string} label   subgraph of a fetch, path of a flatten, variable of a condition
+ * @property {string} label   subgraph of a fetch, variable of a condition
+ * @property {string} [path]  where the entities are that a fetch resolves, such as `order.lines.@`
  * @property {string} [document] operation that a fetch sends
  * @property {string} [reason]   why the planner made the fetch
  * @property {Actual} [actual]   what was measured
@@ -62,14 +65,17 @@ export function formatBytes(count) {
   return count < 1024 ? `${count} B` : `${(count / 1024).toFixed(1)} KiB`;
 }
 
-function addRows(node, depth, rows, actuals) {
+function addRows(node, depth, rows, actuals, path) {
   if (!node || typeof node !== 'object') return;
+  // One row for a fetch and where its answer goes.
+  if (node.kind === 'Flatten') return addRows(node.node, depth, rows, actuals, node.path);
   const row = { depth, kind: node.kind ?? 'Step', label: labelOf(node) };
   if (FETCH_KINDS.has(node.kind)) {
-    const id = node.id ?? rows.filter(({ kind }) => FETCH_KINDS.has(kind)).length;
-    row.document = node.document ?? node.operation;
+    row.document = node.operation;
     row.reason = node.reason;
-    row.actual = actuals.get(id);
+    row.actual = actuals.get(node.id);
+    const paths = path ? [path] : (node.entities ?? []).map((entity) => entity.path);
+    if (paths.length > 0) row.path = paths.map((elements) => elements.join('.')).join(', ');
   }
   rows.push(row);
   for (const [caption, child] of childrenOf(node)) {
@@ -79,17 +85,16 @@ function addRows(node, depth, rows, actuals) {
 }
 
 function labelOf(node) {
-  if (FETCH_KINDS.has(node.kind)) return node.subgraph ?? node.serviceName ?? node.service ?? '';
-  if (node.kind === 'Flatten') return Array.isArray(node.path) ? node.path.join('.') : (node.path ?? '');
-  if (node.kind === 'Condition') return `$${node.variable ?? node.condition ?? ''}`;
+  if (FETCH_KINDS.has(node.kind)) return node.serviceName ?? '';
+  if (node.kind === 'Condition') return `$${node.condition ?? ''}`;
   return '';
 }
 
 function childrenOf(node) {
   const children = (node.nodes ?? []).map((child) => ['', child]);
   if (node.node) children.push(['', node.node]);
-  if (node.if_true ?? node.ifClause) children.push(['if true', node.if_true ?? node.ifClause]);
-  if (node.if_false ?? node.elseClause) children.push(['if false', node.if_false ?? node.elseClause]);
+  if (node.ifClause) children.push(['if true', node.ifClause]);
+  if (node.elseClause) children.push(['if false', node.elseClause]);
   if (node.primary) children.push(['primary', node.primary]);
   if (node.rest) children.push(['each event', node.rest]);
   return children;

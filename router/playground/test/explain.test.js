@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { planRows, serviceErrors, splitExplain } from '../src/explain.js';
 
-const fetch = (id, subgraph) => ({ kind: 'Fetch', id, subgraph, document: '{ a }', reason: 'because' });
+const fetch = (id, serviceName) => ({ kind: 'Fetch', id, serviceName, operation: '{ a }', reason: 'because' });
+const flatten = (path, node) => ({ kind: 'Flatten', path, node });
 
 function drawn(explain) {
-  return planRows(explain).map(({ depth, kind, label, actual }) => {
+  return planRows(explain).map(({ depth, kind, label, path, actual }) => {
     const measured = actual ? ` ${actual.start_ms}+${actual.duration_ms} ms, ${actual.error ?? actual.summary}` : '';
-    return `${'  '.repeat(depth)}${kind} ${label}`.trimEnd() + measured;
+    return `${'  '.repeat(depth)}${kind} ${label}`.trimEnd() + (path ? ` at ${path}` : '') + measured;
   });
 }
 
@@ -18,7 +19,12 @@ test('a plan becomes rows in plan order, with what was measured', () => {
       kind: 'Sequence',
       nodes: [
         fetch(0, 'orders'),
-        { kind: 'Condition', variable: 'deep', if_true: { kind: 'Parallel', nodes: [fetch(1, 'users'), fetch(2, 'products')] } },
+        {
+          kind: 'Condition',
+          condition: 'deep',
+          ifClause: { kind: 'Parallel', nodes: [fetch(1, 'users'), flatten(['order', 'lines', '@'], fetch(2, 'products'))] },
+          elseClause: { kind: 'BatchFetch', id: 3, serviceName: 'users', entities: [{ path: ['a'] }, { path: ['b', '@'] }] },
+        },
       ],
     },
   };
@@ -33,7 +39,9 @@ test('a plan becomes rows in plan order, with what was measured', () => {
     '    if true',
     '      Parallel',
     '        Fetch users',
-    '        Fetch products 2+0.5 ms, 9 B · 1 entity · for 3 objects',
+    '        Fetch products at order.lines.@ 2+0.5 ms, 9 B · 1 entity · for 3 objects',
+    '    if false',
+    '      BatchFetch users at a, b.@',
   ]);
 });
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Uri, header};
+use http::{Method, Request, Uri};
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -88,7 +88,6 @@ impl HttpSubgraph {
             *http_request.method_mut() = Method::POST;
             *http_request.uri_mut() = self.url.clone();
             *http_request.headers_mut() = request.headers.clone();
-            http_request.headers_mut().remove(header::HOST); // The client sets it from the URL.
             self.client.0.request(http_request)
         };
         let response = match send().await {

@@ -291,3 +291,32 @@ fn an_unknown_subgraph_is_an_error_of_the_router() {
         "#]],
     );
 }
+
+/// Three thousand products of one seller whose name is two thousand values long: six million values.
+#[test]
+fn a_large_entity_in_a_long_list_is_refused() {
+    let product = r#"{"seller":{"__typename":"User","id":"1"}}"#;
+    let products = format!(r#"{{"data":{{"products":[{}]}}}}"#, vec![product; 3_000].join(","));
+    let sellers = format!(
+        r#"{{"data":{{"_entities":[{{"name":[{}]}}]}}}}"#,
+        vec!["1"; 2_000].join(",")
+    );
+    let node = PlanNode::Sequence(vec![
+        root(0, "products", "{products{seller{__typename id}}}"),
+        entities(1, "users", "products.@.seller", &[("User", &["id"])]),
+    ]);
+    let operation = operation(SCHEMA, "{ products { seller { id name } } }");
+    let plan = plan(&operation, node);
+    let run = run(
+        &operation,
+        &plan,
+        &[("products", Canned::Text(products)), ("users", Canned::Text(sellers))],
+    );
+    let [error] = run.response.errors.as_slice() else {
+        panic!("one error: {:?}", run.response.errors)
+    };
+    assert_eq!(
+        error.message,
+        "subgraph `users` answered with more than one operation may hold"
+    );
+}

@@ -220,6 +220,7 @@ pub(crate) fn plan(operation: &Operation, node: PlanNode) -> QueryPlan {
 #[derive(Clone)]
 pub(crate) enum Canned {
     Json(&'static str),
+    Text(String),
     Answer(u16, &'static str, &'static str),
     Never,
     Panic,
@@ -305,13 +306,16 @@ fn canned_subgraph(subgraph: &str, answers: VecDeque<Canned>, requests: Arc<Mute
             }
             requests.lock().unwrap().push(line);
             let (status, content_type, body) = match answer {
-                Canned::Json(body) => (200, "application/json", body),
-                Canned::Answer(status, content_type, body) => (status, content_type, body),
+                Canned::Json(body) => (200, "application/json", Bytes::from_static(body.as_bytes())),
+                Canned::Text(body) => (200, "application/json", Bytes::from(body)),
+                Canned::Answer(status, content_type, body) => {
+                    (status, content_type, Bytes::from_static(body.as_bytes()))
+                }
                 Canned::Never => std::future::pending().await,
                 Canned::Panic => panic!("a subgraph of this test panics on purpose"),
             };
             let response = Response::builder().status(status).header("content-type", content_type);
-            Ok::<_, Infallible>(response.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap())
+            Ok::<_, Infallible>(response.body(Full::new(body)).unwrap())
         }
     });
     InProcessSubgraph::new(service, "/graphql".parse().unwrap())

@@ -7,4 +7,5 @@ mod entities;
 mod failures;
 mod harness;
 mod http;
+mod reference;
 mod variables;

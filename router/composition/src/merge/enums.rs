@@ -1,0 +1,150 @@
+//! Enums: all values when clients only read them, the common ones when clients only send them, and no difference
+//! allowed when both.
+
+use apollo_compiler::ast::{self, EnumValueDefinition};
+use apollo_compiler::schema::{Component, EnumType, ExtendedType};
+use apollo_compiler::{Name, Node};
+use indexmap::IndexMap;
+
+use super::implementations::unplaced;
+use super::{Merger, Sources, components};
+use crate::error::{ErrorCode, HintCode};
+
+/// Where the fields and arguments of the supergraph use an enum.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct EnumUsage {
+    is_input: bool,
+    is_output: bool,
+}
+
+type ValueSources<'a> = Sources<'a, Component<EnumValueDefinition>>;
+
+impl<'a> Merger<'a> {
+    pub(super) fn note_output_use(&mut self, type_name: &Name) {
+        self.enum_usage.entry(type_name.clone()).or_default().is_output = true;
+    }
+
+    pub(super) fn note_input_use(&mut self, type_name: &Name) {
+        self.enum_usage.entry(type_name.clone()).or_default().is_input = true;
+    }
+
+    pub(super) fn merge_enum(&mut self, name: &Name, sources: &Sources<'a, ExtendedType>) -> Option<ExtendedType> {
+        let usage = self.enum_usage.get(name).copied();
+        if usage.is_none() {
+            let message = format!("enum `{name}` is not used in the supergraph; its values are those of all subgraphs");
+            let spans: Vec<_> = sources
+                .iter()
+                .map(|(index, source)| (*index, source.location()))
+                .collect();
+            self.hint(HintCode::UnusedEnumType, message, spans);
+        }
+        let usage = usage.unwrap_or(EnumUsage {
+            is_input: false,
+            is_output: true,
+        });
+        let (description, directives) = self.merge_type_head(name, sources);
+        let mut by_value: IndexMap<Name, ValueSources<'a>> = IndexMap::new();
+        for (index, definition) in sources {
+            for value in definition.as_enum().into_iter().flat_map(|own| own.values.values()) {
+                by_value.entry(value.value.clone()).or_default().push((*index, value));
+            }
+        }
+        let mut values = apollo_compiler::collections::IndexMap::default();
+        for (value, value_sources) in &by_value {
+            if let Some(merged) = self.merge_enum_value(name, usage, sources, (value, value_sources)) {
+                values.insert(unplaced(value), merged);
+            }
+        }
+        if values.is_empty() {
+            let message = format!("enum `{name}` has no value that all subgraphs have, so nothing can be sent for it");
+            let spans: Vec<_> = sources
+                .iter()
+                .map(|(index, source)| (*index, source.location()))
+                .collect();
+            self.error(ErrorCode::EmptyMergedEnumType, message, spans);
+        }
+        Some(ExtendedType::Enum(Node::new(EnumType {
+            description,
+            name: unplaced(name),
+            directives: components(directives),
+            values,
+        })))
+    }
+
+    fn merge_enum_value(
+        &mut self,
+        name: &Name,
+        usage: EnumUsage,
+        types: &Sources<'a, ExtendedType>,
+        (value, sources): (&Name, &ValueSources<'a>),
+    ) -> Option<Component<EnumValueDefinition>> {
+        let place = format!("{name}.{value}");
+        let descriptions: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.description.as_ref()))
+            .collect();
+        let description = self.merge_description(&format!("`{place}`"), &descriptions);
+        let own: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, &source.directives))
+            .collect();
+        let mut directives = self.merge_directives(&place, &own);
+        let is_inaccessible = directives
+            .iter()
+            .any(|directive| self.composed.is_inaccessible(directive));
+        let missing: Vec<_> = types
+            .iter()
+            .map(|(index, _)| *index)
+            .filter(|index| !sources.iter().any(|(own, _)| own == index))
+            .collect();
+        if !missing.is_empty() && !self.keep_partial_value(&place, usage, is_inaccessible, (sources, &missing)) {
+            return None;
+        }
+        directives.extend(sources.iter().map(|(index, _)| self.join_enum_value(*index)));
+        Some(Component::new(EnumValueDefinition {
+            description,
+            value: unplaced(value),
+            directives: ast::DirectiveList(directives),
+        }))
+    }
+
+    /// Whether a value that some subgraphs lack is in the supergraph.
+    fn keep_partial_value(
+        &mut self,
+        place: &str,
+        usage: EnumUsage,
+        is_inaccessible: bool,
+        (sources, missing): (&ValueSources<'a>, &[usize]),
+    ) -> bool {
+        let without = self.name_subgraphs(missing.iter().copied());
+        let spans: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.location()))
+            .collect();
+        match usage {
+            EnumUsage {
+                is_input: true,
+                is_output: true,
+            } => {
+                if !is_inaccessible {
+                    let message = format!(
+                        "`{place}` is missing in {without}; the enum is both sent and received by clients, so add the value \
+                         there, or mark it `@inaccessible`"
+                    );
+                    self.error(ErrorCode::EnumValueMismatch, message, spans);
+                }
+                true
+            }
+            EnumUsage { is_input: true, .. } => {
+                let message = format!("`{place}` is not in the supergraph, because it is missing in {without}");
+                self.hint(HintCode::InconsistentEnumValueForInputEnum, message, spans);
+                false
+            }
+            _ => {
+                let message = format!("`{place}` is missing in {without}");
+                self.hint(HintCode::InconsistentEnumValueForOutputEnum, message, spans);
+                true
+            }
+        }
+    }
+}

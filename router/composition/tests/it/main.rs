@@ -1,0 +1,5 @@
+//! Composition from outside: SDL in, supergraph or errors out.
+
+mod conformance;
+mod fixtures;
+mod meaning;

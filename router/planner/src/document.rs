@@ -1,0 +1,361 @@
+//! The text of a fetch: what a [`Tree`] selects, minified, in the words of one subgraph.
+//!
+//! Types that the subgraph does not know at a position are left out; types that select alike are written once, through
+//! an interface where the subgraph has one.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use apollo_compiler::Name;
+use apollo_compiler::ast::Value;
+use apollo_compiler::executable::{self, OperationType};
+use federation::query_graph::{Node, NodeId};
+use federation::query_plan::BooleanCondition;
+use federation::supergraph::{SubgraphId, TypeId};
+
+use crate::fetches::{Entry, Fetches, TreeField, TreeId};
+use crate::selection::{Conditions, without};
+
+/// Text and what it uses.
+pub(crate) struct Document<'f, 's, 'a> {
+    fetches: &'f Fetches<'s, 'a>,
+    subgraph: SubgraphId,
+    text: String,
+    variables: BTreeSet<Name>,
+    /// Conditions that the plan checks, so that the text need not.
+    known: Conditions,
+}
+
+/// A field with everything that is selected below it.
+struct Selected<'f> {
+    field: &'f TreeField,
+    conditions: Conditions,
+    children: Vec<TreeId>,
+}
+
+impl<'f, 's, 'a> Document<'f, 's, 'a> {
+    pub(crate) fn new(fetches: &'f Fetches<'s, 'a>, subgraph: SubgraphId) -> Self {
+        Self {
+            fetches,
+            subgraph,
+            text: String::new(),
+            variables: BTreeSet::new(),
+            known: Rc::from([]),
+        }
+    }
+
+    /// Writes root fields; `known` need not be checked again.
+    pub(crate) fn root(&mut self, node: NodeId, tree: TreeId, known: &Conditions) {
+        self.known = Rc::clone(known);
+        self.level(&[tree], node);
+    }
+
+    /// Writes one `_entities` field.
+    pub(crate) fn entities(&mut self, entry: &Entry, (response_name, variable): (&str, &str), known: &Conditions) {
+        self.known = Rc::clone(known);
+        if response_name != "_entities" {
+            self.put(response_name);
+            self.put(":");
+        }
+        self.put("_entities(representations:$");
+        self.put(variable);
+        self.put("){");
+        let graph = self.fetches.search().graph;
+        for (node, tree) in &entry.interfaces {
+            self.fragment_start(graph.node(*node).type_id);
+            self.level(&[*tree], *node);
+            self.put("}");
+        }
+        if let Some(tree) = entry.objects {
+            let fields: Vec<&TreeField> = self.fetches.tree(tree).fields.iter().collect();
+            let mut types: Vec<TypeId> = fields.iter().flat_map(|field| field.types.iter().copied()).collect();
+            self.sort_by_name(&mut types);
+            self.by_type(&fields, &types, None);
+            if fields.is_empty() {
+                self.put("__typename");
+            }
+        }
+        self.put("}");
+    }
+
+    /// The whole operation, and the client variables that it uses in the order of `operation`.
+    pub(crate) fn finish(
+        mut self,
+        kind: OperationType,
+        operation: &executable::Operation,
+        representations: &[Name],
+    ) -> (String, Vec<Name>) {
+        let mut definitions: Vec<String> = representations
+            .iter()
+            .map(|variable| format!("${variable}:[_Any!]!"))
+            .collect();
+        let mut variables = Vec::new();
+        for variable in &operation.variables {
+            if self.variables.remove(&variable.name) {
+                let mut definition = format!("${}:{}", variable.name, variable.ty);
+                if let Some(default) = &variable.default_value {
+                    let _ = write!(definition, "={}", default.serialize().no_indent());
+                }
+                definitions.push(definition);
+                variables.push(variable.name.clone());
+            }
+        }
+        let mut text = String::with_capacity(self.text.len() + 16);
+        if kind != OperationType::Query || !definitions.is_empty() {
+            text.push_str(kind.name());
+        }
+        if !definitions.is_empty() {
+            let _ = write!(text, "({})", definitions.join(","));
+        }
+        let _ = write!(text, "{{{}}}", self.text);
+        (text, variables)
+    }
+
+    fn put(&mut self, text: &str) {
+        let joins_words = |character: char| character.is_alphanumeric() || character == '_';
+        if self.text.ends_with(joins_words) && text.starts_with(joins_words) {
+            self.text.push(' ');
+        }
+        self.text.push_str(text);
+    }
+
+    fn sort_by_name(&self, types: &mut Vec<TypeId>) {
+        let supergraph = self.fetches.search().supergraph;
+        types.sort_by(|left, right| {
+            supergraph
+                .type_definition(*left)
+                .name
+                .cmp(&supergraph.type_definition(*right).name)
+        });
+        types.dedup();
+    }
+
+    fn fragment_start(&mut self, type_id: TypeId) {
+        let name = self.fetches.search().supergraph.type_definition(type_id).name.clone();
+        self.put("...on ");
+        self.put(&name);
+        self.put("{");
+    }
+
+    /// Writes what `trees` select on a node, without braces.
+    fn level(&mut self, trees: &[TreeId], id: NodeId) {
+        let fetches = self.fetches;
+        let graph = fetches.search().graph;
+        let node = graph.node(id);
+        let start = self.text.len();
+        if !node.is_interface_object && trees.iter().any(|tree| fetches.tree(*tree).typename) {
+            self.put("__typename");
+        }
+        let fields: Vec<&TreeField> = trees
+            .iter()
+            .flat_map(|tree| fetches.tree(*tree).fields.iter())
+            .collect();
+        if node.is_interface_object {
+            self.fields(&fields, node);
+        } else if node.downcasts.is_empty() {
+            let fields: Vec<&TreeField> = fields
+                .into_iter()
+                .filter(|field| field.types.binary_search(&node.type_id).is_ok())
+                .collect();
+            self.fields(&fields, node);
+        } else {
+            let selects_all = |field: &&TreeField| {
+                node.fields.contains_key(&field.field)
+                    && node
+                        .possible_types
+                        .iter()
+                        .all(|id| field.types.binary_search(id).is_ok())
+            };
+            let (plain, by_type): (Vec<&TreeField>, Vec<&TreeField>) = fields.into_iter().partition(selects_all);
+            self.fields(&plain, node);
+            self.by_type(&by_type, &node.possible_types, Some(id));
+        }
+        if self.text.len() == start {
+            self.put("__typename");
+        }
+    }
+
+    /// Writes fields under fragments, types that select alike together.
+    fn by_type(&mut self, fields: &[&'f TreeField], types: &[TypeId], parent: Option<NodeId>) {
+        let mut alike: Vec<(Vec<usize>, Vec<TypeId>)> = Vec::new();
+        for type_id in types {
+            let selected = fields
+                .iter()
+                .enumerate()
+                .filter(|(_, field)| field.types.binary_search(type_id).is_ok());
+            let selected: Vec<usize> = selected.map(|(index, _)| index).collect();
+            if selected.is_empty() {
+                continue;
+            }
+            match alike.iter_mut().find(|(known, _)| *known == selected) {
+                Some((_, known)) => known.push(*type_id),
+                None => alike.push((selected, vec![*type_id])),
+            }
+        }
+        let graph = self.fetches.search().graph;
+        for (selected, members) in alike {
+            let selected: Vec<&TreeField> = selected.into_iter().map(|index| fields[index]).collect();
+            let interface = if members.len() > 1 {
+                self.interface(&selected, &members, types)
+            } else {
+                None
+            };
+            if let Some(interface) = interface {
+                self.fragment_start(graph.node(interface).type_id);
+                self.fields(&selected, graph.node(interface));
+                self.put("}");
+                continue;
+            }
+            for type_id in members {
+                let node = match parent {
+                    Some(parent) => graph.downcast(parent, type_id),
+                    None => graph.node_of(self.subgraph, type_id),
+                };
+                if let Some(node) = node {
+                    self.fragment_start(type_id);
+                    self.fields(&selected, graph.node(node));
+                    self.put("}");
+                }
+            }
+        }
+    }
+
+    /// An interface of the subgraph that stands for exactly `members` among `types`, and has the fields.
+    fn interface(&self, fields: &[&TreeField], members: &[TypeId], types: &[TypeId]) -> Option<NodeId> {
+        let search = self.fetches.search();
+        let interfaces = search.supergraph.type_definition(members[0]).interfaces.iter();
+        let mut nodes = interfaces.filter_map(|interface| search.graph.node_of(self.subgraph, *interface));
+        nodes.find(|id| {
+            let node = search.graph.node(*id);
+            let stands_for = types.iter().filter(|id| node.possible_types.contains(id));
+            !node.is_interface_object
+                && stands_for.eq(members.iter())
+                && fields.iter().all(|field| node.fields.contains_key(&field.field))
+        })
+    }
+
+    fn fields(&mut self, fields: &[&'f TreeField], node: &Node) {
+        for selected in self.merged(fields) {
+            self.field(&selected, node);
+        }
+    }
+
+    /// Fields of one storage name and condition are one; a leaf that is there anyway needs no second, conditional one.
+    fn merged(&self, fields: &[&'f TreeField]) -> Vec<Selected<'f>> {
+        let mut merged: Vec<Selected<'f>> = Vec::new();
+        for field in fields {
+            let conditions = without(&field.conditions, &self.known);
+            let known = merged
+                .iter_mut()
+                .find(|known| known.field.storage_name == field.storage_name && known.conditions == conditions);
+            match known {
+                Some(known) => known.children.extend(field.child),
+                None => merged.push(Selected {
+                    field,
+                    conditions,
+                    children: field.child.into_iter().collect(),
+                }),
+            }
+        }
+        let always: BTreeSet<&Name> = merged
+            .iter()
+            .filter(|selected| selected.conditions.is_empty() && selected.children.is_empty())
+            .map(|selected| &selected.field.storage_name)
+            .collect();
+        let kept: Vec<bool> = merged
+            .iter()
+            .map(|selected| selected.conditions.is_empty() || !always.contains(&selected.field.storage_name))
+            .collect();
+        let mut kept = kept.into_iter();
+        merged.retain(|_| kept.next().unwrap_or(true));
+        merged
+    }
+
+    fn field(&mut self, selected: &Selected<'f>, node: &Node) {
+        let field = selected.field;
+        let (around, on_field) = split(&selected.conditions);
+        for conditions in &around {
+            self.put("...");
+            self.directives(conditions);
+            self.put("{");
+        }
+        if field.storage_name != field.field {
+            self.put(&field.storage_name);
+            self.put(":");
+        }
+        self.put(&field.field);
+        for (index, argument) in field.arguments.iter().enumerate() {
+            self.put(if index == 0 { "(" } else { "," });
+            self.put(&argument.name);
+            self.put(":");
+            let value = argument.value.serialize().no_indent().to_string();
+            self.put(&value);
+            self.note_variables(&argument.value);
+        }
+        if !field.arguments.is_empty() {
+            self.put(")");
+        }
+        self.directives(&on_field);
+        if !selected.children.is_empty() {
+            self.put("{");
+            // What the plan checks holds here as well, but these fields' conditions were made without it.
+            match self.target(node, field) {
+                Some(target) => self.level(&selected.children, target),
+                None => self.put("__typename"),
+            }
+            self.put("}");
+        }
+        for _ in &around {
+            self.put("}");
+        }
+    }
+
+    fn target(&self, node: &Node, field: &TreeField) -> Option<NodeId> {
+        if let Some(edge) = node.fields.get(&field.field) {
+            return edge.target;
+        }
+        let search = self.fetches.search();
+        let definition = search
+            .supergraph
+            .type_definition(node.type_id)
+            .fields
+            .get(&field.field)?;
+        let type_id = search.supergraph.type_id(definition.field_type.inner_named_type())?;
+        search.graph.node_of(self.subgraph, type_id)
+    }
+
+    fn directives(&mut self, conditions: &[BooleanCondition]) {
+        for condition in conditions {
+            self.put(if condition.value { "@include(if:$" } else { "@skip(if:$" });
+            self.put(&condition.variable);
+            self.put(")");
+            self.variables.insert(condition.variable.clone());
+        }
+    }
+
+    fn note_variables(&mut self, value: &Value) {
+        match value {
+            Value::Variable(name) => {
+                self.variables.insert(name.clone());
+            }
+            Value::List(items) => items.iter().for_each(|item| self.note_variables(item)),
+            Value::Object(fields) => fields.iter().for_each(|(_, field)| self.note_variables(field)),
+            _ => {}
+        }
+    }
+}
+
+/// A field takes one `@include` and one `@skip`; the others go on fragments around it.
+fn split(conditions: &[BooleanCondition]) -> (Vec<Vec<BooleanCondition>>, Vec<BooleanCondition>) {
+    let mut around = Vec::new();
+    let mut on_field: Vec<BooleanCondition> = Vec::new();
+    for condition in conditions {
+        if on_field.iter().any(|known| known.value == condition.value) {
+            around.push(vec![condition.clone()]);
+        } else {
+            on_field.push(condition.clone());
+        }
+    }
+    (around, on_field)
+}

@@ -1,0 +1,588 @@
+//! From the operation, and from field sets, to [`SelectionSet`]s.
+//!
+//! Fields of one response name are merged as "CollectFields" of the GraphQL spec does, for all runtime types at once.
+//! A set is made once for each list of selections and types, so that a fragment used sixty times is one set, and the
+//! time does not grow with the operation's expansion.
+
+use std::rc::Rc;
+
+use apollo_compiler::ast::{Argument, Type, Value};
+use apollo_compiler::executable::{self, Directive, ExecutableDocument, Selection};
+use apollo_compiler::{Name, Node};
+use federation::field_set::{FieldSet, FieldSetSelection};
+use federation::query_plan::BooleanCondition;
+use federation::supergraph::{FieldDefinition, Supergraph, TypeId};
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+
+use crate::planner::PlanError;
+use crate::selection::{
+    Conditions, Item, ResponseEntry, SelectionSet, SetId, TypeSet, both, contradicts, intersection,
+};
+
+/// Most fields in all sets of one operation: far more than people write, and planned in a second.
+const ITEMS_MAX: usize = 200_000;
+
+/// Where selections come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// The operation.
+    Operation(&'a executable::SelectionSet),
+    /// A key or a `@requires`.
+    FieldSet(&'a FieldSet),
+}
+
+impl Source<'_> {
+    /// Identity, for sharing.
+    fn address(self) -> usize {
+        match self {
+            Self::Operation(selection_set) => std::ptr::from_ref(selection_set).addr(),
+            Self::FieldSet(field_set) => std::ptr::from_ref(field_set).addr(),
+        }
+    }
+
+    fn is_empty(self) -> bool {
+        match self {
+            Self::Operation(selection_set) => selection_set.selections.is_empty(),
+            Self::FieldSet(field_set) => field_set.is_empty(),
+        }
+    }
+}
+
+/// One field as written.
+struct Occurrence<'a> {
+    order: u32,
+    field: &'a Name,
+    arguments: &'a [Node<Argument>],
+    types: TypeSet,
+    conditions: Conditions,
+    selections: Source<'a>,
+}
+
+type ByResponseName<'a> = IndexMap<&'a Name, Vec<Occurrence<'a>>, FxBuildHasher>;
+
+#[derive(Default)]
+struct Collected<'a> {
+    order: u32,
+    fields: ByResponseName<'a>,
+    fragments_seen: FxHashSet<(&'a Name, TypeSet, Conditions)>,
+}
+
+/// Makes and keeps the selection sets of one plan.
+pub(crate) struct Normalizer<'a> {
+    supergraph: &'a Supergraph,
+    document: &'a ExecutableDocument,
+    field_names: &'a FxHashSet<Name>,
+    sets: Vec<SelectionSet>,
+    known: FxHashMap<(Vec<(usize, Conditions)>, TypeSet), SetId>,
+    storage_names: FxHashMap<(Name, String), Name>,
+    storage_taken: FxHashSet<Name>,
+    possible_types: FxHashMap<TypeId, TypeSet>,
+    no_conditions: Conditions,
+    items_count: usize,
+}
+
+impl<'a> Normalizer<'a> {
+    /// * `field_names`: every name of a field in the supergraph, which storage aliases must not be.
+    pub(crate) fn new(
+        supergraph: &'a Supergraph,
+        document: &'a ExecutableDocument,
+        field_names: &'a FxHashSet<Name>,
+    ) -> Self {
+        Self {
+            supergraph,
+            document,
+            field_names,
+            sets: Vec::new(),
+            known: FxHashMap::default(),
+            storage_names: FxHashMap::default(),
+            storage_taken: FxHashSet::default(),
+            possible_types: FxHashMap::default(),
+            no_conditions: Rc::from([]),
+            items_count: 0,
+        }
+    }
+
+    pub(crate) fn set(&self, id: SetId) -> &SelectionSet {
+        &self.sets[id.0 as usize]
+    }
+
+    pub(crate) fn no_conditions(&self) -> Conditions {
+        Rc::clone(&self.no_conditions)
+    }
+
+    /// The set at the root of the operation.
+    ///
+    /// * `fields_are_effects`: of a mutation, where each response name is a call of its own.
+    pub(crate) fn root(
+        &mut self,
+        selection_set: &'a executable::SelectionSet,
+        root_type: TypeId,
+        fields_are_effects: bool,
+    ) -> Result<SetId, PlanError> {
+        let types: TypeSet = Rc::from([root_type]);
+        let mut collected = Collected::default();
+        let conditions = self.no_conditions();
+        self.collect(Source::Operation(selection_set), &types, &conditions, &mut collected);
+        collected
+            .fields
+            .retain(|_, occurrences| !is_introspection(occurrences[0].field));
+        self.build(collected, types, fields_are_effects)
+    }
+
+    /// A set with some items of another: one run of a mutation.
+    pub(crate) fn part(&mut self, id: SetId, items: &[usize]) -> SetId {
+        let set = self.set(id);
+        let part = SelectionSet {
+            types: Rc::clone(&set.types),
+            is_abstract: false,
+            wants_typename: false,
+            items: items.iter().map(|index| set.items[*index].clone()).collect(),
+            response: Vec::new(),
+        };
+        self.sets.push(part);
+        SetId(self.sets.len() as u32 - 1)
+    }
+
+    /// Fields that `field_set` selects on objects of `type_id`, as hidden items.
+    pub(crate) fn hidden_items(&mut self, field_set: &'a FieldSet, type_id: TypeId) -> Result<SetId, PlanError> {
+        let types: TypeSet = Rc::from([type_id]);
+        let conditions = self.no_conditions();
+        self.normalize(vec![(Source::FieldSet(field_set), conditions)], types)
+    }
+
+    fn normalize(&mut self, sources: Vec<(Source<'a>, Conditions)>, types: TypeSet) -> Result<SetId, PlanError> {
+        let addresses = sources
+            .iter()
+            .map(|(source, conditions)| (source.address(), Rc::clone(conditions)));
+        let identity = (addresses.collect(), Rc::clone(&types));
+        if let Some(known) = self.known.get(&identity) {
+            return Ok(*known);
+        }
+        let mut collected = Collected::default();
+        for (source, conditions) in sources {
+            self.collect(source, &types, &conditions, &mut collected);
+        }
+        let id = self.build(collected, types, false)?;
+        self.known.insert(identity, id);
+        Ok(id)
+    }
+
+    fn collect(&mut self, source: Source<'a>, types: &TypeSet, conditions: &Conditions, collected: &mut Collected<'a>) {
+        match source {
+            Source::Operation(selection_set) => {
+                for selection in &selection_set.selections {
+                    self.collect_selection(selection, types, conditions, collected);
+                }
+            }
+            Source::FieldSet(field_set) => {
+                for selection in &field_set.selections {
+                    match selection {
+                        FieldSetSelection::Field(field) => collected.push(
+                            &field.name,
+                            Occurrence {
+                                order: 0,
+                                field: &field.name,
+                                arguments: &field.arguments,
+                                types: Rc::clone(types),
+                                conditions: Rc::clone(conditions),
+                                selections: Source::FieldSet(&field.selections),
+                            },
+                        ),
+                        FieldSetSelection::InlineFragment {
+                            type_condition,
+                            selections,
+                        } => {
+                            let types = self.narrow(types, type_condition.as_ref());
+                            if !types.is_empty() {
+                                self.collect(Source::FieldSet(selections), &types, conditions, collected);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn collect_selection(
+        &mut self,
+        selection: &'a Selection,
+        types: &TypeSet,
+        conditions: &Conditions,
+        collected: &mut Collected<'a>,
+    ) {
+        let Some(conditions) = applied(conditions, selection.directives()) else {
+            return;
+        };
+        match selection {
+            Selection::Field(field) => collected.push(
+                field.response_key(),
+                Occurrence {
+                    order: 0,
+                    field: &field.name,
+                    arguments: &field.arguments,
+                    types: Rc::clone(types),
+                    conditions,
+                    selections: Source::Operation(&field.selection_set),
+                },
+            ),
+            Selection::InlineFragment(fragment) => {
+                let types = self.narrow(types, fragment.type_condition.as_ref());
+                if !types.is_empty() {
+                    self.collect(
+                        Source::Operation(&fragment.selection_set),
+                        &types,
+                        &conditions,
+                        collected,
+                    );
+                }
+            }
+            Selection::FragmentSpread(spread) => {
+                let Some(fragment) = self.document.fragments.get(&spread.fragment_name) else {
+                    return;
+                };
+                let types = self.narrow(types, Some(fragment.type_condition()));
+                let visit = (&fragment.name, Rc::clone(&types), Rc::clone(&conditions));
+                if !types.is_empty() && collected.fragments_seen.insert(visit) {
+                    self.collect(
+                        Source::Operation(&fragment.selection_set),
+                        &types,
+                        &conditions,
+                        collected,
+                    );
+                }
+            }
+        }
+    }
+
+    fn narrow(&mut self, types: &TypeSet, type_condition: Option<&Name>) -> TypeSet {
+        match type_condition.map(|name| self.supergraph.type_id(name)) {
+            None => Rc::clone(types),
+            Some(None) => Rc::from([]),
+            Some(Some(id)) => intersection(types, &self.possible_types(id)),
+        }
+    }
+
+    /// Every object type that may stand for `id` in some subgraph.
+    pub(crate) fn possible_types(&mut self, id: TypeId) -> TypeSet {
+        let supergraph = self.supergraph;
+        let types = self.possible_types.entry(id).or_insert_with(|| {
+            let mut types = supergraph.type_definition(id).possible_types.clone();
+            types.sort_unstable();
+            types.into()
+        });
+        Rc::clone(types)
+    }
+
+    fn build(&mut self, collected: Collected<'a>, types: TypeSet, by_name: bool) -> Result<SetId, PlanError> {
+        let mut builder = SetBuilder {
+            items: Vec::new(),
+            response: Vec::new(),
+            wants_typename: false,
+            type_keys: FxHashMap::default(),
+            types: Rc::clone(&types),
+            by_name,
+        };
+        for (response_name, occurrences) in collected.fields {
+            self.add_response_name(&mut builder, response_name, &occurrences)?;
+        }
+        self.items_count += builder.items.len();
+        if self.items_count > ITEMS_MAX {
+            return Err(PlanError::TooLarge { fields_max: ITEMS_MAX });
+        }
+        builder.response.sort_by_key(|entry| entry.order);
+        self.sets.push(SelectionSet {
+            is_abstract: false,
+            types,
+            wants_typename: builder.wants_typename,
+            items: builder.items,
+            response: builder.response,
+        });
+        Ok(SetId(self.sets.len() as u32 - 1))
+    }
+
+    fn add_response_name(
+        &mut self,
+        builder: &mut SetBuilder,
+        response_name: &'a Name,
+        occurrences: &[Occurrence<'a>],
+    ) -> Result<(), PlanError> {
+        if occurrences[0].field == "__typename" {
+            builder.wants_typename = true;
+            builder
+                .response
+                .extend(occurrences.iter().map(|occurrence| ResponseEntry {
+                    order: occurrence.order,
+                    response_name: response_name.clone(),
+                    conditions: Rc::clone(&occurrence.conditions),
+                    types: Rc::clone(&occurrence.types),
+                    item: None,
+                }));
+            return Ok(());
+        }
+        for (types, members) in self.partition(&builder.types, occurrences) {
+            let members: Vec<&Occurrence<'a>> = members.iter().map(|index| &occurrences[*index]).collect();
+            let item = self.item(builder, response_name, types, &members)?;
+            let mut seen: Vec<&Conditions> = Vec::new();
+            for member in members {
+                if seen.contains(&&member.conditions) {
+                    continue;
+                }
+                seen.push(&member.conditions);
+                builder.response.push(ResponseEntry {
+                    order: member.order,
+                    response_name: response_name.clone(),
+                    conditions: Rc::clone(&member.conditions),
+                    types: Rc::clone(&item.types),
+                    item: Some(builder.items.len() as u32),
+                });
+            }
+            builder.items.push(item);
+        }
+        Ok(())
+    }
+
+    /// Types that select the same occurrences, with the type of the field alike.
+    fn partition(&self, all: &TypeSet, occurrences: &[Occurrence<'a>]) -> Vec<(TypeSet, Vec<usize>)> {
+        let everything: Vec<usize> = (0..occurrences.len()).collect();
+        let is_uniform = occurrences
+            .iter()
+            .all(|occurrence| occurrence.types == occurrences[0].types);
+        let types: Vec<TypeId> = if is_uniform {
+            occurrences[0].types.to_vec()
+        } else {
+            let selects = |id: &&TypeId| {
+                occurrences
+                    .iter()
+                    .any(|occurrence| occurrence.types.binary_search(id).is_ok())
+            };
+            all.iter().filter(selects).copied().collect()
+        };
+        if let [only] = types.as_slice() {
+            let selected = everything
+                .iter()
+                .filter(|index| occurrences[**index].types.contains(only));
+            return vec![(Rc::from([*only]), selected.copied().collect())];
+        }
+        let mut groups: IndexMap<(Vec<usize>, String), Vec<TypeId>, FxBuildHasher> = IndexMap::default();
+        for id in types {
+            let members: Vec<usize> = if is_uniform {
+                everything.clone()
+            } else {
+                let selected = everything
+                    .iter()
+                    .filter(|index| occurrences[**index].types.binary_search(&id).is_ok());
+                selected.copied().collect()
+            };
+            let key = self.type_key(id, occurrences[0].field);
+            groups.entry((members, key)).or_default().push(id);
+        }
+        let groups = groups.into_iter().map(|((members, _), types)| (types.into(), members));
+        groups.collect()
+    }
+
+    /// Two selections of one response name may be sent together when their keys are equal (GraphQL spec,
+    /// "SameResponseShape"), also where subgraphs differ from the supergraph.
+    fn type_key(&self, type_id: TypeId, field: &Name) -> String {
+        let Some(definition) = self.field(type_id, field) else {
+            return String::new();
+        };
+        let shape = self.shape(&definition.field_type);
+        let mut key = shape.clone();
+        for join in &definition.joins {
+            let other = join.field_type.as_ref().map(|field_type| self.shape(field_type));
+            if let Some(other) = other.filter(|other| *other != shape) {
+                key.push_str(&format!(" {}:{other}", join.subgraph.0));
+            }
+        }
+        key
+    }
+
+    /// Wrappers, and the name of a leaf.
+    fn shape(&self, field_type: &Type) -> String {
+        let name = field_type.inner_named_type();
+        let is_composite = self.supergraph.type_id(name);
+        let is_composite = is_composite.is_some_and(|id| self.supergraph.type_definition(id).kind.is_composite());
+        let text = field_type.to_string();
+        if is_composite {
+            text.replace(name.as_str(), "{}")
+        } else {
+            text
+        }
+    }
+
+    pub(crate) fn field(&self, type_id: TypeId, field: &Name) -> Option<&'a FieldDefinition> {
+        self.supergraph.type_definition(type_id).fields.get(field)
+    }
+
+    fn item(
+        &mut self,
+        builder: &mut SetBuilder,
+        response_name: &'a Name,
+        types: TypeSet,
+        members: &[&Occurrence<'a>],
+    ) -> Result<Item, PlanError> {
+        let first = members[0];
+        let are_alike = members.iter().all(|member| member.conditions == first.conditions);
+        let conditions = if are_alike {
+            Rc::clone(&first.conditions)
+        } else {
+            let common = first
+                .conditions
+                .iter()
+                .filter(|condition| members.iter().all(|member| member.conditions.contains(condition)));
+            common.cloned().collect()
+        };
+        let mut sources: Vec<(Source<'a>, Conditions)> = Vec::new();
+        for member in members.iter().filter(|member| !member.selections.is_empty()) {
+            let inner = if are_alike {
+                self.no_conditions()
+            } else {
+                Rc::clone(&member.conditions)
+            };
+            let address = member.selections.address();
+            let is_known = sources
+                .iter()
+                .any(|(known, before)| known.address() == address && *before == inner);
+            if !is_known {
+                sources.push((member.selections, inner));
+            }
+        }
+        let storage_name = self.storage_name(builder, response_name, &types, first);
+        let child = match sources.is_empty() {
+            true => None,
+            false => Some(self.child(first, &types, sources)?),
+        };
+        Ok(Item {
+            field: first.field.clone(),
+            arguments: first.arguments.into(),
+            storage_name,
+            types,
+            conditions,
+            child,
+        })
+    }
+
+    fn child(
+        &mut self,
+        field: &Occurrence<'a>,
+        types: &TypeSet,
+        sources: Vec<(Source<'a>, Conditions)>,
+    ) -> Result<SetId, PlanError> {
+        let mut all: Vec<TypeId> = Vec::new();
+        for id in types.iter() {
+            let definition = self.field(*id, field.field);
+            let inner = definition.and_then(|field| self.supergraph.type_id(field.field_type.inner_named_type()));
+            if let Some(inner) = inner {
+                all.extend(self.possible_types(inner).iter());
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        let is_abstract = all.len() > 1;
+        if matches!(field.selections, Source::Operation(_)) {
+            all.retain(|id| !self.supergraph.type_definition(*id).is_inaccessible);
+        }
+        let id = self.normalize(sources, all.into())?;
+        self.sets[id.0 as usize].is_abstract |= is_abstract;
+        Ok(id)
+    }
+
+    fn storage_name(
+        &mut self,
+        builder: &mut SetBuilder,
+        response_name: &Name,
+        types: &TypeSet,
+        occurrence: &Occurrence<'a>,
+    ) -> Name {
+        let mut call = String::new();
+        let mut arguments: Vec<&Node<Argument>> = occurrence.arguments.iter().collect();
+        arguments.sort_by(|left, right| left.name.cmp(&right.name));
+        for argument in arguments {
+            call.push_str(&format!(
+                "{}:{},",
+                argument.name,
+                argument.value.serialize().no_indent()
+            ));
+        }
+        if builder.by_name {
+            call.push_str(&format!(" as {response_name}"));
+        }
+        let plain = self.intern(occurrence.field, call.clone());
+        if builder.types.len() == 1 {
+            return plain;
+        }
+        let key = self.type_key(types[0], occurrence.field);
+        match builder.type_keys.get(&plain) {
+            Some(known) if *known != key => {
+                let other = self.intern(occurrence.field, format!("{call} {key}"));
+                builder.type_keys.insert(other.clone(), key);
+                other
+            }
+            _ => {
+                builder.type_keys.insert(plain.clone(), key);
+                plain
+            }
+        }
+    }
+
+    /// The field's own name for its first call, `name_2` for the next one, and so on.
+    fn intern(&mut self, field: &Name, call: String) -> Name {
+        if let Some(name) = self.storage_names.get(&(field.clone(), call.clone())) {
+            return name.clone();
+        }
+        let mut name = field.clone();
+        let mut number = 1;
+        while self.storage_taken.contains(&name) || (number > 1 && self.field_names.contains(&name)) {
+            number += 1;
+            name = Name::new(&format!("{field}_{number}")).expect("a name with letters and digits after it is a name");
+        }
+        self.storage_taken.insert(name.clone());
+        self.storage_names.insert((field.clone(), call), name.clone());
+        name
+    }
+}
+
+struct SetBuilder {
+    items: Vec<Item>,
+    response: Vec<ResponseEntry>,
+    wants_typename: bool,
+    /// By storage name.
+    type_keys: FxHashMap<Name, String>,
+    types: TypeSet,
+    by_name: bool,
+}
+
+impl<'a> Collected<'a> {
+    fn push(&mut self, response_name: &'a Name, mut occurrence: Occurrence<'a>) {
+        occurrence.order = self.order;
+        self.order += 1;
+        self.fields.entry(response_name).or_default().push(occurrence);
+    }
+}
+
+/// Fields that the router answers from the API schema.
+pub(crate) fn is_introspection(field: &Name) -> bool {
+    field == "__schema" || field == "__type"
+}
+
+/// `conditions` and those of `directives`; `None` when the selection is never taken.
+pub(crate) fn applied(conditions: &Conditions, directives: &executable::DirectiveList) -> Option<Conditions> {
+    let mut added: Vec<BooleanCondition> = Vec::new();
+    for (name, value) in [("skip", false), ("include", true)] {
+        match directives.get(name).and_then(|directive| condition(directive)) {
+            Some(Value::Boolean(given)) if *given != value => return None,
+            Some(Value::Variable(variable)) => added.push(BooleanCondition {
+                variable: variable.clone(),
+                value,
+            }),
+            _ => {}
+        }
+    }
+    let conditions = both(conditions, &added);
+    (!contradicts(&conditions)).then_some(conditions)
+}
+
+fn condition(directive: &Node<Directive>) -> Option<&Value> {
+    directive.specified_argument_by_name("if").map(AsRef::as_ref)
+}

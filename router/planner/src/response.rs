@@ -1,0 +1,140 @@
+//! What the client receives, from its selection sets.
+
+use std::sync::Arc;
+
+use apollo_compiler::Name;
+use apollo_compiler::ast::Type;
+use federation::query_plan::{FieldType, LeafType, ResponseField, ResponseShape, ResponseSource};
+use federation::supergraph::{Supergraph, TypeId, TypeKind};
+use rustc_hash::FxHashMap;
+
+use crate::normalize::Normalizer;
+use crate::selection::{ResponseEntry, SetId};
+
+/// Makes shapes; equal sets share one.
+pub(crate) struct ResponseWriter<'n, 'a> {
+    supergraph: &'a Supergraph,
+    sets: &'n Normalizer<'a>,
+    shapes: FxHashMap<SetId, Arc<ResponseShape>>,
+    leaves: FxHashMap<Name, LeafType>,
+}
+
+impl<'n, 'a> ResponseWriter<'n, 'a> {
+    pub(crate) fn new(supergraph: &'a Supergraph, sets: &'n Normalizer<'a>) -> Self {
+        Self {
+            supergraph,
+            sets,
+            shapes: FxHashMap::default(),
+            leaves: FxHashMap::default(),
+        }
+    }
+
+    /// The shape of a set, with the place of each field in the client's order.
+    pub(crate) fn root(&mut self, set: SetId) -> Vec<(u32, ResponseField)> {
+        let mut fields = Vec::new();
+        for entry in &self.sets.set(set).response {
+            for field in self.entry(set, entry) {
+                fields.push((entry.order, field));
+            }
+        }
+        fields
+    }
+
+    fn shape(&mut self, set: SetId) -> Arc<ResponseShape> {
+        if let Some(shape) = self.shapes.get(&set) {
+            return Arc::clone(shape);
+        }
+        let fields = self.root(set).into_iter().map(|(_, field)| field).collect();
+        let shape = Arc::new(ResponseShape { fields });
+        self.shapes.insert(set, Arc::clone(&shape));
+        shape
+    }
+
+    /// One field for each type that it has among the runtime types.
+    fn entry(&mut self, set: SetId, entry: &ResponseEntry) -> Vec<ResponseField> {
+        let sets = self.sets;
+        let all = &sets.set(set).types;
+        let Some(item) = entry.item else {
+            return vec![ResponseField {
+                response_name: entry.response_name.clone(),
+                source: ResponseSource::Typename,
+                runtime_types: (entry.types != *all).then(|| self.names(&entry.types)),
+                conditions: entry.conditions.to_vec(),
+                field_type: FieldType::NonNull(Box::new(FieldType::Leaf(LeafType::String))),
+                selection: Arc::new(ResponseShape::default()),
+            }];
+        };
+        let item = &sets.set(set).items[item as usize];
+        let mut by_type: Vec<(&Type, Vec<TypeId>)> = Vec::new();
+        for id in item.types.iter() {
+            let Some(definition) = sets.field(*id, &item.field) else {
+                continue;
+            };
+            let known = by_type.iter_mut().find(|(known, _)| **known == definition.field_type);
+            match known {
+                Some((_, types)) => types.push(*id),
+                None => by_type.push((&definition.field_type, vec![*id])),
+            }
+        }
+        let mut fields = Vec::with_capacity(by_type.len());
+        for (field_type, types) in by_type {
+            fields.push(ResponseField {
+                response_name: entry.response_name.clone(),
+                source: ResponseSource::Stored(item.storage_name.clone()),
+                runtime_types: (types.len() < all.len()).then(|| self.names(&types)),
+                conditions: entry.conditions.to_vec(),
+                field_type: self.field_type(field_type),
+                selection: item.child.map_or_else(Arc::default, |child| self.shape(child)),
+            });
+        }
+        fields
+    }
+
+    fn names(&self, types: &[TypeId]) -> Arc<[Name]> {
+        let mut names: Vec<Name> = types
+            .iter()
+            .map(|id| self.supergraph.type_definition(*id).name.clone())
+            .collect();
+        names.sort_unstable();
+        names.into()
+    }
+
+    fn field_type(&mut self, field_type: &Type) -> FieldType {
+        match field_type {
+            Type::NonNullNamed(name) => FieldType::NonNull(Box::new(self.named(name))),
+            Type::Named(name) => self.named(name),
+            Type::List(inner) => FieldType::List(Box::new(self.field_type(inner))),
+            Type::NonNullList(inner) => FieldType::NonNull(Box::new(FieldType::List(Box::new(self.field_type(inner))))),
+        }
+    }
+
+    fn named(&mut self, name: &Name) -> FieldType {
+        let id = self.supergraph.type_id(name);
+        let definition = id.map(|id| self.supergraph.type_definition(id));
+        if let Some(definition) = definition.filter(|definition| definition.kind.is_composite()) {
+            let visible = definition.possible_types.iter().copied();
+            let visible = visible.filter(|id| !self.supergraph.type_definition(*id).is_inaccessible);
+            return FieldType::Composite {
+                name: name.clone(),
+                possible_types: self.names(&visible.collect::<Vec<_>>()),
+            };
+        }
+        if let Some(leaf) = self.leaves.get(name) {
+            return FieldType::Leaf(leaf.clone());
+        }
+        let leaf = match (name.as_str(), definition) {
+            ("Int", _) => LeafType::Int,
+            ("Float", _) => LeafType::Float,
+            ("String", _) => LeafType::String,
+            ("Boolean", _) => LeafType::Boolean,
+            ("ID", _) => LeafType::Id,
+            (_, Some(definition)) if definition.kind == TypeKind::Enum => LeafType::Enum {
+                name: name.clone(),
+                values: Arc::clone(&definition.enum_values),
+            },
+            _ => LeafType::CustomScalar(name.clone()),
+        };
+        self.leaves.insert(name.clone(), leaf.clone());
+        FieldType::Leaf(leaf)
+    }
+}

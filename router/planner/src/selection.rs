@@ -1,0 +1,98 @@
+//! Selection sets as the search sees them: fields by runtime type, fragments gone, equal sets shared.
+//!
+//! Only the nouns; `normalize` makes them.
+
+use std::rc::Rc;
+
+use apollo_compiler::ast::Argument;
+use apollo_compiler::{Name, Node};
+use federation::query_plan::BooleanCondition;
+use federation::supergraph::TypeId;
+
+/// Runtime types, sorted by id.
+pub(crate) type TypeSet = Rc<[TypeId]>;
+
+/// Variables that must all have their value; sorted, without repeats.
+pub(crate) type Conditions = Rc<[BooleanCondition]>;
+
+/// Index of a [`SelectionSet`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SetId(pub(crate) u32);
+
+/// What is selected at one position, or at many: equal sets are one.
+#[derive(Debug)]
+pub(crate) struct SelectionSet {
+    /// Types that an object here may have.
+    pub(crate) types: TypeSet,
+    /// Whether the runtime type must be stored, because the supergraph knows several for this position.
+    pub(crate) is_abstract: bool,
+    /// Whether `__typename` itself is asked for.
+    pub(crate) wants_typename: bool,
+    /// What subgraphs resolve.
+    pub(crate) items: Vec<Item>,
+    /// What the client receives, in its order. Empty for sets that only keys and `@requires` need.
+    pub(crate) response: Vec<ResponseEntry>,
+}
+
+/// One field, for the runtime types that select it in the same way.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) field: Name,
+    pub(crate) arguments: Rc<[Node<Argument>]>,
+    /// Key in the stored objects.
+    pub(crate) storage_name: Name,
+    pub(crate) types: TypeSet,
+    /// When it is needed, given that its parent is.
+    pub(crate) conditions: Conditions,
+    /// `None` for leaves.
+    pub(crate) child: Option<SetId>,
+}
+
+/// One field of the answer.
+#[derive(Debug)]
+pub(crate) struct ResponseEntry {
+    /// Place in the client's order.
+    pub(crate) order: u32,
+    pub(crate) response_name: Name,
+    pub(crate) conditions: Conditions,
+    pub(crate) types: TypeSet,
+    /// Index of the item; `None` for `__typename`.
+    pub(crate) item: Option<u32>,
+}
+
+/// Types in both.
+pub(crate) fn intersection(left: &TypeSet, right: &TypeSet) -> TypeSet {
+    if left == right {
+        return Rc::clone(left);
+    }
+    let both = left.iter().filter(|id| right.binary_search(id).is_ok());
+    both.copied().collect()
+}
+
+/// What must hold when both must.
+pub(crate) fn both(left: &Conditions, right: &[BooleanCondition]) -> Conditions {
+    if right.is_empty() {
+        return Rc::clone(left);
+    }
+    let mut conditions: Vec<BooleanCondition> = left.iter().chain(right).cloned().collect();
+    conditions.sort_unstable();
+    conditions.dedup();
+    conditions.into()
+}
+
+/// What is left to check where `known` holds.
+pub(crate) fn without(conditions: &Conditions, known: &[BooleanCondition]) -> Conditions {
+    if known.is_empty() || conditions.is_empty() {
+        return Rc::clone(conditions);
+    }
+    conditions
+        .iter()
+        .filter(|condition| !known.contains(condition))
+        .cloned()
+        .collect()
+}
+
+/// Whether no variables can make them hold: `$x` and not `$x`.
+pub(crate) fn contradicts(conditions: &Conditions) -> bool {
+    conditions.windows(2).any(|pair| pair[0].variable == pair[1].variable)
+}

@@ -1,0 +1,272 @@
+//! From fetches to a plan: texts, conditions, and the order of steps.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use apollo_compiler::executable::{self, OperationType};
+use apollo_compiler::{Name, name};
+use federation::query_plan::{EntityFetch, Fetch, FetchTarget, OperationKind, PlanNode, Representation};
+
+use crate::document::Document;
+use crate::fetches::{Entry, Fetches, Group};
+use crate::planner::PlanError;
+use crate::selection::Conditions;
+
+/// Steps that resolve the groups of `fetches`; none when nothing is fetched.
+///
+/// * `kind`: of the operation that the first stage sends.
+pub(crate) fn steps(
+    fetches: &Fetches<'_, '_>,
+    operation: &executable::Operation,
+    kind: OperationKind,
+) -> Result<Option<PlanNode>, PlanError> {
+    let writer = StepWriter {
+        fetches,
+        operation,
+        kind,
+    };
+    let all: BTreeSet<usize> = (0..fetches.groups.len())
+        .filter(|group| writer.is_sent(&fetches.groups[*group]))
+        .collect();
+    Ok(writer.order(&all))
+}
+
+/// Numbers fetches in the order in which the plan prints.
+pub(crate) fn number(node: &mut PlanNode, next: &mut u32) {
+    let mut set = |fetch: &mut Arc<Fetch>| {
+        let mut numbered = Fetch::clone(fetch);
+        numbered.id = *next;
+        *next += 1;
+        *fetch = Arc::new(numbered);
+    };
+    match node {
+        PlanNode::Sequence(nodes) | PlanNode::Parallel(nodes) => nodes.iter_mut().for_each(|node| number(node, next)),
+        PlanNode::Fetch(fetch) => set(fetch),
+        PlanNode::Condition { if_true, if_false, .. } => {
+            for node in [if_true, if_false].into_iter().flatten() {
+                number(node, next);
+            }
+        }
+        PlanNode::Subscription { primary, rest } => {
+            set(primary);
+            if let Some(rest) = rest {
+                number(rest, next);
+            }
+        }
+    }
+}
+
+struct StepWriter<'f, 's, 'a> {
+    fetches: &'f Fetches<'s, 'a>,
+    operation: &'f executable::Operation,
+    kind: OperationKind,
+}
+
+impl StepWriter<'_, '_, '_> {
+    fn is_sent(&self, group: &Group) -> bool {
+        let root = group.root.as_ref();
+        !group.entries.is_empty() || root.is_some_and(|root| !self.fetches.tree(root.tree).fields.is_empty())
+    }
+
+    /// Independent groups side by side; within what hangs together, first what needs nothing, then the rest.
+    fn order(&self, groups: &BTreeSet<usize>) -> Option<PlanNode> {
+        let components = self.components(groups);
+        let nodes = components.iter().map(|component| self.component(component));
+        joined(nodes.collect(), PlanNode::Parallel)
+    }
+
+    fn component(&self, groups: &BTreeSet<usize>) -> PlanNode {
+        let needs_nothing = |group: &usize| self.fetches.groups[*group].needs.is_disjoint(groups);
+        let (first, rest): (BTreeSet<usize>, BTreeSet<usize>) = groups.iter().copied().partition(needs_nothing);
+        if first.is_empty() {
+            // Needs lead to earlier stages only, so there is no circle; order by stage all the same.
+            let nodes = groups.iter().map(|group| self.fetch(*group)).collect();
+            return PlanNode::Sequence(nodes);
+        }
+        let mut nodes: Vec<PlanNode> = Vec::new();
+        nodes.extend(joined(
+            first.iter().map(|group| self.fetch(*group)).collect(),
+            PlanNode::Parallel,
+        ));
+        match self.order(&rest) {
+            Some(PlanNode::Sequence(after)) => nodes.extend(after),
+            after => nodes.extend(after),
+        }
+        joined(nodes, PlanNode::Sequence).unwrap_or(PlanNode::Sequence(Vec::new()))
+    }
+
+    /// Groups that hang together, in the order of their first.
+    fn components(&self, groups: &BTreeSet<usize>) -> Vec<BTreeSet<usize>> {
+        let mut components: Vec<BTreeSet<usize>> = Vec::new();
+        for group in groups {
+            let mut joined: BTreeSet<usize> = BTreeSet::from([*group]);
+            let needs = &self.fetches.groups[*group].needs;
+            components.retain(|component| {
+                let touches = component
+                    .iter()
+                    .any(|other| needs.contains(other) || self.fetches.groups[*other].needs.contains(group));
+                if touches {
+                    joined.extend(component);
+                }
+                !touches
+            });
+            components.push(joined);
+        }
+        components.sort_by_key(|component| component.first().copied());
+        components
+    }
+
+    fn fetch(&self, index: usize) -> PlanNode {
+        let group = &self.fetches.groups[index];
+        let conditions = self.common_conditions(group);
+        let kind = if group.slot.stage == 0 {
+            self.kind
+        } else {
+            OperationKind::Query
+        };
+        let mut document = Document::new(self.fetches, group.slot.subgraph);
+        let mut representation_variables: Vec<Name> = Vec::new();
+        let target = match &group.root {
+            Some(root) => {
+                document.root(root.node, root.tree, &conditions);
+                FetchTarget::Root {
+                    path: root.path.clone(),
+                }
+            }
+            None => {
+                let entities = group.entries.iter().enumerate().map(|(number, entry)| {
+                    let (response_name, variable) = self.entity_names(group, number);
+                    let known = self.entry_conditions(entry);
+                    document.entities(entry, (&response_name, &variable), &known);
+                    representation_variables.push(variable.clone());
+                    EntityFetch {
+                        response_name,
+                        variable,
+                        path: entry.path.clone(),
+                        representations: grouped(&entry.representations),
+                        conditions: known.to_vec(),
+                    }
+                });
+                FetchTarget::Entities(entities.collect())
+            }
+        };
+        let operation_type = match kind {
+            OperationKind::Query => OperationType::Query,
+            OperationKind::Mutation => OperationType::Mutation,
+            OperationKind::Subscription => OperationType::Subscription,
+        };
+        let (text, variables) = document.finish(operation_type, self.operation, &representation_variables);
+        let fetch = Fetch {
+            id: 0,
+            subgraph: Arc::clone(&self.fetches.search().supergraph.subgraph(group.slot.subgraph).name),
+            operation_kind: kind,
+            document: text.into(),
+            variables,
+            target,
+            reason: group.reasons.join("; "),
+        };
+        let mut node = PlanNode::Fetch(Arc::new(fetch));
+        for condition in conditions.iter().rev() {
+            let inner = Some(Box::new(node));
+            let (if_true, if_false) = if condition.value { (inner, None) } else { (None, inner) };
+            node = PlanNode::Condition {
+                variable: condition.variable.clone(),
+                if_true,
+                if_false,
+            };
+        }
+        node
+    }
+
+    /// What must hold for any root field to be asked; entities have conditions of their own.
+    fn common_conditions(&self, group: &Group) -> Conditions {
+        match &group.root {
+            Some(root) => common(
+                self.fetches
+                    .tree(root.tree)
+                    .fields
+                    .iter()
+                    .map(|field| &field.conditions),
+            ),
+            None => Rc::from([]),
+        }
+    }
+
+    fn entry_conditions(&self, entry: &Entry) -> Conditions {
+        let trees = entry.interfaces.iter().map(|(_, tree)| *tree).chain(entry.objects);
+        let trees: Vec<_> = trees.map(|tree| self.fetches.tree(tree)).collect();
+        if trees.iter().any(|tree| tree.typename) {
+            return Rc::from([]);
+        }
+        common(
+            trees
+                .iter()
+                .flat_map(|tree| tree.fields.iter())
+                .map(|field| &field.conditions),
+        )
+    }
+
+    /// Names that are not those of client variables.
+    fn entity_names(&self, group: &Group, number: usize) -> (Name, Name) {
+        let (response_name, mut variable) = if group.entries.len() == 1 {
+            (name!("_entities"), "representations".to_owned())
+        } else {
+            let response_name = Name::new(&format!("_e{number}")).expect("letters and digits are a name");
+            (response_name, format!("r{number}"))
+        };
+        while self
+            .operation
+            .variables
+            .iter()
+            .any(|known| known.name == variable.as_str())
+        {
+            variable.push('_');
+        }
+        (
+            response_name,
+            Name::new(&variable).expect("letters, digits and underscores are a name"),
+        )
+    }
+}
+
+/// One node is itself; several are `many`.
+fn joined(mut nodes: Vec<PlanNode>, many: fn(Vec<PlanNode>) -> PlanNode) -> Option<PlanNode> {
+    match nodes.len() {
+        0 => None,
+        1 => nodes.pop(),
+        _ => Some(many(nodes)),
+    }
+}
+
+fn common<'c>(mut all: impl Iterator<Item = &'c Conditions>) -> Conditions {
+    let Some(first) = all.next() else {
+        return Rc::from([]);
+    };
+    let mut common: Vec<_> = first.to_vec();
+    for conditions in all {
+        common.retain(|condition| conditions.contains(condition));
+    }
+    common.into()
+}
+
+/// Types that are represented alike are one entry.
+fn grouped(representations: &[Representation]) -> Vec<Representation> {
+    let mut grouped: Vec<Representation> = Vec::new();
+    for representation in representations {
+        let alike = grouped.iter_mut().find(|known| {
+            known.typename == representation.typename
+                && known.inputs == representation.inputs
+                && known.runtime_types.is_empty() == representation.runtime_types.is_empty()
+        });
+        match alike {
+            Some(known) => {
+                known.runtime_types.extend(representation.runtime_types.iter().cloned());
+                known.runtime_types.sort_unstable();
+                known.runtime_types.dedup();
+            }
+            None => grouped.push(representation.clone()),
+        }
+    }
+    grouped
+}
