@@ -95,11 +95,12 @@ function PlanRow({ row, whole_ms }) {
       </div>
       {row.actual && whole_ms > 0 && <Bar actual={row.actual} whole_ms={whole_ms} />}
       {row.path && <p className="plan-reason">at <code>{row.path}</code></p>}
-      {row.reason && <p className="plan-reason">{row.reason}</p>}
+      {row.reason && <p className="plan-reason">{shortReason(row.reason)}</p>}
       {row.document && (
         <details>
           <summary>Operation sent</summary>
           <pre>{row.document}</pre>
+          {row.reason && <p className="plan-reason">{row.reason}</p>}
         </details>
       )}
     </li>
@@ -124,6 +125,12 @@ function Bar({ actual, whole_ms }) {
 
 function wholeDuration(rows) {
   return Math.max(0, ...rows.map(({ actual }) => (actual?.start_ms ?? 0) + (actual?.duration_ms ?? 0)));
+}
+
+/** A fetch has one reason for each field; the first says enough, the others stand below the operation. */
+function shortReason(reason) {
+  const [first, ...others] = reason.split('; ');
+  return others.length > 0 ? `${first}, and ${others.length} more` : first;
 }
 
 function milliseconds(value) {
