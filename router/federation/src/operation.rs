@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use apollo_compiler::validation::{DiagnosticList, Valid};
-use apollo_compiler::{ExecutableDocument, Node, ast, executable, introspection};
+use apollo_compiler::{ExecutableDocument, Name, Node, ast, executable, introspection};
+use rustc_hash::FxHashSet;
 
 use crate::api_schema::ApiSchema;
 use crate::error::{ErrorCode, Location, RequestError};
@@ -31,6 +32,49 @@ impl Document {
     /// Its syntax tree.
     pub fn ast(&self) -> &ast::Document {
         &self.ast
+    }
+
+    /// The document without the fragments that no operation uses. Clients may not send such (GraphQL spec, "Fragments Must Be
+    /// Used"); people who ask for the plan of one operation of a larger file may.
+    pub fn without_unused_fragments(mut self) -> Self {
+        let mut used = FxHashSet::default();
+        for operation in self
+            .ast
+            .definitions
+            .iter()
+            .filter_map(ast::Definition::as_operation_definition)
+        {
+            collect_spreads(&self.ast, &operation.selection_set, &mut used);
+        }
+        let used: FxHashSet<Name> = used.into_iter().cloned().collect();
+        self.ast.definitions.retain(|definition| {
+            definition
+                .as_fragment_definition()
+                .is_none_or(|fragment| used.contains(&fragment.name))
+        });
+        self
+    }
+}
+
+/// Names of the fragments that `selections` spread, and of those that these spread.
+fn collect_spreads<'a>(document: &'a ast::Document, selections: &'a [ast::Selection], used: &mut FxHashSet<&'a Name>) {
+    for selection in selections {
+        match selection {
+            ast::Selection::Field(field) => collect_spreads(document, &field.selection_set, used),
+            ast::Selection::InlineFragment(inline) => collect_spreads(document, &inline.selection_set, used),
+            ast::Selection::FragmentSpread(spread) => {
+                let fragment = document.definitions.iter().find_map(|definition| {
+                    definition
+                        .as_fragment_definition()
+                        .filter(|fragment| fragment.name == spread.fragment_name)
+                });
+                if let Some(fragment) = fragment
+                    && used.insert(&fragment.name)
+                {
+                    collect_spreads(document, &fragment.selection_set, used);
+                }
+            }
+        }
     }
 }
 

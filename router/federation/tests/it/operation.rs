@@ -209,3 +209,13 @@ fn a_long_chain_of_fragments_does_not_exhaust_the_stack() {
     "#]]
     .assert_eq(&report(read(&text, None, &limits)));
 }
+
+#[test]
+fn unused_fragments_are_refused_unless_taken_away() {
+    let text = "{ product(id: 1) { ...A } } fragment A on Product { id } fragment B on Product { ...C } fragment C on Product { id }";
+    let schema = Schema::parse(SCHEMA, "schema.graphql").expect("schema parses");
+    let schema = Arc::new(ApiSchema::from_supergraph(&schema).expect("schema is valid"));
+    let document = parse(text, &Limits::default()).expect("text is within the limits");
+    assert_eq!(validate(&document, &schema, None).unwrap_err().len(), 2);
+    assert!(validate(&document.without_unused_fragments(), &schema, None).is_ok());
+}

@@ -7,9 +7,10 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
+use apollo_compiler::schema::ExtendedType;
 use e2e::fixture_subgraphs::{FixtureSubgraphs, conformance_dir};
 use federation::api_schema::ApiSchema;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Router, suites};
 
@@ -40,16 +41,25 @@ impl Random {
 /// A selection of a random operation.
 #[derive(Debug, Clone)]
 enum Selection {
-    Field {
-        response_name: String,
-        text: String,
-        below: Vec<Selection>,
-    },
+    Field(Field),
     Fragment {
         type_name: String,
+        condition: &'static str,
         below: Vec<Selection>,
     },
 }
+
+#[derive(Debug, Clone)]
+struct Field {
+    response_name: String,
+    name: String,
+    condition: &'static str,
+    below: Vec<Selection>,
+}
+
+/// Conditions that hold, with `$yes` true and `$no` false, and one that does not.
+const CONDITIONS: [&str; 3] = ["@include(if: $yes) ", "@skip(if: $no) ", NEVER];
+const NEVER: &str = "@include(if: $no) ";
 
 struct Generator<'a> {
     schema: &'a ApiSchema,
@@ -60,59 +70,95 @@ struct Generator<'a> {
 
 impl Generator<'_> {
     fn selections(&mut self, type_name: &str, depth: usize) -> Vec<Selection> {
-        let mut selections = Vec::new();
         let definition = self.schema.schema().types.get(type_name);
         let fields = match definition {
-            Some(apollo_compiler::schema::ExtendedType::Object(object)) => Some(&object.fields),
-            Some(apollo_compiler::schema::ExtendedType::Interface(interface)) => Some(&interface.fields),
+            Some(ExtendedType::Object(object)) => Some(&object.fields),
+            Some(ExtendedType::Interface(interface)) => Some(&interface.fields),
             _ => None,
         };
+        let mut chosen = Vec::new();
         for (name, field) in fields.into_iter().flatten() {
             if field.arguments.iter().any(|argument| argument.is_required()) || !self.random.chance(60) {
                 continue;
             }
             let inner = field.ty.inner_named_type();
-            let is_leaf = self
-                .schema
-                .schema()
-                .types
-                .get(inner)
-                .is_none_or(|definition| definition.is_leaf());
+            let is_leaf = self.schema.schema().types.get(inner).is_none_or(ExtendedType::is_leaf);
             let below = if is_leaf {
                 Vec::new()
             } else {
                 self.selections_below(inner, depth)
             };
             if is_leaf || !below.is_empty() {
-                self.aliases += 1;
-                let response_name = format!("a{}", self.aliases);
-                selections.push(Selection::Field {
-                    text: format!("{response_name}: {name}"),
+                let (response_name, condition) = (self.alias(), self.condition());
+                chosen.push(Field {
                     response_name,
+                    name: name.to_string(),
+                    condition,
                     below,
                 });
             }
         }
-        let possible_types = self.schema.possible_types(type_name);
-        if definition.is_some_and(|definition| !definition.is_object()) {
-            selections.push(Selection::Field {
-                response_name: "__typename".to_owned(),
-                text: "__typename".to_owned(),
-                below: Vec::new(),
-            });
-            for possible_type in possible_types {
-                if self.random.chance(60) {
-                    let below = self.selections(&possible_type, depth);
-                    if !below.is_empty() {
-                        selections.push(Selection::Fragment {
-                            type_name: possible_type.to_string(),
-                            below,
-                        });
-                    }
+        if definition.is_some_and(ExtendedType::is_object) {
+            self.swap_names(&mut chosen);
+            return chosen.into_iter().map(Selection::Field).collect();
+        }
+        let typename = "__typename".to_owned();
+        chosen.push(Field {
+            response_name: typename.clone(),
+            name: typename,
+            condition: "",
+            below: Vec::new(),
+        });
+        let mut selections: Vec<Selection> = chosen.into_iter().map(Selection::Field).collect();
+        for possible_type in self.schema.possible_types(type_name) {
+            if self.random.chance(60) {
+                let below = self.aliased(&possible_type, depth);
+                if !below.is_empty() {
+                    let (type_name, condition) = (possible_type.to_string(), self.condition());
+                    selections.push(Selection::Fragment {
+                        type_name,
+                        condition,
+                        below,
+                    });
                 }
             }
         }
         selections
+    }
+
+    /// Selections whose response names are found nowhere else: for fragments, which stand beside each other.
+    fn aliased(&mut self, type_name: &str, depth: usize) -> Vec<Selection> {
+        let mut selections = self.selections(type_name, depth);
+        for selection in &mut selections {
+            if let Selection::Field(field) = selection {
+                field.response_name = self.alias();
+            }
+        }
+        selections
+    }
+
+    fn alias(&mut self) -> String {
+        self.aliases += 1;
+        format!("a{}", self.aliases)
+    }
+
+    fn condition(&mut self) -> &'static str {
+        if self.random.chance(85) {
+            ""
+        } else {
+            CONDITIONS[self.random.below(CONDITIONS.len())]
+        }
+    }
+
+    /// Half of the time, each field goes by the name of another one: `id: name  name: id`.
+    fn swap_names(&mut self, fields: &mut [Field]) {
+        if self.random.chance(50) {
+            let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+            let shift = self.random.below(fields.len() + 1);
+            for (index, field) in fields.iter_mut().enumerate() {
+                field.response_name.clone_from(&names[(index + shift) % names.len()]);
+            }
+        }
     }
 
     fn selections_below(&mut self, type_name: &str, depth: usize) -> Vec<Selection> {
@@ -124,16 +170,41 @@ impl Generator<'_> {
     }
 }
 
+/// The operation as text.
+fn text(selections: &[Selection]) -> String {
+    let mut body = String::new();
+    write(selections, &mut body);
+    let variables = ["yes", "no"]
+        .iter()
+        .filter(|name| body.contains(&format!("${name}")))
+        .map(|name| format!("${name}: Boolean!"));
+    let variables: Vec<String> = variables.collect();
+    if variables.is_empty() {
+        body
+    } else {
+        format!("query({}) {body}", variables.join(", "))
+    }
+}
+
 fn write(selections: &[Selection], out: &mut String) {
     out.push_str("{ ");
     for selection in selections {
         let below = match selection {
-            Selection::Field { text, below, .. } => {
-                write!(out, "{text} ").expect("strings grow");
+            Selection::Field(Field {
+                response_name,
+                name,
+                condition,
+                below,
+            }) => {
+                write!(out, "{response_name}: {name} {condition}").expect("strings grow");
                 below
             }
-            Selection::Fragment { type_name, below } => {
-                write!(out, "... on {type_name} ").expect("strings grow");
+            Selection::Fragment {
+                type_name,
+                condition,
+                below,
+            } => {
+                write!(out, "... on {type_name} {condition}").expect("strings grow");
                 below
             }
         };
@@ -144,30 +215,31 @@ fn write(selections: &[Selection], out: &mut String) {
     out.push_str("} ");
 }
 
-/// Every operation that has one leaf of `selections` only.
+/// Every operation that has one leaf of `selections` only, and no conditions. Leaves under a condition that does not hold
+/// have none.
 fn single_leaves(selections: &[Selection]) -> Vec<Vec<Selection>> {
     let mut operations = Vec::new();
     for selection in selections {
         match selection {
-            Selection::Field { below, .. } if below.is_empty() => operations.push(vec![selection.clone()]),
-            Selection::Field {
-                response_name,
-                text,
-                below,
-            } => {
-                operations.extend(single_leaves(below).into_iter().map(|below| {
-                    let (response_name, text) = (response_name.clone(), text.clone());
-                    vec![Selection::Field {
-                        response_name,
-                        text,
-                        below,
-                    }]
-                }));
+            Selection::Field(Field { condition: NEVER, .. }) | Selection::Fragment { condition: NEVER, .. } => {}
+            Selection::Field(field) if field.below.is_empty() => {
+                operations.push(vec![Selection::Field(Field {
+                    condition: "",
+                    ..field.clone()
+                })]);
             }
-            Selection::Fragment { type_name, below } => {
+            Selection::Field(field) => operations.extend(single_leaves(&field.below).into_iter().map(|below| {
+                vec![Selection::Field(Field {
+                    condition: "",
+                    below,
+                    ..field.clone()
+                })]
+            })),
+            Selection::Fragment { type_name, below, .. } => {
                 operations.extend(single_leaves(below).into_iter().map(|below| {
                     vec![Selection::Fragment {
                         type_name: type_name.clone(),
+                        condition: "",
                         below,
                     }]
                 }));
@@ -193,7 +265,9 @@ fn is_part(part: &Value, whole: &Value) -> bool {
 /// The data of `query`; `None` when the fixtures have no answer for it, or hold an error.
 async fn ask(router: &Router, query: &str) -> Result<Option<Value>> {
     router.subgraphs.reset();
-    let answer = router.answer(query, None).await?;
+    let answer = router
+        .answer(query, json!({ "yes": true, "no": false }).as_object().cloned())
+        .await?;
     let violations = router.subgraphs.violations();
     let invalid: Vec<&String> = violations
         .iter()
@@ -206,14 +280,11 @@ async fn ask(router: &Router, query: &str) -> Result<Option<Value>> {
 }
 
 async fn check(router: &Router, selections: &[Selection], compared: &mut usize) -> Result<()> {
-    let mut query = String::new();
-    write(selections, &mut query);
-    let Some(whole) = ask(router, &query).await? else {
+    let Some(whole) = ask(router, &text(selections)).await? else {
         return Ok(());
     };
     for single in single_leaves(selections) {
-        let mut query = String::new();
-        write(&single, &mut query);
+        let query = text(&single);
         if let Some(part) = ask(router, &query).await? {
             *compared += 1;
             ensure!(
@@ -253,8 +324,7 @@ async fn leaves_do_not_depend_on_each_other() -> Result<()> {
                 continue;
             }
             if let Err(error) = check(&router, &selections, &mut compared).await {
-                let mut query = String::new();
-                write(&selections, &mut query);
+                let query = text(&selections);
                 write!(failures, "\n  {suite} {seed}: {query}\n      {error:#}").expect("strings grow");
             }
         }
