@@ -1,0 +1,96 @@
+//! `router plan`: shows the query plan of one operation, and measures how long planning takes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use federation::error::RequestError;
+use federation::limits::Limits;
+use federation::operation::{self, Operation};
+use federation::query_plan::QueryPlan;
+use federation::supergraph::Supergraph;
+use planner::Planner;
+use serde_json::json;
+
+use super::{Format, Outcome, write_output};
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The composed supergraph.
+    #[arg(long, value_name = "FILE")]
+    supergraph: PathBuf,
+    /// The GraphQL document.
+    #[arg(long, value_name = "FILE")]
+    operation: PathBuf,
+    /// Which of its operations; needed when there are several.
+    #[arg(long, value_name = "NAME")]
+    operation_name: Option<String>,
+    /// `text`: the plan as an indented tree. `json`: one object with `plan`, `fetches`, `stages` and `plan_ms`.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Plan this often, and say the median time. Each time anew: nothing is remembered but what loading the supergraph
+    /// computes.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+}
+
+pub(super) fn run(arguments: &PlanArgs) -> Result<Outcome> {
+    let sdl = read(&arguments.supergraph)?;
+    let text = read(&arguments.operation)?;
+    let supergraph = Supergraph::parse(&sdl).with_context(|| arguments.supergraph.display().to_string())?;
+    let supergraph = Arc::new(supergraph);
+    let operation = parse(&text, &supergraph, arguments)?;
+    let (plan, plan_ms) = plan_repeatedly(&supergraph, &operation, arguments.repeat)?;
+    let output = match arguments.format {
+        Format::Text => format!("{plan}\n"),
+        Format::Json => {
+            let report = json!({
+                "plan": plan.to_json(),
+                "fetches": plan.fetches(),
+                "stages": plan.stages(),
+                "plan_ms": plan_ms,
+            });
+            format!("{report:#}\n")
+        }
+    };
+    write_output(None, &output)?;
+    Ok(Outcome::Success)
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn parse(text: &str, supergraph: &Supergraph, arguments: &PlanArgs) -> Result<Operation> {
+    let explain = |errors: Vec<RequestError>| {
+        let file = arguments.operation.display();
+        let lines = errors.iter().map(|error| match error.locations.first() {
+            Some(location) => format!("{file}:{}:{}: {error}", location.line, location.column),
+            None => format!("{file}: {error}"),
+        });
+        anyhow!("{}", lines.collect::<Vec<_>>().join("\n"))
+    };
+    let document = operation::parse(text, &Limits::default()).map_err(explain)?;
+    operation::validate(&document, supergraph.api_schema(), arguments.operation_name.as_deref()).map_err(explain)
+}
+
+/// The plan, and the median of the times it took, in milliseconds.
+fn plan_repeatedly(supergraph: &Arc<Supergraph>, operation: &Operation, times: u32) -> Result<(QueryPlan, f64)> {
+    let mut durations = Vec::new();
+    let mut last = None;
+    for _ in 0..times {
+        // A planner of its own each time, so that nothing it may have learnt helps the next.
+        let planner = Planner::new(Arc::clone(supergraph));
+        let begin = Instant::now();
+        let plan = planner.plan(operation)?;
+        durations.push(begin.elapsed());
+        last = Some(plan);
+    }
+    durations.sort_unstable();
+    let (Some(plan), Some(median)) = (last, durations.get(durations.len() / 2)) else {
+        bail!("--repeat must be at least 1");
+    };
+    Ok((plan, median.as_secs_f64() * 1_000.0))
+}

@@ -1,0 +1,357 @@
+//! `router.yaml`: every setting of the router, one struct per concern.
+//!
+//! In: the text of the file and the environment. Out: a [`RouterConfig`] that is known to be sound, or the line, the key
+//! and what to write instead. Does not read supergraphs or schemas; that is `source`.
+
+mod cors;
+mod environment;
+mod headers;
+mod ip_network;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use federation::limits::Limits;
+use serde::Deserialize;
+use url::Url;
+
+pub use cors::{CorsConfig, Origin};
+pub use headers::{HeaderChanges, HeaderList, HeadersConfig};
+pub use ip_network::IpNetwork;
+pub(crate) use yaml::{nearest, read_yaml};
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not there, not readable, or not text.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not YAML, an unknown key, a value of the wrong kind.
+    #[error("{file}:{line}:{column}: {message}")]
+    Malformed {
+        /// Name of the file, as given.
+        file: String,
+        /// From 1.
+        line: u64,
+        /// From 1.
+        column: u64,
+        /// What is wrong and, for an unknown key, which one was probably meant.
+        message: String,
+    },
+    /// Well-formed, but two settings contradict each other, or one is out of its bounds.
+    #[error("{file}: {message}")]
+    Invalid {
+        /// Name of the file, as given.
+        file: String,
+        /// Which key, why, and what to write instead.
+        message: String,
+    },
+}
+
+/// Everything that can be set, with the defaults of an unconfigured router.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouterConfig {
+    /// Address and port for clients. Loopback by default, so that nothing is reachable from outside unasked.
+    pub listen: SocketAddr,
+    /// The port for probes and metrics.
+    pub admin: AdminConfig,
+    /// Where the graph comes from.
+    pub supergraph: SupergraphConfig,
+    /// Which web pages of other origins may call.
+    pub cors: CorsConfig,
+    /// Which headers go on to subgraphs, and back to clients.
+    pub headers: HeadersConfig,
+    /// Addresses and timeouts of subgraphs.
+    pub traffic: TrafficConfig,
+    /// The most that one request may ask for.
+    pub limits: LimitsConfig,
+    /// The page at `/`.
+    pub playground: PlaygroundConfig,
+    /// Whether answers can explain how they came about.
+    pub explain: ExplainConfig,
+}
+
+impl Default for RouterConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
+            admin: AdminConfig::default(),
+            supergraph: SupergraphConfig::default(),
+            cors: CorsConfig::default(),
+            headers: HeadersConfig::default(),
+            traffic: TrafficConfig::default(),
+            limits: LimitsConfig::default(),
+            playground: PlaygroundConfig::default(),
+            explain: ExplainConfig::default(),
+        }
+    }
+}
+
+impl RouterConfig {
+    /// Reads `router.yaml`. Relative paths in it are meant from its own folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming file, line and key.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut config = Self::parse(&text, &path.display().to_string(), |name| std::env::var(name).ok())?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for file in [&mut config.supergraph.file, &mut config.supergraph.subgraphs]
+            .into_iter()
+            .flatten()
+        {
+            *file = folder.join(&*file);
+        }
+        Ok(config)
+    }
+
+    /// Parses the text of `router.yaml`; `file` is its name in messages, `environment` answers `${env.NAME}`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] and [`ConfigError::Invalid`].
+    pub fn parse(text: &str, file: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let text = environment::substitute(text, environment).map_err(|fault| ConfigError::Malformed {
+            file: file.to_owned(),
+            line: fault.line,
+            column: fault.column,
+            message: fault.message,
+        })?;
+        let config: Self = read_yaml(&text, file)?;
+        config.check().map_err(|message| ConfigError::Invalid {
+            file: file.to_owned(),
+            message,
+        })?;
+        Ok(config)
+    }
+
+    /// What the types alone cannot say.
+    fn check(&self) -> Result<(), String> {
+        if self.supergraph.file.is_some() && self.supergraph.subgraphs.is_some() {
+            return Err("`supergraph.file` and `supergraph.subgraphs` exclude each other: keep one".into());
+        }
+        self.cors.check()?;
+        self.traffic.check()
+    }
+}
+
+/// `admin`: the port that only the platform reaches.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// Address and port of `/livez`, `/readyz` and `/metrics`. Never to be published.
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+        }
+    }
+}
+
+/// `supergraph`: where the graph comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SupergraphConfig {
+    /// A composed supergraph, made by `router compose` or by any other composer (join v0.1 to v0.5).
+    pub file: Option<PathBuf>,
+    /// A `supergraph.yaml` in Rover's form; composed when the router starts.
+    pub subgraphs: Option<PathBuf>,
+    /// Whether changes are taken up while serving. The last good graph is kept when the new one does not compose.
+    pub watch: bool,
+    /// Milliseconds between two looks at the sources. The contents are compared, not file times: a Kubernetes ConfigMap is
+    /// changed by moving a symbolic link.
+    pub poll_interval_ms: u64,
+}
+
+impl Default for SupergraphConfig {
+    fn default() -> Self {
+        Self {
+            file: None,
+            subgraphs: None,
+            watch: false,
+            poll_interval_ms: 2_000,
+        }
+    }
+}
+
+/// `traffic`: how long things may take, and where subgraphs are.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrafficConfig {
+    /// Longest time from the first byte of a request to its answer, in milliseconds. Above the subgraph timeouts, so
+    /// that a slow subgraph still leaves a partial answer.
+    pub request_timeout_ms: u64,
+    /// Longest time one request of a query to a subgraph may take, in milliseconds.
+    pub query_timeout_ms: u64,
+    /// The same for mutations, which wait for others (payment gateways) and must not be given up early.
+    pub mutation_timeout_ms: u64,
+    /// What is different for one subgraph, by its name.
+    pub subgraphs: BTreeMap<String, SubgraphTrafficConfig>,
+}
+
+impl Default for TrafficConfig {
+    fn default() -> Self {
+        Self {
+            request_timeout_ms: 15_000,
+            query_timeout_ms: 5_000,
+            mutation_timeout_ms: 12_000,
+            subgraphs: BTreeMap::new(),
+        }
+    }
+}
+
+impl TrafficConfig {
+    fn check(&self) -> Result<(), String> {
+        let per_subgraph = self.subgraphs.iter().flat_map(|(name, subgraph)| {
+            [
+                ("query_timeout_ms", subgraph.query_timeout_ms),
+                ("mutation_timeout_ms", subgraph.mutation_timeout_ms),
+            ]
+            .map(|(key, value)| (format!("traffic.subgraphs.{name}.{key}"), value))
+        });
+        let all = [
+            ("traffic.request_timeout_ms".to_owned(), Some(self.request_timeout_ms)),
+            ("traffic.query_timeout_ms".to_owned(), Some(self.query_timeout_ms)),
+            ("traffic.mutation_timeout_ms".to_owned(), Some(self.mutation_timeout_ms)),
+        ];
+        match all.into_iter().chain(per_subgraph).find(|(_, value)| *value == Some(0)) {
+            Some((key, _)) => Err(format!(
+                "`{key}` is 0: no request could ever succeed; leave it out for the default"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Longest time of one fetch of a query from `subgraph`.
+    pub fn query_timeout(&self, subgraph: &str) -> Duration {
+        let own = self
+            .subgraphs
+            .get(subgraph)
+            .and_then(|subgraph| subgraph.query_timeout_ms);
+        Duration::from_millis(own.unwrap_or(self.query_timeout_ms))
+    }
+
+    /// Longest time of one fetch of a mutation from `subgraph`.
+    pub fn mutation_timeout(&self, subgraph: &str) -> Duration {
+        let own = self
+            .subgraphs
+            .get(subgraph)
+            .and_then(|subgraph| subgraph.mutation_timeout_ms);
+        Duration::from_millis(own.unwrap_or(self.mutation_timeout_ms))
+    }
+}
+
+/// `traffic.subgraphs.NAME`: what is different for one subgraph.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SubgraphTrafficConfig {
+    /// Address to use instead of the supergraph's `routing_url`: one supergraph for several environments.
+    pub url: Option<Url>,
+    /// Instead of `traffic.query_timeout_ms`.
+    pub query_timeout_ms: Option<u64>,
+    /// Instead of `traffic.mutation_timeout_ms`.
+    pub mutation_timeout_ms: Option<u64>,
+}
+
+/// `limits`: the most that one request may ask for. Past a limit: a clear error, and no work done.
+///
+/// Operators of a public graph turn these down; operators of generated documents turn them up.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Bytes of a request body.
+    pub body_bytes_max: usize,
+    /// Bytes of an operation's text.
+    pub document_bytes_max: usize,
+    /// Lexical tokens of an operation's text.
+    pub tokens_max: usize,
+    /// Levels of nested fields.
+    pub depth_max: u64,
+    /// Aliases in one operation.
+    pub aliases_max: u64,
+    /// Fields at the root of one operation.
+    pub root_fields_max: u64,
+    /// Selections of one operation, with every fragment standing where it is spread.
+    pub height_max: u64,
+    /// Bytes of the texts of all operations whose plans are remembered.
+    pub operation_cache_bytes_max: u64,
+    /// Open connections of clients; more wait to be accepted.
+    pub connections_max: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let document = Limits::default();
+        Self {
+            body_bytes_max: 2 << 20,
+            document_bytes_max: document.document_bytes_max,
+            tokens_max: document.tokens_max,
+            depth_max: document.depth_max,
+            aliases_max: document.aliases_max,
+            root_fields_max: document.root_fields_max,
+            height_max: document.height_max,
+            operation_cache_bytes_max: 32 << 20,
+            connections_max: 10_000,
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// The part that is about the document.
+    pub fn document(&self) -> Limits {
+        Limits {
+            document_bytes_max: self.document_bytes_max,
+            tokens_max: self.tokens_max,
+            depth_max: self.depth_max,
+            aliases_max: self.aliases_max,
+            root_fields_max: self.root_fields_max,
+            height_max: self.height_max,
+        }
+    }
+}
+
+/// `playground`: GraphiQL at `/`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlaygroundConfig {
+    /// Whether the page is served. On by default: it shows nothing that an introspection query does not show.
+    pub enabled: bool,
+    /// Title of the page.
+    pub title: String,
+}
+
+impl Default for PlaygroundConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            title: "Router".into(),
+        }
+    }
+}
+
+/// `explain`: query plans in answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExplainConfig {
+    /// Whether a request with the header `x-router-explain: 1` finds the plan, with the time and size of every fetch, in
+    /// `extensions.explain`. Off by default: it tells any client how the graph is built inside.
+    pub enabled: bool,
+}
+
+#[cfg(test)]
+mod tests;

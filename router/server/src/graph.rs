@@ -1,0 +1,193 @@
+//! One loaded supergraph with everything derived from it: API schema, planner, executor, remembered operations.
+//!
+//! A request holds on to the [`Graph`] it began with, so that a reload never splits it. Does not know where the
+//! supergraph came from; that is `source`.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use executor::{ExecutionRequest, ExecutionResponse, Executor};
+use federation::api_schema::ApiSchema;
+use federation::limits::Limits;
+use federation::operation::{self, Operation};
+use federation::query_plan::QueryPlan;
+use federation::supergraph::{Supergraph, SupergraphError};
+use planner::Planner;
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tracing::error;
+
+use crate::failure::Failure;
+use crate::request::GraphqlRequest;
+use crate::source::ContentHash;
+use crate::telemetry;
+use crate::upstream::{Upstream, UpstreamError};
+
+/// Why a supergraph cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// The SDL is not a supergraph.
+    #[error(transparent)]
+    Supergraph(#[from] SupergraphError),
+    /// A subgraph's address, or a setting about a subgraph, is wrong.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+/// A supergraph that can answer.
+pub(crate) struct Graph {
+    pub(crate) hash: ContentHash,
+    executor: Executor,
+    api_schema: Arc<ApiSchema>,
+    planner: Planner,
+    limits: Limits,
+    operations: Cache<OperationKey, Arc<PreparedOperation>, TextBytes>,
+    /// As many operations are planned at once as there are cores. More would only wait for each other on the threads
+    /// that also serve operations planned long ago.
+    planning: Semaphore,
+}
+
+/// An operation that is parsed, validated and planned: all that does not depend on the variables.
+pub(crate) struct PreparedOperation {
+    pub(crate) operation: Operation,
+    pub(crate) plan: QueryPlan,
+    /// How long parsing, validating and planning took.
+    pub(crate) prepared_in: Duration,
+}
+
+impl Graph {
+    /// Loads a supergraph. Takes a core for milliseconds, or seconds for a huge one: not for an async thread.
+    pub(crate) fn load(sdl: &str, upstream: &Upstream, limits: &Limits, cache_bytes: u64) -> Result<Self, GraphError> {
+        let supergraph = Arc::new(Supergraph::parse(sdl)?);
+        Ok(Self {
+            hash: ContentHash::of([sdl]),
+            executor: upstream.executor(supergraph.subgraphs())?,
+            api_schema: Arc::clone(supergraph.api_schema()),
+            planner: Planner::new(supergraph),
+            limits: limits.clone(),
+            operations: Cache::with_weighter(OPERATIONS_EXPECTED, cache_bytes, TextBytes),
+            planning: Semaphore::new(available_parallelism().map_or(1, usize::from)),
+        })
+    }
+
+    /// Parses, validates and plans the operation of `request`, or remembers it from the last time.
+    ///
+    /// Remembered operations are compared by their whole text: a hash alone could be made to collide.
+    pub(crate) async fn prepare(self: &Arc<Self>, request: &GraphqlRequest) -> Result<Arc<PreparedOperation>, Failure> {
+        let key = OperationKeyRef {
+            text: &request.query,
+            name: request.operation_name.as_deref(),
+        };
+        if let Some(prepared) = self.operations.get(&key) {
+            telemetry::operation_remembered(true);
+            return Ok(prepared);
+        }
+        telemetry::operation_remembered(false);
+        let key = key.to_key();
+        // Of several requests with one new operation, the first plans it and the others wait for the plan.
+        match self.operations.get_value_or_guard_async(&key).await {
+            Ok(prepared) => Ok(prepared),
+            Err(guard) => {
+                let prepared = self.prepare_anew(key.clone()).await?;
+                // An error means that the entry was removed meanwhile, which costs a later request its time at most.
+                let _ = guard.insert(Arc::clone(&prepared));
+                Ok(prepared)
+            }
+        }
+    }
+
+    /// Off the async threads: an operation near the limits takes tens of milliseconds, in which a thread would answer
+    /// nobody. The hop costs some 10 us, paid once for each distinct operation.
+    async fn prepare_anew(self: &Arc<Self>, key: OperationKey) -> Result<Arc<PreparedOperation>, Failure> {
+        let _permit = self.planning.acquire().await.expect("the semaphore is never closed");
+        let graph = Arc::clone(self);
+        let prepared = spawn_blocking(move || graph.plan_from_text(&key.text, key.name.as_deref())).await;
+        // A panic while planning is one request's misfortune; it was logged where it happened.
+        prepared.unwrap_or_else(|_| Err(Failure::internal())).map(Arc::new)
+    }
+
+    fn plan_from_text(&self, text: &str, name: Option<&str>) -> Result<PreparedOperation, Failure> {
+        let begin = Instant::now();
+        let document = operation::parse(text, &self.limits)?;
+        let operation = operation::validate(&document, &self.api_schema, name)?;
+        let plan = self.planner.plan(&operation).map_err(|plan_error| {
+            error!(error = %plan_error, "A valid operation could not be planned");
+            Failure::internal()
+        })?;
+        let prepared_in = begin.elapsed();
+        telemetry::operation_planned(prepared_in);
+        Ok(PreparedOperation {
+            operation,
+            plan,
+            prepared_in,
+        })
+    }
+
+    /// Texts of the operations in use, for planning them anew in the next graph.
+    pub(crate) fn operations_in_use(&self) -> Vec<OperationKey> {
+        self.operations.iter().map(|(key, _)| key).collect()
+    }
+
+    /// Plans operations that another graph knew, so that a reload does not make the next requests slow. Operations that
+    /// are not valid any more are passed over; so is the rest after `until`.
+    pub(crate) fn prepare_ahead(&self, keys: Vec<OperationKey>, until: Instant) {
+        for key in keys {
+            if Instant::now() > until {
+                return;
+            }
+            if let Ok(prepared) = self.plan_from_text(&key.text, key.name.as_deref()) {
+                self.operations.insert(key, Arc::new(prepared));
+            }
+        }
+    }
+
+    /// Runs an operation that was prepared by this graph.
+    pub(crate) async fn execute(&self, prepared: &PreparedOperation, request: ExecutionRequest) -> ExecutionResponse {
+        self.executor.execute(&prepared.plan, &self.api_schema, request).await
+    }
+}
+
+/// For the first size of the cache's tables only.
+const OPERATIONS_EXPECTED: usize = 1_000;
+
+/// What an operation is remembered by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct OperationKey {
+    text: Box<str>,
+    name: Option<Box<str>>,
+}
+
+/// The same, borrowed from a request. Hashes like [`OperationKey`]: same fields, same order.
+#[derive(Hash)]
+struct OperationKeyRef<'a> {
+    text: &'a str,
+    name: Option<&'a str>,
+}
+
+impl OperationKeyRef<'_> {
+    fn to_key(&self) -> OperationKey {
+        OperationKey {
+            text: self.text.into(),
+            name: self.name.map(Into::into),
+        }
+    }
+}
+
+impl Equivalent<OperationKey> for OperationKeyRef<'_> {
+    fn equivalent(&self, key: &OperationKey) -> bool {
+        *self.text == *key.text && self.name == key.name.as_deref()
+    }
+}
+
+/// An operation weighs as much as its text. Its plan is some ten times that; the bound counts what clients can send.
+#[derive(Clone)]
+struct TextBytes;
+
+impl Weighter<OperationKey, Arc<PreparedOperation>> for TextBytes {
+    fn weight(&self, key: &OperationKey, _: &Arc<PreparedOperation>) -> u64 {
+        (key.text.len() + key.name.as_ref().map_or(0, |name| name.len())) as u64
+    }
+}

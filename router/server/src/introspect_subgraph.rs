@@ -1,0 +1,157 @@
+//! Fetches a subgraph's SDL from the subgraph itself (Federation subgraph spec, `Query._service`).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use url::Url;
+
+/// The biggest SDL that is taken: ten times the biggest subgraph known to us.
+const SDL_BYTES_MAX: usize = 32 << 20;
+/// Longest time a subgraph may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a subgraph did not give its SDL.
+#[derive(Debug, thiserror::Error)]
+pub enum IntrospectError {
+    /// The URL is not one that HTTP can be spoken to.
+    #[error("the URL is not an HTTP address")]
+    Url(#[source] http::Error),
+    /// No connection, or it broke.
+    #[error("it could not be reached")]
+    Unreachable(#[source] hyper_util::client::legacy::Error),
+    /// The answer was not complete, or too long.
+    #[error("its answer could not be read")]
+    Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Nothing came in time.
+    #[error("it did not answer within {} s", TIMEOUT.as_secs())]
+    Timeout,
+    /// It is no GraphQL endpoint, or refuses.
+    #[error("it answered with HTTP status {0}")]
+    Status(StatusCode),
+    /// GraphQL errors instead of the SDL.
+    #[error("it answered with an error: {0}")]
+    Refused(String),
+    /// JSON of another shape.
+    #[error("its answer has no `data._service.sdl`: is it a federation subgraph?")]
+    NoSdl,
+}
+
+/// An HTTP client for that one question.
+#[derive(Debug, Clone)]
+pub struct SdlClient {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl Default for SdlClient {
+    fn default() -> Self {
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+            .expect("ring's provider has the default protocol versions")
+            .https_or_http()
+            .enable_http1()
+            .build();
+        Self {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+        }
+    }
+}
+
+impl SdlClient {
+    /// The SDL of the subgraph at `url`, asked with `headers` besides the usual ones.
+    ///
+    /// # Errors
+    /// [`IntrospectError`].
+    pub async fn fetch(&self, url: &Url, headers: HeaderMap) -> Result<String, IntrospectError> {
+        tokio::time::timeout(TIMEOUT, self.fetch_unbounded(url, headers))
+            .await
+            .map_err(|_| IntrospectError::Timeout)?
+    }
+
+    async fn fetch_unbounded(&self, url: &Url, headers: HeaderMap) -> Result<String, IntrospectError> {
+        let body = Bytes::from_static(br#"{"query":"query SubgraphSdl { _service { sdl } }"}"#);
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(url.as_str())
+            .body(Full::new(body))
+            .map_err(IntrospectError::Url)?;
+        *request.headers_mut() = headers;
+        request
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request
+            .headers_mut()
+            .insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(IntrospectError::Unreachable)?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), SDL_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|error| {
+                let too_long = error.is::<LengthLimitError>();
+                if too_long {
+                    IntrospectError::Body("it is over 32 MiB".into())
+                } else {
+                    IntrospectError::Body(error)
+                }
+            })?;
+        read_answer(status, &body.to_bytes())
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Option<Data>,
+    #[serde(default)]
+    errors: Vec<AnswerError>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    #[serde(rename = "_service")]
+    service: Option<Service>,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    sdl: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct AnswerError {
+    message: String,
+}
+
+fn read_answer(status: StatusCode, body: &[u8]) -> Result<String, IntrospectError> {
+    let answer: Option<Answer> = serde_json::from_slice(body).ok();
+    let Some(answer) = answer else {
+        return Err(if status.is_success() {
+            IntrospectError::NoSdl
+        } else {
+            IntrospectError::Status(status)
+        });
+    };
+    if let Some(sdl) = answer
+        .data
+        .and_then(|data| data.service)
+        .and_then(|service| service.sdl)
+    {
+        return Ok(sdl);
+    }
+    match answer.errors.into_iter().next() {
+        Some(error) => Err(IntrospectError::Refused(error.message)),
+        None if !status.is_success() => Err(IntrospectError::Status(status)),
+        None => Err(IntrospectError::NoSdl),
+    }
+}

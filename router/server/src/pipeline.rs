@@ -1,0 +1,145 @@
+//! One request from bytes to bytes: decode, parse, validate, plan, execute, encode.
+//!
+//! Each stage takes the type that the one before it makes, so that none can be left out. Everything that is plain HTTP
+//! (CORS, panics, logging) is a layer around it, in `app`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::{IntoResponse, Response};
+use executor::{ExecutionRequest, ExecutionResponse, FetchRecord, coerce_variables};
+use federation::error::ErrorCode;
+use federation::query_plan::OperationKind;
+use http::{HeaderName, Method, header, request};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::graph::PreparedOperation;
+use crate::media_type::MediaType;
+use crate::request::GraphqlRequest;
+use crate::state::RouterState;
+use crate::telemetry::{self, AnswerRecord};
+use crate::trace_context::TraceContext;
+
+/// Asks for [`explain`] in the answer.
+const EXPLAIN_HEADER: HeaderName = HeaderName::from_static("x-router-explain");
+
+/// Longest operation name that is logged; names are the client's to choose.
+const LOGGED_NAME_CHARS_MAX: usize = 100;
+
+/// Handler of `/graphql`.
+pub(crate) async fn graphql(State(state): State<Arc<RouterState>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut record = AnswerRecord::default();
+    let mut response = match MediaType::negotiate(&parts.headers) {
+        None => {
+            record.failure = Some(ErrorCode::NotAcceptable);
+            let message = "answers are `application/graphql-response+json` or `application/json`";
+            Failure::new(ErrorCode::NotAcceptable, message).into_response(MediaType::Json)
+        }
+        Some(media_type) => match answer(&state, &parts, body, &mut record).await {
+            Ok(execution) => {
+                record.errors = execution.errors.len();
+                for fetch in execution.fetches.iter().filter(|fetch| !fetch.skipped) {
+                    telemetry::fetched(fetch);
+                }
+                encode(execution, media_type)
+            }
+            Err(failure) => {
+                record.failure = Some(failure.code());
+                failure.into_response(media_type)
+            }
+        },
+    };
+    response.extensions_mut().insert(record);
+    response
+}
+
+/// The stages in order.
+async fn answer(
+    state: &RouterState,
+    parts: &request::Parts,
+    body: Body,
+    record: &mut AnswerRecord,
+) -> Result<ExecutionResponse, Failure> {
+    let deadline = Instant::now() + state.request_timeout;
+    let request = GraphqlRequest::decode(parts, body, state.body_bytes_max).await?;
+    let graph = state.graph();
+    let prepared = graph.prepare(&request).await?;
+    record.describe(&prepared);
+    admit(&prepared, &parts.method)?;
+    let execution = ExecutionRequest {
+        variables: coerce_variables(&prepared.operation, Some(request.variables))?,
+        headers: Arc::new(upstream_headers(state, parts)),
+        deadline,
+        // For the metrics; the records are small, and there is one for each fetch.
+        explain: true,
+    };
+    let mut response = graph.execute(&prepared, execution).await;
+    if state.explain_enabled && parts.headers.contains_key(EXPLAIN_HEADER) {
+        response
+            .extensions
+            .insert("explain".into(), explain(&prepared, &response.fetches));
+    }
+    Ok(response)
+}
+
+/// The plan, and what each of its fetches did this time.
+fn explain(prepared: &PreparedOperation, fetches: &[FetchRecord]) -> serde_json::Value {
+    json!({
+        "plan_ms": prepared.prepared_in.as_secs_f64() * 1_000.0,
+        "plan": prepared.plan.to_json(),
+        "fetches": fetches,
+    })
+}
+
+/// GET may be repeated, prefetched and cached by anybody on the way, so it must not change anything.
+fn admit(prepared: &PreparedOperation, method: &Method) -> Result<(), Failure> {
+    match prepared.operation.kind() {
+        OperationKind::Mutation if method == Method::GET => {
+            Err(Failure::method_not_allowed("POST", "send mutations by POST"))
+        }
+        OperationKind::Subscription => {
+            let message = "subscriptions are not served yet: send a query or a mutation";
+            Err(Failure::new(ErrorCode::OperationResolutionFailure, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn upstream_headers(state: &RouterState, parts: &request::Parts) -> http::HeaderMap {
+    let peer: Option<IpAddr> = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|info| info.0.ip());
+    let trace = parts
+        .extensions
+        .get::<TraceContext>()
+        .cloned()
+        .unwrap_or_else(|| TraceContext::of(&parts.headers));
+    state.propagation.upstream(&parts.headers, peer, &trace)
+}
+
+/// The operation ran, so the status is 200, whatever the errors in it (GraphQL over HTTP, "Status Codes").
+fn encode(mut execution: ExecutionResponse, media_type: MediaType) -> Response {
+    let headers = std::mem::take(&mut execution.response_headers);
+    let mut response = execution.to_bytes().into_response();
+    *response.headers_mut() = headers;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, media_type.content_type());
+    response
+}
+
+impl AnswerRecord {
+    fn describe(&mut self, prepared: &PreparedOperation) {
+        self.operation_kind = Some(prepared.operation.kind());
+        self.operation_name = prepared
+            .operation
+            .name()
+            .map(|name| name.chars().take(LOGGED_NAME_CHARS_MAX).collect());
+    }
+}
