@@ -74,8 +74,14 @@ function subscribe(url, params, headers) {
 function withReadableErrors(observer) {
   return {
     next: (result) => observer.next(result),
-    // GraphiQL prints an `Error` with its stack.
-    error: (error) => observer.error(error instanceof Error ? { message: error.message } : error),
+    error: async (error) => observer.error(await readableError(error)),
     complete: () => observer.complete(),
   };
+}
+
+/** The GraphQL errors of an answer that is no stream; else the message alone, since GraphiQL would print the stack. */
+async function readableError(error) {
+  const answer = await error?.response?.json?.().catch(() => undefined);
+  if (answer?.errors) return answer.errors;
+  return error instanceof Error ? { message: error.message } : error;
 }
