@@ -12,14 +12,6 @@ use federation::supergraph::Supergraph;
 use planner::Planner;
 use serde_json::Value;
 
-fn conformance_dir() -> Option<PathBuf> {
-    let dir = std::env::var_os("CONFORMANCE_DIR").map(PathBuf::from);
-    if dir.is_none() {
-        println!("skipped: CONFORMANCE_DIR is not set");
-    }
-    dir
-}
-
 fn planner(sdl: &str) -> Planner {
     Planner::new(Arc::new(Supergraph::parse(sdl).expect("the supergraph is one")))
 }
@@ -85,7 +77,7 @@ fn plan(planner: &Planner, operation: &Operation) -> QueryPlan {
 
 #[test]
 fn audit_operations_need_no_more_requests_than_known() {
-    let Some(dir) = conformance_dir() else { return };
+    let Some(dir) = crate::conformance_dir() else { return };
     let mut worse = Vec::new();
     let mut count = 0;
     let mut suites: Vec<PathBuf> = fs::read_dir(dir.join("audit"))
@@ -127,7 +119,7 @@ fn audit_operations_need_no_more_requests_than_known() {
 
 #[test]
 fn operations_that_make_planners_explode_do_not() {
-    let Some(dir) = conformance_dir() else { return };
+    let Some(dir) = crate::conformance_dir() else { return };
     for case in ["heavy-query", "many-plans"] {
         let folder = dir.join("planner").join(case);
         let planner = planner(&fs::read_to_string(folder.join("supergraph.graphql")).unwrap());

@@ -6,3 +6,16 @@
 )]
 
 mod conformance;
+mod fixtures;
+mod simulation;
+
+use std::path::PathBuf;
+
+/// Where the shared suites are; tests that need them pass without.
+fn conformance_dir() -> Option<PathBuf> {
+    let dir = std::env::var_os("CONFORMANCE_DIR").map(PathBuf::from);
+    if dir.is_none() {
+        println!("skipped: CONFORMANCE_DIR is not set");
+    }
+    dir
+}
