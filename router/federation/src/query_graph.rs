@@ -324,8 +324,11 @@ impl Builder<'_> {
             // Where the objects lead, the interface does: to what is provided on this path, if anything is.
             let targets: Vec<Option<NodeId>> = resolved.iter().map(|edge| edge.target).collect();
             let mut edge = self.edge(subgraph, join, &field.field_type, join.provides.as_deref());
+            // Not if objects declare a narrower type: requests are typed by what the interface declares.
+            let type_of = |target: Option<NodeId>| target.map(|target| self.graph.node(target).type_id);
             if let [first, others @ ..] = targets.as_slice()
                 && others.iter().all(|other| other == first)
+                && type_of(*first) == type_of(edge.target)
             {
                 edge.target = *first;
             }

@@ -269,8 +269,11 @@ impl<'s, 'a> Fetches<'s, 'a> {
             self.need(place, item, &needed)?;
         }
         if let Some(visit) = place.solved.typename_visit {
-            let (tree, _) = self.visit(place, visit, None, conditions)?;
+            let (tree, group) = self.visit(place, visit, None, conditions)?;
             self.trees[tree.0 as usize].typename = true;
+            if self.groups[group].reasons.is_empty() {
+                self.add_reason_text(group, "only here the runtime type is known".to_owned());
+            }
         }
         Ok(())
     }
@@ -299,7 +302,12 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 .get(&item.field)
                 .and_then(|edge| edge.target);
             at.push((tree, group, target, solved.visits[visit].stage));
-            self.add_reason(group, place.type_id, item, provision.requires.is_some());
+            let purpose = match provision.requires {
+                Some(_) => Purpose::Requiring,
+                None if index < solved.universe.own_count => Purpose::Own,
+                None => Purpose::Input,
+            };
+            self.add_reason(group, place.type_id, item, purpose);
         }
         let field = Pending {
             field: item.field.clone(),
@@ -602,27 +610,52 @@ impl<'s, 'a> Fetches<'s, 'a> {
         Ok(child)
     }
 
-    fn add_reason(&mut self, group: usize, type_id: TypeId, item: &Item, requires: bool) {
-        /// A reason names a few fields; people see the rest in the request.
+    /// Notes why a request exists: for its first few fields; people see the others in the request.
+    fn add_reason(&mut self, group: usize, type_id: TypeId, item: &Item, purpose: Purpose) {
         const REASONS_MAX: usize = 3;
-        let reasons = &self.groups[group].reasons;
-        if reasons.len() >= REASONS_MAX || self.groups[group].root.is_some() && item.field.starts_with("__") {
+        if self.groups[group].reasons.len() >= REASONS_MAX {
             return;
         }
         let definition = self.search.sets.field(type_id, &item.field);
-        let resolvers = definition.map_or(0, |field| field.joins.iter().filter(|join| !join.is_external).count());
+        let joins = definition.map_or(&[][..], |field| field.joins.as_slice());
         let subgraph: SubgraphId = self.groups[group].slot.subgraph;
-        let subgraph = &self.search.supergraph.subgraph(subgraph).name;
-        let type_name = &self.search.supergraph.type_definition(type_id).name;
-        let reason = match (requires, resolvers) {
-            (true, _) => format!("{type_name}.{} needs fields of other subgraphs", item.field),
-            (_, 1) => format!("{type_name}.{} is resolved only in {subgraph}", item.field),
-            _ => format!("{type_name}.{} is resolved in {subgraph}", item.field),
+        let resolves = joins.iter().any(|join| join.subgraph == subgraph && !join.is_external);
+        let is_only = joins.iter().filter(|join| !join.is_external).count() == 1;
+        let name = &self.search.supergraph.subgraph(subgraph).name;
+        let coordinate = format!(
+            "{}.{}",
+            self.search.supergraph.type_definition(type_id).name,
+            item.field
+        );
+        let is_known_here = joins.iter().any(|join| join.subgraph == subgraph);
+        let reason = match purpose {
+            Purpose::Input => format!("{coordinate} is sent to another subgraph"),
+            Purpose::Requiring => format!("{coordinate} requires fields of other subgraphs"),
+            Purpose::Own if resolves && is_only => format!("{coordinate} is resolved only in {name}"),
+            Purpose::Own if resolves => format!("{coordinate} is resolved in {name}, among others"),
+            Purpose::Own if is_known_here => format!("{coordinate} is provided by {name} on this path"),
+            Purpose::Own => format!("{coordinate} is resolved by {name} for an interface"),
         };
+        self.add_reason_text(group, reason);
+    }
+
+    fn add_reason_text(&mut self, group: usize, reason: String) {
+        let reasons = &mut self.groups[group].reasons;
         if !reasons.contains(&reason) {
-            self.groups[group].reasons.push(reason);
+            reasons.push(reason);
         }
     }
+}
+
+/// Why a field is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    /// The operation, or a field set around it, selects it.
+    Own,
+    /// It is resolved with what it requires.
+    Requiring,
+    /// A key or a `@requires` needs it.
+    Input,
 }
 
 fn typename_input(is_key: bool) -> RepresentationInput {

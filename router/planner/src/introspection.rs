@@ -156,7 +156,10 @@ impl<'a> Writer<'a> {
     /// Everything is asked for, whatever the conditions: the answer is at hand, and the response leaves out.
     fn text(&mut self, text: &mut String, storage_name: &Name, found: &[Found<'a>]) {
         let field = found[0].field;
-        let _ = write!(text, "{storage_name}:{}", field.name);
+        if *storage_name != field.name {
+            let _ = write!(text, "{storage_name}:");
+        }
+        text.push_str(&field.name);
         for (index, argument) in field.arguments.iter().enumerate() {
             let before = if index == 0 { "(" } else { "," };
             let _ = write!(

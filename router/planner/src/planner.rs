@@ -154,7 +154,10 @@ impl Planning<'_> {
         let mut steps = Vec::new();
         for (items, nodes) in runs {
             let part = search.sets.part(root, &items);
-            steps.extend(self.begin_in_one(search, part, &nodes)?);
+            match self.begin_in_one(search, part, &nodes)? {
+                Some(PlanNode::Sequence(nodes)) => steps.extend(nodes),
+                node => steps.extend(node),
+            }
         }
         Ok(match steps.len() {
             0 => None,

@@ -178,13 +178,12 @@ fn pointers(store: &Value, path: &[PathElement]) -> Vec<String> {
                 (PathElement::Items, Value::Array(items)) => {
                     next.extend((0..items.len()).map(|index| format!("{pointer}/{index}")));
                 }
-                (PathElement::TypeCondition(types), Value::Object(object)) => {
+                (PathElement::TypeCondition(types), Value::Object(object))
                     if types
                         .iter()
-                        .any(|name| object.get("__typename") == Some(&json!(name.as_str())))
-                    {
-                        next.push(pointer);
-                    }
+                        .any(|name| object.get("__typename") == Some(&json!(name.as_str()))) =>
+                {
+                    next.push(pointer);
                 }
                 _ => {}
             }

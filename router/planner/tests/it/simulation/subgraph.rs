@@ -85,7 +85,7 @@ impl<'w, 'a> Subgraph<'w, 'a> {
                 node,
                 representation: None,
             };
-            return self.object(seen, &operation.selection_set);
+            return self.object(seen, &[(root, &operation.selection_set)]);
         }
         Ok(Value::Object(answer))
     }
@@ -142,7 +142,12 @@ impl<'w, 'a> Subgraph<'w, 'a> {
             node,
             representation: Some(representation),
         };
-        self.object(seen, &field.selection_set)
+        // `_entities` declares the union of all entities, on which only fragments are allowed.
+        let is_fragment = |selection: &Selection| selection.as_inline_fragment().is_some();
+        if !field.selection_set.iter().all(is_fragment) {
+            return Err("a field on _Entity".to_owned());
+        }
+        self.object(seen, &[(type_id, &field.selection_set)])
     }
 
     /// Whether `sent` holds the object's values for the field set.
@@ -187,10 +192,12 @@ impl<'w, 'a> Subgraph<'w, 'a> {
         }
     }
 
-    fn object(&self, seen: Seen<'_>, selections: &[Selection]) -> Result<Value, String> {
+    /// * `selections`: each with the type that the schema declares where it stands.
+    fn object(&self, seen: Seen<'_>, selections: &[(TypeId, &[Selection])]) -> Result<Value, String> {
         let mut fields: IndexMap<&Name, Vec<(&Field, TypeId)>> = IndexMap::new();
-        let declared = self.world.supergraph.query_graph().node(seen.node).type_id;
-        self.collect(seen, declared, selections, &mut fields)?;
+        for (declared, selections) in selections {
+            self.collect(seen, *declared, selections, &mut fields)?;
+        }
         let mut answer = Map::new();
         for (response_name, fields) in fields {
             let (first, _) = fields[0];
@@ -199,15 +206,14 @@ impl<'w, 'a> Subgraph<'w, 'a> {
                     return Err(format!("`{response_name}` clashes"));
                 }
             }
-            let selections: Vec<Selection> = fields
-                .iter()
-                .flat_map(|(field, _)| field.selection_set.iter().cloned())
-                .collect();
             let value = if first.name == "__typename" {
                 self.typename(seen)
             } else {
+                let mut selections: Vec<(TypeId, &[Selection])> = Vec::new();
                 for (field, parent) in &fields {
-                    self.check_declared(*parent, field)?;
+                    if let Some(declared) = self.declared(*parent, field)? {
+                        selections.push((declared, &field.selection_set));
+                    }
                 }
                 self.field(seen, first, &selections)?
             };
@@ -229,12 +235,17 @@ impl<'w, 'a> Subgraph<'w, 'a> {
         json!(self.world.name(id))
     }
 
-    fn check_declared(&self, parent: TypeId, field: &Field) -> Result<(), String> {
+    /// The composite type that a field has by the schema of this subgraph.
+    fn declared(&self, parent: TypeId, field: &Field) -> Result<Option<TypeId>, String> {
         let parent = self.world.supergraph.type_definition(parent);
-        let known = parent.fields.get(&field.name).and_then(|field| field.join(self.id));
-        known
-            .map(|_| ())
-            .ok_or_else(|| format!("{}.{} is not declared", parent.name, field.name))
+        let definition = parent.fields.get(&field.name);
+        let join = definition.and_then(|field| field.join(self.id));
+        let (Some(definition), Some(join)) = (definition, join) else {
+            return Err(format!("{}.{} is not declared", parent.name, field.name));
+        };
+        let field_type = join.field_type.as_ref().unwrap_or(&definition.field_type);
+        let id = self.world.supergraph.type_id(field_type.inner_named_type());
+        Ok(id.filter(|id| self.world.supergraph.type_definition(*id).kind.is_composite()))
     }
 
     fn collect<'f>(
@@ -284,7 +295,7 @@ impl<'w, 'a> Subgraph<'w, 'a> {
         Ok(())
     }
 
-    fn field(&self, seen: Seen<'_>, field: &Field, selections: &[Selection]) -> Result<Value, String> {
+    fn field(&self, seen: Seen<'_>, field: &Field, selections: &[(TypeId, &[Selection])]) -> Result<Value, String> {
         let graph = self.world.supergraph.query_graph();
         let coordinate = format!("{}.{}", self.world.name(seen.object.type_id), field.name);
         let node = graph
@@ -309,7 +320,12 @@ impl<'w, 'a> Subgraph<'w, 'a> {
             .map_err(|error| format!("{coordinate}: {error}"))
     }
 
-    fn value(&self, resolved: &Resolved, target: Option<NodeId>, selections: &[Selection]) -> Result<Value, String> {
+    fn value(
+        &self,
+        resolved: &Resolved,
+        target: Option<NodeId>,
+        selections: &[(TypeId, &[Selection])],
+    ) -> Result<Value, String> {
         match resolved {
             Resolved::Null => Ok(Value::Null),
             Resolved::Leaf(value) => Ok(value.clone()),

@@ -99,7 +99,7 @@ impl<'a> World<'a> {
         match (name.as_str(), definition) {
             ("Int", _) => Resolved::Leaf(json!(dice % 1000)),
             ("Float", _) => Resolved::Leaf(json!((dice % 1000) as f64 + 0.5)),
-            ("Boolean", _) => Resolved::Leaf(json!(dice % 2 == 0)),
+            ("Boolean", _) => Resolved::Leaf(json!(dice.is_multiple_of(2))),
             (_, Some(definition)) if definition.kind == TypeKind::Enum => {
                 let values = &definition.enum_values;
                 Resolved::Leaf(json!(values[(dice as usize / 3) % values.len()].as_str()))
