@@ -13,7 +13,7 @@ async fn statements_do_not_grow_with_entities() {
         // Two levels: the users, and below them three kinds of things, loaded at once.
         let query = "query($r: [_Any!]!) { _entities(representations: $r) { ... on User { displayName
             addresses { city } defaultShippingAddress { city } sessions { id } } } }";
-        for count in [1, 10] {
+        for count in [1, 10, 50] {
             let users = (0..count).map(|index| json!({ "__typename": "User", "id": seed::id(index) }));
             let variables = json!({ "r": users.collect::<Vec<_>>() });
             let statements = shop.service.statements_of(query, variables, Some(&support)).await;
@@ -28,7 +28,7 @@ async fn a_name_takes_one_level() {
     let database = TempSqlite::new();
     let shop = Shop::start(&database.url).await;
     let query = "query($r: [_Any!]!) { _entities(representations: $r) { ... on User { displayName } } }";
-    for count in [1, 10] {
+    for count in [1, 10, 50] {
         let users = (0..count).map(|index| json!({ "__typename": "User", "id": seed::id(index) }));
         let statements = shop
             .service
