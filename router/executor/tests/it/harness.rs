@@ -221,6 +221,8 @@ pub(crate) fn plan(operation: &Operation, node: PlanNode) -> QueryPlan {
 pub(crate) enum Canned {
     Json(&'static str),
     Text(String),
+    /// No GraphQL response.
+    Broken(u16, String),
     Answer(u16, &'static str, &'static str),
     Never,
     Panic,
@@ -311,6 +313,7 @@ fn canned_subgraph(subgraph: &str, answers: VecDeque<Canned>, requests: Arc<Mute
                 Canned::Answer(status, content_type, body) => {
                     (status, content_type, Bytes::from_static(body.as_bytes()))
                 }
+                Canned::Broken(status, body) => (status, "text/plain", Bytes::from(body)),
                 Canned::Never => std::future::pending().await,
                 Canned::Panic => panic!("a subgraph of this test panics on purpose"),
             };

@@ -5,6 +5,7 @@
 mod completion;
 mod entities;
 mod failures;
+mod fixtures;
 mod harness;
 mod http;
 mod reference;
