@@ -4,10 +4,11 @@
 //! read never for a write. Knows no tables but the migrations'.
 
 use sea_orm::sea_query::{ColumnDef, IntoIden};
+use sea_orm::sqlx;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, RuntimeErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
@@ -54,14 +55,19 @@ pub enum ConnectError {
         #[source]
         source: std::io::Error,
     },
-    /// The database does not answer, or refuses.
-    #[error("could not connect to `{url}`")]
-    Connect {
+    /// Nobody listens there, or not in time.
+    #[error("`{url}` did not answer within {} s", CONNECT_TIMEOUT.as_secs())]
+    NoAnswer {
         /// The address, without the password.
         url: String,
-        /// Why.
-        #[source]
-        source: DbErr,
+    },
+    /// The database refuses, or the file cannot be opened.
+    #[error("could not connect to `{url}`: {reason}")]
+    Refused {
+        /// The address, without the password.
+        url: String,
+        /// What the database or the operating system says.
+        reason: String,
     },
 }
 
@@ -245,9 +251,26 @@ fn pooled(url: &str, connections_max: u32) -> ConnectOptions {
 
 async fn open(options: ConnectOptions) -> Result<DatabaseConnection, ConnectError> {
     let url = without_password(options.get_url());
-    sea_orm::Database::connect(options)
-        .await
-        .map_err(|source| ConnectError::Connect { url, source })
+    sea_orm::Database::connect(options).await.map_err(|error| {
+        let Some(cause) = root_cause(&error) else {
+            return ConnectError::NoAnswer { url };
+        };
+        ConnectError::Refused { url, reason: cause }
+    })
+}
+
+/// The innermost error, which alone says what is wrong; `None` when time was up.
+fn root_cause(error: &DbErr) -> Option<String> {
+    match error {
+        DbErr::ConnectionAcquire(_) => return None,
+        DbErr::Conn(RuntimeErr::SqlxError(error)) if matches!(**error, sqlx::Error::PoolTimedOut) => return None,
+        _ => {}
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    Some(cause.to_string())
 }
 
 fn create_folder(url: &str) -> Result<(), ConnectError> {
