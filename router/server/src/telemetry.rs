@@ -16,7 +16,7 @@ use federation::query_plan::OperationKind;
 use http::StatusCode;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing::{Level, info, warn};
+use tracing::{Instrument, Level, info, info_span, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::trace_context::TraceContext;
@@ -45,7 +45,7 @@ pub fn start_logging() {
     let result = if stderr().is_terminal() {
         tracing::subscriber::set_global_default(logger.finish())
     } else {
-        tracing::subscriber::set_global_default(logger.json().flatten_event(true).finish())
+        tracing::subscriber::set_global_default(logger.json().flatten_event(true).with_span_list(false).finish())
     };
     // An embedding program that has a logger keeps it.
     let _ = result;
@@ -81,7 +81,11 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     request.extensions_mut().insert(trace.clone());
-    let response = next.run(request).await;
+    // What is logged on the way (a subgraph that does not answer) carries the trace id as well.
+    let response = next
+        .run(request)
+        .instrument(info_span!("request", trace_id = %trace))
+        .await;
 
     let elapsed = begin.elapsed();
     let status = response.status();

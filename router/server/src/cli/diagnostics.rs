@@ -65,10 +65,9 @@ impl fmt::Display for Diagnostic<'_> {
             .map(|location| location.line.to_string().len())
             .max()
             .unwrap_or(1);
-        for SourceLocation { subgraph, line, column } in self.locations {
-            writeln!(formatter, "{:numbers_width$}--> {subgraph}:{line}:{column}", "")?;
-        }
         for location in self.locations {
+            let SourceLocation { subgraph, line, column } = location;
+            writeln!(formatter, "{:numbers_width$}--> {subgraph}:{line}:{column}", "")?;
             if let Some(text) = self.line(location) {
                 draw_line(formatter, text, location, numbers_width)?;
             }
@@ -99,4 +98,53 @@ fn draw_line(
         shown.iter().collect::<String>()
     )?;
     writeln!(formatter, "{:numbers_width$} | {before_caret}^", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use composition::ErrorCode;
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn every_place_is_shown_with_its_line() {
+        let long = format!("{}type Long {{ name: Stirng }}", "# ".repeat(200));
+        let sdl = format!("type Query {{\n\tname: Stirng\n}}\n\n\n\n\n\n\n{long}\n");
+        let subgraphs = [Subgraph {
+            name: "products".into(),
+            routing_url: String::new(),
+            sdl,
+        }];
+        let location = |subgraph: &str, line, column| SourceLocation {
+            subgraph: subgraph.into(),
+            line,
+            column,
+        };
+        let error = CompositionError {
+            code: ErrorCode::InvalidGraphql,
+            message: "[products] there is no type `Stirng`".into(),
+            locations: vec![
+                location("products", 2, 8),
+                location("products", 10, 419),
+                location("products", 99, 1),
+                location("elsewhere", 1, 1),
+            ],
+        };
+        expect![[r#"
+            error[INVALID_GRAPHQL]: [products] there is no type `Stirng`
+              --> products:2:8
+               |
+             2 | 	name: Stirng
+               | 	      ^
+              --> products:10:419
+               |
+            10 |  # # # # # # # # # # # # # # # # # # # # # # # # # # # # # # type Long { name: Stirng }
+               |                                                                                ^
+              --> products:99:1
+              --> elsewhere:1:1
+
+        "#]]
+        .assert_eq(&Diagnostic::of_error(&error, &subgraphs).to_string());
+    }
 }

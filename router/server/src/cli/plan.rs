@@ -1,12 +1,13 @@
 //! `router plan`: shows the query plan of one operation, and measures how long planning takes.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use federation::error::RequestError;
+use federation::error::{Location, RequestError};
 use federation::limits::Limits;
 use federation::operation::{self, Operation};
 use federation::query_plan::QueryPlan;
@@ -41,10 +42,16 @@ pub(super) fn run(arguments: &PlanArgs) -> Result<Outcome> {
     let text = read(&arguments.operation)?;
     let supergraph = Supergraph::parse(&sdl).with_context(|| arguments.supergraph.display().to_string())?;
     let supergraph = Arc::new(supergraph);
-    let operation = parse(&text, &supergraph, arguments)?;
+    let operation = match parse(&text, &supergraph, arguments) {
+        Ok(operation) => operation,
+        Err(errors) => {
+            io::stderr().write_all(errors.as_bytes())?;
+            return Ok(Outcome::Failure);
+        }
+    };
     let (plan, plan_ms) = plan_repeatedly(&supergraph, &operation, arguments.repeat)?;
     let output = match arguments.format {
-        Format::Text => format!("{plan}\n"),
+        Format::Text => plan.to_string(),
         Format::Json => {
             let report = json!({
                 "plan": plan.to_json(),
@@ -63,16 +70,19 @@ fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-fn parse(text: &str, supergraph: &Supergraph, arguments: &PlanArgs) -> Result<Operation> {
+/// The operation, or one line for each reason why it is none.
+fn parse(text: &str, supergraph: &Supergraph, arguments: &PlanArgs) -> Result<Operation, String> {
     let explain = |errors: Vec<RequestError>| {
         let file = arguments.operation.display();
         let lines = errors.iter().map(|error| match error.locations.first() {
-            Some(location) => format!("{file}:{}:{}: {error}", location.line, location.column),
-            None => format!("{file}: {error}"),
+            Some(Location { line, column }) => format!("error: {file}:{line}:{column}: {error}\n"),
+            None => format!("error: {file}: {error}\n"),
         });
-        anyhow!("{}", lines.collect::<Vec<_>>().join("\n"))
+        lines.collect::<String>()
     };
-    let document = operation::parse(text, &Limits::default()).map_err(explain)?;
+    let document = operation::parse(text, &Limits::default())
+        .map_err(explain)?
+        .without_unused_fragments();
     operation::validate(&document, supergraph.api_schema(), arguments.operation_name.as_deref()).map_err(explain)
 }
 
