@@ -73,7 +73,7 @@ pub struct SeedVariant {
     pub barcode: String,
     /// `standard` or `reduced`.
     pub tax_class: String,
-    /// Units in stock before any seeded order; about one in twelve has none.
+    /// Units in stock; about one variant in twelve has none.
     pub on_hand: i32,
 }
 

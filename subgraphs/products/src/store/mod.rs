@@ -1,0 +1,95 @@
+//! Every query of this service. Takes and gives domain types; rows stay inside.
+
+mod catalogue_changes;
+mod categories;
+mod category_changes;
+mod listing;
+mod products;
+mod reservations;
+mod search;
+mod seeding;
+mod stock;
+mod variants;
+
+pub(crate) use reservations::ReservationConflict;
+pub(crate) use seeding::seed;
+pub(crate) use stock::Adjustment;
+
+use sea_orm::{DatabaseBackend, DbErr};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use service::clock::Clock;
+use service::database::Database;
+use service::money::Currency;
+
+/// The catalogue's tables.
+#[derive(Clone)]
+pub(crate) struct Store {
+    database: Database,
+    /// Currency in which each variant has a price, and lists are sorted.
+    main_currency: Currency,
+    clock: Clock,
+}
+
+/// The database failed, or holds what this release cannot read. Not the caller's fault.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// A statement failed.
+    #[error("a statement failed")]
+    Database(#[from] DbErr),
+    /// A column holds something else than it should.
+    #[error("`{column}` of `{id}` cannot be read")]
+    Unreadable {
+        /// Which column.
+        column: &'static str,
+        /// Of which row.
+        id: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+impl Store {
+    /// The tables in `database`; prices are shown in `main_currency` unless another one is asked for.
+    #[must_use]
+    pub(crate) fn new(database: Database, main_currency: Currency, clock: Clock) -> Store {
+        Store {
+            database,
+            main_currency,
+            clock,
+        }
+    }
+
+    /// The currency in which every variant has a price.
+    #[must_use]
+    pub(crate) fn main_currency(&self) -> Currency {
+        self.main_currency
+    }
+
+    fn backend(&self) -> DatabaseBackend {
+        self.database.read().get_database_backend()
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.now().timestamp_millis()
+    }
+}
+
+fn from_json<T: DeserializeOwned>(column: &'static str, id: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|source| StoreError::Unreadable {
+        column,
+        id: id.to_owned(),
+        source,
+    })
+}
+
+fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain structs with string keys serialise")
+}
+
+fn time(ms: i64) -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default()
+}

@@ -1,0 +1,580 @@
+//! Reservations: units set aside for an order, committed or given back. The life of one is in `domain::stock`.
+//!
+//! Each command is one transaction: the reservation's row first, then the stock in the order of the variants' ids, so
+//! that two orders with the same variants never wait for each other in a circle.
+
+use super::stock::Units;
+use super::{Result, Store, StoreError, from_json, time, to_json};
+use crate::domain::product::Variant;
+use crate::domain::stock::{RESERVATION_MS, ReservationState};
+use crate::entity::{reservation, reservation_line, restock, stock, variant};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use service::contract::products::{
+    CommitReply, EXTENSION_SECONDS_MAX, ExtendReply, Price, Quote, QuoteRequest, ReleaseReply, ReservationReply,
+    ReservationRequest, RestockReply, RestockRequest, Shortage, ShortageReason, VariantQuantity, VariantQuote,
+};
+use service::money::Currency;
+use std::collections::HashMap;
+
+/// The id was used before with another body: a mistake of the caller, told by status 409.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReservationConflict;
+
+type Answer<T> = std::result::Result<T, ReservationConflict>;
+
+/// Gives the absolute URL of a stored one.
+type PictureUrl<'a> = &'a (dyn Fn(&str) -> String + Send + Sync);
+
+/// Reservations that one sweep lets lapse; the next one goes on.
+const SWEEP_MAX: u64 = 200;
+
+impl Store {
+    /// What an order line needs to know of each variant, now.
+    ///
+    /// * `picture`: the absolute URL of a stored one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn quote(
+        &self,
+        request: &QuoteRequest,
+        currency: Currency,
+        picture: PictureUrl<'_>,
+    ) -> Result<Quote> {
+        let offer = self
+            .offer(self.database.read(), request.variant_ids.clone(), currency, picture)
+            .await?;
+        let mut quoted = std::collections::HashSet::new();
+        let ids = request.variant_ids.iter().filter(|id| quoted.insert(id.as_str()));
+        let variants = ids.filter_map(|id| offer.get(id)?.quote.clone()).collect();
+        Ok(Quote { variants })
+    }
+
+    /// Sets the units of all lines aside and prices them, or none. See `subgraphs/products/README.md`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn reserve(
+        &self,
+        order_id: &str,
+        request: &ReservationRequest,
+        currency: Currency,
+        picture: PictureUrl<'_>,
+    ) -> Result<Answer<ReservationReply>> {
+        // Units of lapsed reservations are free for this one, however long ago the last sweep was.
+        self.sweep_reservations().await?;
+        let transaction = self.database.begin().await?;
+        let now = self.now_ms();
+        let expires_at_ms = now + RESERVATION_MS;
+        let claim = reservation::ActiveModel {
+            order_id: Set(order_id.to_owned()),
+            state: Set(ReservationState::Reserved.as_str().to_owned()),
+            request: Set(to_json(request)),
+            reply: Set(String::new()),
+            expires_at_ms: Set(expires_at_ms),
+            created_at_ms: Set(now),
+            updated_at_ms: Set(now),
+        };
+        if !insert_once(&transaction, claim).await? {
+            let row = find(&transaction, order_id).await?;
+            return repeated(row, request);
+        }
+        let ids = request.lines.iter().map(|line| line.variant_id.clone()).collect();
+        let offer = self.offer(&transaction, ids, currency, picture).await?;
+        let reply = match self.set_aside(&transaction, order_id, &request.lines, &offer).await? {
+            Ok(variants) => ReservationReply::Reserved {
+                expires_at: time(expires_at_ms),
+                variants,
+            },
+            Err(shortages) => ReservationReply::Refused { shortages },
+        };
+        let state = match reply {
+            ReservationReply::Reserved { .. } => ReservationState::Reserved,
+            _ => ReservationState::Refused,
+        };
+        reservation::Entity::update_many()
+            .col_expr(reservation::Column::State, Expr::value(state.as_str()))
+            .col_expr(reservation::Column::Reply, Expr::value(to_json(&reply)))
+            .filter(reservation::Column::OrderId.eq(order_id))
+            .exec(&transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(Ok(reply))
+    }
+
+    /// The units leave the stock. A lapsed reservation is committed if its units are still free.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn commit_reservation(&self, order_id: &str) -> Result<CommitReply> {
+        let transaction = self.database.begin().await?;
+        if self
+            .turn(
+                &transaction,
+                order_id,
+                ReservationState::Reserved,
+                ReservationState::Committed,
+            )
+            .await?
+        {
+            for line in lines(&transaction, order_id).await? {
+                self.change_stock(
+                    &transaction,
+                    &line.variant_id,
+                    Units {
+                        on_hand: -line.quantity,
+                        reserved: -line.quantity,
+                    },
+                )
+                .await?;
+            }
+            transaction.commit().await?;
+            return Ok(CommitReply::Committed);
+        }
+        if self
+            .turn(
+                &transaction,
+                order_id,
+                ReservationState::Expired,
+                ReservationState::Committed,
+            )
+            .await?
+        {
+            let mut shortages = Vec::new();
+            for line in lines(&transaction, order_id).await? {
+                let units = Units {
+                    on_hand: -line.quantity,
+                    reserved: 0,
+                };
+                if !self.change_stock(&transaction, &line.variant_id, units).await? {
+                    shortages.push(self.shortage(&transaction, &line.variant_id).await?);
+                }
+            }
+            if !shortages.is_empty() {
+                transaction.rollback().await?;
+                return Ok(CommitReply::Refused { shortages });
+            }
+            transaction.commit().await?;
+            return Ok(CommitReply::Committed);
+        }
+        let Some(row) = find(&transaction, order_id).await? else {
+            return Ok(CommitReply::NotFound);
+        };
+        Ok(match ReservationState::from_stored(&row.state) {
+            Some(ReservationState::Committed) => CommitReply::Committed,
+            Some(ReservationState::Refused) => match from_json("reply", order_id, &row.reply)? {
+                ReservationReply::Refused { shortages } => CommitReply::Refused { shortages },
+                _ => CommitReply::NotFound,
+            },
+            _ => CommitReply::Released,
+        })
+    }
+
+    /// Keeps a reservation longer; never shorter.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn extend_reservation(&self, order_id: &str, until_ms: i64) -> Result<ExtendReply> {
+        let until_ms = Ord::min(until_ms, self.now_ms() + EXTENSION_SECONDS_MAX * 1000);
+        reservation::Entity::update_many()
+            .col_expr(reservation::Column::ExpiresAtMs, Expr::value(until_ms))
+            .col_expr(reservation::Column::UpdatedAtMs, Expr::value(self.now_ms()))
+            .filter(reservation::Column::OrderId.eq(order_id))
+            .filter(reservation::Column::State.eq(ReservationState::Reserved.as_str()))
+            .filter(reservation::Column::ExpiresAtMs.lt(until_ms))
+            .exec(self.database.write())
+            .await?;
+        let row = find(self.database.write(), order_id).await?;
+        Ok(
+            match row.filter(|row| row.state == ReservationState::Reserved.as_str()) {
+                Some(row) => ExtendReply::Extended {
+                    expires_at: time(row.expires_at_ms),
+                },
+                None => ExtendReply::NotReserved,
+            },
+        )
+    }
+
+    /// Gives the units back, and leaves a tombstone so that a reserve that arrives late is refused.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn release_reservation(&self, order_id: &str) -> Result<ReleaseReply> {
+        let transaction = self.database.begin().await?;
+        let now = self.now_ms();
+        let tombstone = reservation::ActiveModel {
+            order_id: Set(order_id.to_owned()),
+            state: Set(ReservationState::Released.as_str().to_owned()),
+            request: Set(String::new()),
+            reply: Set(to_json(&ReservationReply::Released)),
+            expires_at_ms: Set(now),
+            created_at_ms: Set(now),
+            updated_at_ms: Set(now),
+        };
+        let mut reply = ReleaseReply::Released;
+        if !insert_once(&transaction, tombstone).await? {
+            if self
+                .turn(
+                    &transaction,
+                    order_id,
+                    ReservationState::Reserved,
+                    ReservationState::Released,
+                )
+                .await?
+            {
+                self.give_back(&transaction, order_id).await?;
+            } else if !self
+                .turn(
+                    &transaction,
+                    order_id,
+                    ReservationState::Expired,
+                    ReservationState::Released,
+                )
+                .await?
+                && !self
+                    .turn(
+                        &transaction,
+                        order_id,
+                        ReservationState::Refused,
+                        ReservationState::Released,
+                    )
+                    .await?
+            {
+                let row = find(&transaction, order_id).await?;
+                if row.is_some_and(|row| row.state == ReservationState::Committed.as_str()) {
+                    reply = ReleaseReply::Committed;
+                }
+            }
+        }
+        transaction.commit().await?;
+        Ok(reply)
+    }
+
+    /// Brings units of a committed order back.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn restock(&self, restock_id: &str, request: &RestockRequest) -> Result<Answer<RestockReply>> {
+        let transaction = self.database.begin().await?;
+        let claim = restock::ActiveModel {
+            restock_id: Set(restock_id.to_owned()),
+            order_id: Set(request.order_id.clone()),
+            request: Set(to_json(request)),
+            reply: Set(to_json(&RestockReply::Restocked)),
+            created_at_ms: Set(self.now_ms()),
+        };
+        let on_conflict = OnConflict::column(restock::Column::RestockId).do_nothing().to_owned();
+        let inserted = restock::Entity::insert(claim)
+            .on_conflict(on_conflict)
+            .exec_without_returning(&transaction)
+            .await?;
+        if inserted == 0 {
+            let row = restock::Entity::find_by_id(restock_id).one(&transaction).await?;
+            return match row.filter(|row| row.request == to_json(request)) {
+                Some(row) => Ok(Ok(from_json("reply", restock_id, &row.reply)?)),
+                None => Ok(Err(ReservationConflict)),
+            };
+        }
+        if !self.put_back(&transaction, request).await? {
+            // Not stored: the order may be committed by the time the caller tries again.
+            transaction.rollback().await?;
+            return Ok(Ok(RestockReply::Refused));
+        }
+        transaction.commit().await?;
+        Ok(Ok(RestockReply::Restocked))
+    }
+
+    /// Lets reservations lapse whose time is over. Gives their number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn sweep_reservations(&self) -> Result<usize> {
+        let now = self.now_ms();
+        let due: Vec<String> = reservation::Entity::find()
+            .select_only()
+            .column(reservation::Column::OrderId)
+            .filter(reservation::Column::State.eq(ReservationState::Reserved.as_str()))
+            .filter(reservation::Column::ExpiresAtMs.lte(now))
+            .limit(SWEEP_MAX)
+            .into_tuple()
+            .all(self.database.read())
+            .await?;
+        let mut lapsed = 0;
+        for order_id in due {
+            let transaction = self.database.begin().await?;
+            // It may have been extended, committed or swept by another replica meanwhile.
+            let still_due = reservation::Entity::update_many()
+                .col_expr(
+                    reservation::Column::State,
+                    Expr::value(ReservationState::Expired.as_str()),
+                )
+                .col_expr(reservation::Column::UpdatedAtMs, Expr::value(now))
+                .filter(reservation::Column::OrderId.eq(&order_id))
+                .filter(reservation::Column::State.eq(ReservationState::Reserved.as_str()))
+                .filter(reservation::Column::ExpiresAtMs.lte(now))
+                .exec(&transaction)
+                .await?;
+            if still_due.rows_affected == 1 {
+                self.give_back(&transaction, &order_id).await?;
+                lapsed += 1;
+            }
+            transaction.commit().await?;
+        }
+        Ok(lapsed)
+    }
+
+    /// Reserves all lines; or none, with every reason.
+    async fn set_aside(
+        &self,
+        transaction: &DatabaseTransaction,
+        order_id: &str,
+        wanted: &[VariantQuantity],
+        offer: &HashMap<String, Offer>,
+    ) -> Result<std::result::Result<Vec<VariantQuote>, Vec<Shortage>>> {
+        let mut by_id: Vec<&VariantQuantity> = wanted.iter().collect();
+        by_id.sort_by(|a, b| a.variant_id.cmp(&b.variant_id));
+        let (mut reserved, mut shortages) = (Vec::new(), Vec::new());
+        for line in by_id {
+            if let Some(reason) = offer
+                .get(&line.variant_id)
+                .map_or(Some(ShortageReason::NotFound), Offer::refusal)
+            {
+                shortages.push(Shortage {
+                    variant_id: line.variant_id.clone(),
+                    reason,
+                    quantity_available: 0,
+                });
+                continue;
+            }
+            let quantity = i32::try_from(line.quantity).unwrap_or(i32::MAX);
+            if self
+                .change_stock(
+                    transaction,
+                    &line.variant_id,
+                    Units {
+                        on_hand: 0,
+                        reserved: quantity,
+                    },
+                )
+                .await?
+            {
+                reserved.push((line.variant_id.clone(), quantity));
+            } else {
+                shortages.push(self.shortage(transaction, &line.variant_id).await?);
+            }
+        }
+        if !shortages.is_empty() {
+            // Undone by hand rather than by a rollback, which would lose the row that stores the refusal.
+            for (variant_id, quantity) in reserved {
+                self.change_stock(
+                    transaction,
+                    &variant_id,
+                    Units {
+                        on_hand: 0,
+                        reserved: -quantity,
+                    },
+                )
+                .await?;
+            }
+            return Ok(Err(shortages));
+        }
+        let rows = reserved
+            .into_iter()
+            .map(|(variant_id, quantity)| reservation_line::ActiveModel {
+                order_id: Set(order_id.to_owned()),
+                variant_id: Set(variant_id),
+                quantity: Set(quantity),
+                restocked: Set(0),
+            });
+        reservation_line::Entity::insert_many(rows)
+            .exec_without_returning(transaction)
+            .await?;
+        Ok(Ok(wanted
+            .iter()
+            .filter_map(|line| offer.get(&line.variant_id)?.quote.clone())
+            .collect()))
+    }
+
+    async fn give_back(&self, transaction: &DatabaseTransaction, order_id: &str) -> Result<()> {
+        for line in lines(transaction, order_id).await? {
+            self.change_stock(
+                transaction,
+                &line.variant_id,
+                Units {
+                    on_hand: 0,
+                    reserved: -line.quantity,
+                },
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn put_back(&self, transaction: &DatabaseTransaction, request: &RestockRequest) -> Result<bool> {
+        let row = find(transaction, &request.order_id).await?;
+        if row.is_none_or(|row| row.state != ReservationState::Committed.as_str()) {
+            return Ok(false);
+        }
+        let mut lines: Vec<&VariantQuantity> = request.lines.iter().collect();
+        lines.sort_by(|a, b| a.variant_id.cmp(&b.variant_id));
+        for line in lines {
+            let quantity = i32::try_from(line.quantity).unwrap_or(i32::MAX);
+            let restocked = reservation_line::Column::Restocked;
+            let within = reservation_line::Column::Quantity
+                .into_expr()
+                .sub(restocked.into_expr())
+                .gte(quantity);
+            let counted = reservation_line::Entity::update_many()
+                .col_expr(restocked, restocked.into_expr().add(quantity))
+                .filter(reservation_line::Column::OrderId.eq(&request.order_id))
+                .filter(reservation_line::Column::VariantId.eq(&line.variant_id))
+                .filter(within)
+                .exec(transaction)
+                .await?;
+            if counted.rows_affected == 0 {
+                return Ok(false);
+            }
+            self.change_stock(
+                transaction,
+                &line.variant_id,
+                Units {
+                    on_hand: quantity,
+                    reserved: 0,
+                },
+            )
+            .await?;
+        }
+        Ok(true)
+    }
+
+    /// Moves a reservation from one state to another, if it is in that.
+    async fn turn(
+        &self,
+        transaction: &DatabaseTransaction,
+        order_id: &str,
+        from: ReservationState,
+        to: ReservationState,
+    ) -> Result<bool> {
+        let turned = reservation::Entity::update_many()
+            .col_expr(reservation::Column::State, Expr::value(to.as_str()))
+            .col_expr(reservation::Column::UpdatedAtMs, Expr::value(self.now_ms()))
+            .filter(reservation::Column::OrderId.eq(order_id))
+            .filter(reservation::Column::State.eq(from.as_str()))
+            .exec(transaction)
+            .await?;
+        Ok(turned.rows_affected == 1)
+    }
+
+    async fn shortage<C: ConnectionTrait>(&self, connection: &C, variant_id: &str) -> Result<Shortage> {
+        let stock = stock::Entity::find_by_id(variant_id).one(connection).await?;
+        let quantity_available = stock.map_or(0, |stock| i64::from(stock.on_hand) - i64::from(stock.reserved));
+        let reason = ShortageReason::OutOfStock;
+        Ok(Shortage {
+            variant_id: variant_id.to_owned(),
+            reason,
+            quantity_available,
+        })
+    }
+
+    /// Variants by id with their prices in `currency`.
+    async fn offer<C: ConnectionTrait>(
+        &self,
+        connection: &C,
+        ids: Vec<String>,
+        currency: Currency,
+        picture: PictureUrl<'_>,
+    ) -> Result<HashMap<String, Offer>> {
+        let keys = ids.iter().map(|id| (id.clone(), currency)).collect();
+        let variants = self.variants_where(connection, variant::Column::Id.is_in(ids)).await?;
+        let prices = self.prices_in(connection, keys).await?;
+        let offer = variants.into_iter().map(|variant| {
+            let price = prices.get(&(variant.id.clone(), currency));
+            let quote = price.map(|price| quote(&variant, price.amount.minor, currency, picture));
+            (
+                variant.id.clone(),
+                Offer {
+                    is_offered: variant.is_offered(),
+                    quote,
+                },
+            )
+        });
+        Ok(offer.collect())
+    }
+}
+
+/// A variant that exists.
+struct Offer {
+    is_offered: bool,
+    /// `None` without a price in the currency.
+    quote: Option<VariantQuote>,
+}
+
+impl Offer {
+    fn refusal(&self) -> Option<ShortageReason> {
+        match self {
+            Offer { is_offered: false, .. } => Some(ShortageReason::NotForSale),
+            Offer { quote: None, .. } => Some(ShortageReason::NoPrice),
+            Offer { .. } => None,
+        }
+    }
+}
+
+fn quote(variant: &Variant, amount_minor: i64, currency: Currency, picture: PictureUrl<'_>) -> VariantQuote {
+    VariantQuote {
+        variant_id: variant.id.clone(),
+        product_id: variant.product_id.clone(),
+        sku: variant.sku.clone(),
+        product_title: variant.product_title.clone(),
+        variant_title: variant.title.clone(),
+        image_url: variant.media.first().map(|media| picture(&media.url)),
+        price: Price {
+            amount_minor,
+            currency_code: currency.code().to_owned(),
+        },
+        weight_grams: variant.weight_grams,
+        tax_class: variant.tax_class.clone(),
+        available_for_sale: variant.available_for_sale(),
+        quantity_available: i64::from(variant.stock.available()),
+    }
+}
+
+/// The stored answer, if the row is of the same request.
+fn repeated(row: Option<reservation::Model>, request: &ReservationRequest) -> Result<Answer<ReservationReply>> {
+    let Some(row) = row else {
+        return Ok(Err(ReservationConflict));
+    };
+    if row.state == ReservationState::Released.as_str() {
+        return Ok(Ok(ReservationReply::Released));
+    }
+    if row.request != to_json(request) {
+        return Ok(Err(ReservationConflict));
+    }
+    Ok(Ok(from_json("reply", &row.order_id, &row.reply)?))
+}
+
+/// Inserts a row unless the order has one; whether it did. Waits for a transaction that inserts the same.
+async fn insert_once(transaction: &DatabaseTransaction, row: reservation::ActiveModel) -> Result<bool> {
+    let on_conflict = OnConflict::column(reservation::Column::OrderId).do_nothing().to_owned();
+    let inserted = reservation::Entity::insert(row)
+        .on_conflict(on_conflict)
+        .exec_without_returning(transaction)
+        .await?;
+    Ok(inserted == 1)
+}
+
+async fn find<C: ConnectionTrait>(connection: &C, order_id: &str) -> Result<Option<reservation::Model>> {
+    Ok(reservation::Entity::find_by_id(order_id).one(connection).await?)
+}
+
+async fn lines(transaction: &DatabaseTransaction, order_id: &str) -> Result<Vec<reservation_line::Model>> {
+    reservation_line::Entity::find()
+        .filter(reservation_line::Column::OrderId.eq(order_id))
+        .order_by_asc(reservation_line::Column::VariantId)
+        .all(transaction)
+        .await
+        .map_err(StoreError::from)
+}

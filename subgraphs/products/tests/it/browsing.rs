@@ -1,0 +1,235 @@
+//! Products, variants, categories and lists as a shopper sees them.
+
+use super::{Shop, codes, data, each, seeded, sorted};
+use expect_test::{expect, expect_file};
+use serde_json::{Value, json};
+use service::testing::each_database;
+
+#[tokio::test]
+async fn a_product_page() {
+    let shop = Shop::open().await;
+    let query = r#"{
+        product(slug: "fisherman-sweater") {
+            id slug title description status availableForSale
+            priceRange { min { amount amountMinor currencyCode } max { amount } }
+            featuredMedia { type url(maxWidth: 320) altText }
+            options { name values }
+            attributes { name value }
+            categories { name ancestors { name } parent { slug } }
+            variants(first: 2) { totalCount pageInfo { hasNextPage } nodes { sku title price { amount } compareAtPrice { amount }
+                selectedOptions { name value } weightGrams dimensions { lengthMm } availableForSale product { slug } } }
+            variantBySelectedOptions(selectedOptions: [{name: "Colour", value: "Slate"}, {name: "Size", value: "M"}]) { sku }
+        }
+    }"#;
+    let answer = shop.data(query, json!({})).await;
+    expect_file!["snapshots/product_page.json"].assert_eq(&sorted(&answer["product"]));
+}
+
+#[tokio::test]
+async fn a_price_in_another_currency_falls_back_to_the_main_one() {
+    let shop = Shop::open().await;
+    let query = r#"query($code: CurrencyCode) { productVariant(sku: "KNIV-04") {
+        price(currencyCode: $code) { amount currencyCode }
+        product { priceRange(currencyCode: $code) { min { amount currencyCode } } } } }"#;
+    for (code, expected) in [
+        (json!(null), "159.00 EUR"),
+        (json!("JPY"), "26200 JPY"),
+        (json!("NOK"), "159.00 EUR"),
+    ] {
+        let answer = shop.data(query, json!({ "code": code })).await;
+        let shown = |money: &Value| {
+            format!(
+                "{} {}",
+                money["amount"].as_str().unwrap(),
+                money["currencyCode"].as_str().unwrap()
+            )
+        };
+        let variant = &answer["productVariant"];
+        assert_eq!(shown(&variant["price"]), expected);
+        assert_eq!(shown(&variant["product"]["priceRange"]["min"]), expected);
+    }
+}
+
+#[tokio::test]
+async fn every_order_pages_through_the_whole_list_in_both_directions() {
+    each_database(|url| async move {
+        let service = seeded(&url).await;
+        let query =
+            "query($sort: ProductSort, $query: String, $first: Int, $after: String, $last: Int, $before: String) {
+            products(sort: $sort, query: $query, first: $first, after: $after, last: $last, before: $before) {
+                nodes { id } pageInfo { startCursor endCursor hasNextPage hasPreviousPage } totalCount } }";
+        for (sort, text) in [
+            ("RELEVANCE", None),
+            ("RELEVANCE", Some("cotton")),
+            ("NEWEST", None),
+            ("TITLE_ASC", None),
+            ("TITLE_DESC", None),
+            ("PRICE_ASC", None),
+            ("PRICE_DESC", Some("wool")),
+        ] {
+            let (mut forward, mut cursor) = (Vec::new(), Value::Null);
+            let total = loop {
+                let variables = json!({"sort": sort, "query": text, "first": 37, "after": cursor});
+                let page = data(&service, query, variables, None).await["products"].clone();
+                forward.extend(each(&page["nodes"], "id").into_iter().map(str::to_owned));
+                if page["pageInfo"]["hasNextPage"] == false {
+                    break page["totalCount"].as_i64().unwrap();
+                }
+                cursor = page["pageInfo"]["endCursor"].clone();
+            };
+            assert_eq!(i64::try_from(forward.len()).unwrap(), total, "{sort}");
+            assert_eq!(
+                forward.iter().collect::<std::collections::HashSet<_>>().len(),
+                forward.len(),
+                "{sort}"
+            );
+            let (mut backward, mut cursor) = (Vec::new(), Value::Null);
+            loop {
+                let variables = json!({"sort": sort, "query": text, "last": 41, "before": cursor});
+                let page = data(&service, query, variables, None).await["products"].clone();
+                let mut ids: Vec<String> = each(&page["nodes"], "id").into_iter().map(str::to_owned).collect();
+                ids.extend(backward);
+                backward = ids;
+                if page["pageInfo"]["hasPreviousPage"] == false {
+                    break;
+                }
+                cursor = page["pageInfo"]["startCursor"].clone();
+            }
+            assert_eq!(backward, forward, "{sort}");
+        }
+        service.app.database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn filters_narrow_and_facets_count_what_another_choice_would_give() {
+    each_database(|url| async move {
+        let service = seeded(&url).await;
+        let query = r#"query($filter: ProductFilter) { products(filter: $filter, sort: TITLE_ASC, first: 3) {
+            totalCount nodes { title } facets { kind name values { value label count selected } } } }"#;
+        let knitwear = data(&service, r#"{ category(slug: "knitwear") { id } }"#, json!({}), None).await;
+        let filter = json!({
+            "categoryIds": [knitwear["category"]["id"]], "priceMax": "150", "available": true,
+            "options": [{"name": "Size", "values": ["M"]}], "attributes": [{"name": "Brand", "values": ["Fjellom", "Marlow"]}],
+        });
+        let answer = data(&service, query, json!({ "filter": filter }), None).await;
+        let mut shown = format!("{} {:?}\n", answer["products"]["totalCount"], each(&answer["products"]["nodes"], "title"));
+        for facet in answer["products"]["facets"].as_array().unwrap() {
+            let values = facet["values"].as_array().unwrap().iter().map(|value| {
+                let mark = if value["selected"] == true { "*" } else { "" };
+                format!("{}{mark} {}", value["label"].as_str().unwrap(), value["count"])
+            });
+            let values: Vec<String> = values.take(8).collect();
+            shown += &format!("{} {}: {}\n", facet["kind"].as_str().unwrap(), facet["name"].as_str().unwrap(), values.join(", "));
+        }
+        expect![[r#"
+            4 ["Cable Knit", "Cotton Roll-Neck", "Fisherman Sweater"]
+            CATEGORY Category: Clothing 15, Tops 10, Knitwear* 4, Shirts 3, T-shirts 3, Trousers 3, Dresses 2
+            AVAILABILITY Available: In stock* 4
+            OPTION Colour: Forest 2, White 2, Navy 1, Slate 1
+            OPTION Size: L 4, M* 4, S 4
+            ATTRIBUTE Brand: Alder & Pine 2, Fjellom* 2, Marlow* 2, Nordhaven 2
+            ATTRIBUTE Made in: Estonia 2, Norway 2
+            ATTRIBUTE Material: Wool 2, Cotton 1, Lambswool 1
+        "#]].assert_eq(&shown);
+        service.app.database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn options_price_and_availability_must_hold_for_one_variant() {
+    let shop = Shop::open().await;
+    let create = r#"mutation { productCreate(input: { title: "Test Tee", status: ACTIVE, variants: [
+        { sku: "TEST-S", price: {amount: "10.00", currencyCode: "EUR"}, options: [{name: "Size", value: "TestS"}] },
+        { sku: "TEST-M", price: {amount: "50.00", currencyCode: "EUR"}, options: [{name: "Size", value: "TestM"}] }
+    ] }) { product { id } userErrors { message } } }"#;
+    shop.admin(create, json!({})).await;
+    let query = "query($filter: ProductFilter) { products(filter: $filter) { totalCount } }";
+    for (size, price_max, available, expected) in [
+        ("TestS", "20", json!(null), 1),
+        ("TestM", "20", json!(null), 0),
+        ("TestM", "50", json!(null), 1),
+        ("TestM", "50", json!(true), 0),
+        ("TestM", "50", json!(false), 1),
+    ] {
+        let options = [json!({"name": "Size", "values": [size]})];
+        let filter = json!({"options": options, "priceMax": price_max, "available": available});
+        let answer = shop.data(query, json!({ "filter": filter })).await;
+        assert_eq!(
+            answer["products"]["totalCount"], expected,
+            "{size} {price_max} {available}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_category_lists_what_is_below_it() {
+    each_database(|url| async move {
+        let service = seeded(&url).await;
+        let query = r#"{
+            category(slug: "clothing") {
+                children { name products(first: 1, sort: TITLE_ASC) { totalCount nodes { title } pageInfo { hasNextPage } } }
+                direct: products(filter: {includeDescendants: false}) { totalCount }
+                all: products(first: 2, sort: PRICE_ASC) { totalCount nodes { title } facets { name } }
+                last: products(last: 1, sort: PRICE_ASC) { nodes { title } }
+            }
+        }"#;
+        let answer = data(&service, query, json!({}), None).await;
+        let category = &answer["category"];
+        assert_eq!(each(&category["children"], "name"), ["Tops", "Trousers", "Jackets", "Dresses"]);
+        assert_eq!(category["children"][0]["products"]["totalCount"], 30);
+        assert_eq!(category["children"][1]["products"]["pageInfo"]["hasNextPage"], true);
+        assert_eq!(category["direct"]["totalCount"], 0);
+        assert_eq!(category["all"]["totalCount"], 60);
+        assert_eq!(each(&category["all"]["nodes"], "title"), ["Pocket Tee", "Ringer Tee"]);
+        assert_eq!(each(&category["last"]["nodes"], "title"), ["Wool Overcoat"]);
+        assert_eq!(each(&category["all"]["facets"], "name")[..2], ["Category", "Available"]);
+        service.app.database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_told() {
+    let shop = Shop::open().await;
+    for (query, expected) in [
+        ("{ product { id } }", "give exactly one of `id` and `slug`"),
+        (
+            r#"{ product(id: "a", slug: "b") { id } }"#,
+            "give exactly one of `id` and `slug`",
+        ),
+        (
+            "{ products(first: 101) { totalCount } }",
+            "`first` must be between 0 and 100",
+        ),
+        (
+            r#"{ products(after: "junk") { totalCount } }"#,
+            "`after` is not a cursor of this list",
+        ),
+        (
+            r#"{ products(filter: {priceMin: "1.234"}) { totalCount } }"#,
+            "`priceMin`: `1.234` is not an amount in EUR",
+        ),
+        (
+            r#"{ productSuggestions(prefix: "a", first: 11) { id } }"#,
+            "`first` must be between 0 and 10",
+        ),
+        (
+            r#"{ products(filter: {options: [{name: "Size", values: []}, {name: "Size", values: []}]}) { totalCount } }"#,
+            "`options` names `Size` twice",
+        ),
+    ] {
+        let answer = shop.service.query(query, json!({}), None).await;
+        assert_eq!(codes(&answer), ["BAD_USER_INPUT"], "{answer:#}");
+        assert_eq!(answer["errors"][0]["message"], expected);
+    }
+    let answer = shop
+        .data(
+            r#"{ product(slug: "no-such") { id } category(id: "x") { id } }"#,
+            json!({}),
+        )
+        .await;
+    assert_eq!(answer, json!({"product": null, "category": null}));
+}
