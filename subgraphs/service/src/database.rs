@@ -8,7 +8,7 @@ use sea_orm::sqlx;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, RuntimeErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
@@ -156,6 +156,7 @@ impl Database {
         // The lock belongs to a session, so it is held by a transaction beside the migrations' own connection.
         let lock = self.write.begin().await?;
         if self.write.get_database_backend() == DatabaseBackend::MySql {
+            require_utf8(&lock).await?;
             lock.execute_unprepared("SELECT GET_LOCK('hansa.migrate', 60)").await?;
         } else {
             lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
@@ -204,6 +205,23 @@ pub fn timestamp(manager: &SchemaManager<'_>, name: impl IntoIden) -> ColumnDef 
         column.timestamp_with_time_zone();
     }
     column
+}
+
+/// Older servers make databases in Latin-1, which refuses the first Chinese name, long after the shop has opened.
+async fn require_utf8(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
+    let query = Statement::from_string(DatabaseBackend::MySql, "SELECT @@character_set_database AS charset");
+    let row = connection.query_one_raw(query).await?;
+    let charset: String = row
+        .map(|row| row.try_get("", "charset"))
+        .transpose()?
+        .unwrap_or_default();
+    if charset == "utf8mb4" {
+        return Ok(());
+    }
+    let remedy = "ALTER DATABASE <name> CHARACTER SET utf8mb4";
+    Err(DbErr::Custom(format!(
+        "the database's character set is `{charset}`, and must be utf8mb4: `{remedy}`"
+    )))
 }
 
 #[derive(Clone, Copy, PartialEq)]

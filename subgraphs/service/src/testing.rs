@@ -34,7 +34,12 @@ where
         let admin = Database::connect(&server, &Default::default())
             .await
             .expect("the test server answers");
-        let create = format!("CREATE DATABASE {name}");
+        let utf8 = if variable == "TEST_MYSQL_URL" {
+            " CHARACTER SET utf8mb4"
+        } else {
+            ""
+        };
+        let create = format!("CREATE DATABASE {name}{utf8}");
         admin
             .write()
             .execute_unprepared(&create)

@@ -264,8 +264,8 @@ where
         let json = serde_json::to_string(&response).unwrap_or_else(|_| "{\"data\":null}".to_owned());
         Event::default().event("next").data(json)
     });
-    // An empty `data` line, since browsers drop events without one.
-    let complete = futures::stream::once(async { Event::default().event("complete").data("") });
+    // A blank `data` line, since browsers drop events without one.
+    let complete = futures::stream::once(async { Event::default().event("complete").data(" ") });
     Sse::new(next.chain(complete).map(Ok::<Event, Infallible>))
         .keep_alive(KeepAlive::default())
         .into_response()

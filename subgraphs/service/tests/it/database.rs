@@ -1,0 +1,145 @@
+//! Databases of all three kinds.
+
+use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm_migration::prelude::*;
+use service::database::{Database, DatabaseOptions};
+use service::testing::{TempSqlite, each_database};
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Counter)]
+    }
+}
+
+struct Counter;
+
+impl MigrationName for Counter {
+    fn name(&self) -> &'static str {
+        "m0001_counter"
+    }
+}
+
+#[async_trait::async_trait]
+#[allow(
+    elided_lifetimes_in_paths,
+    reason = "`async_trait` matches the trait's signatures to the letter"
+)]
+impl MigrationTrait for Counter {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut counter = Table::create();
+        counter
+            .table("counter")
+            .col(ColumnDef::new("value").integer().not_null());
+        manager.create_table(counter).await?;
+        manager
+            .get_connection()
+            .execute_unprepared("INSERT INTO counter (value) VALUES (0)")
+            .await?;
+        Ok(())
+    }
+}
+
+async fn connect(url: &str) -> Database {
+    Database::connect(url, &DatabaseOptions::default()).await.unwrap()
+}
+
+async fn value(database: &Database) -> i32 {
+    let statement =
+        sea_orm::Statement::from_string(database.read().get_database_backend(), "SELECT value FROM counter");
+    database
+        .read()
+        .query_one_raw(statement)
+        .await
+        .unwrap()
+        .unwrap()
+        .try_get("", "value")
+        .unwrap()
+}
+
+#[tokio::test]
+async fn several_processes_may_migrate_at_once() {
+    each_database(|url| async move {
+        let databases = [connect(&url).await, connect(&url).await, connect(&url).await];
+        let [a, b, c] = databases.each_ref().map(Database::migrate::<Migrator>);
+        let results = tokio::join!(a, b, c);
+        assert!(
+            results.0.is_ok() && results.1.is_ok() && results.2.is_ok(),
+            "{results:?}"
+        );
+        assert!(databases[0].schema_is_current::<Migrator>().await.unwrap());
+        assert_eq!(value(&databases[0]).await, 0, "migrated once");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn writers_wait_for_each_other() {
+    each_database(|url| async move {
+        let database = connect(&url).await;
+        assert!(!database.schema_is_current::<Migrator>().await.unwrap());
+        database.migrate::<Migrator>().await.unwrap();
+        let increments = (0..20).map(|_| async {
+            let transaction = database.begin().await.unwrap();
+            transaction
+                .execute_unprepared("UPDATE counter SET value = value + 1")
+                .await
+                .unwrap();
+            transaction.commit().await.unwrap();
+        });
+        futures::future::join_all(increments).await;
+        assert_eq!(value(&database).await, 20);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn statements_are_counted_and_the_reading_side_only_reads() {
+    let sqlite = TempSqlite::new();
+    let database = connect(&sqlite.url).await;
+    database.migrate::<Migrator>().await.unwrap();
+    let before = database.statements();
+    value(&database).await;
+    let transaction = database.begin().await.unwrap();
+    transaction
+        .execute_unprepared("UPDATE counter SET value = 7")
+        .await
+        .unwrap();
+    assert_eq!(
+        value(&database).await,
+        0,
+        "a reader neither waits nor sees what is not committed"
+    );
+    transaction.commit().await.unwrap();
+    assert_eq!(value(&database).await, 7);
+    let refused = database
+        .read()
+        .execute_unprepared("UPDATE counter SET value = 8")
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("readonly"), "{refused}");
+    assert!(database.statements() >= before + 3);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_address_is_said_in_a_line() {
+    for (url, expected) in [
+        (
+            "oracle://x",
+            "DATABASE_URL must begin with `sqlite:`, `postgres:` or `mysql:`",
+        ),
+        ("", "DATABASE_URL must begin with `sqlite:`, `postgres:` or `mysql:`"),
+        (
+            "sqlite::memory:",
+            "SQLite in memory is not supported: give a file, such as `sqlite:./data/users.sqlite`",
+        ),
+        (
+            "sqlite:/proc/nowhere/x.sqlite",
+            "the folder `/proc/nowhere` could not be created",
+        ),
+    ] {
+        let error = Database::connect(url, &DatabaseOptions::default()).await.unwrap_err();
+        assert_eq!(error.to_string(), expected, "{url}");
+    }
+}

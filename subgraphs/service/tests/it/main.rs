@@ -1,0 +1,8 @@
+//! The plumbing as a service uses it.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod database;
+mod endpoint;
+mod peer;
+mod schema;
