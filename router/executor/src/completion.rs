@@ -51,6 +51,7 @@ pub(crate) fn complete(
         path: Vec::new(),
         errors: Vec::new(),
         has_overflown: false,
+        spare_groups: Vec::new(),
     };
     if completion.object(Store::ROOT, &[shape], root_type).is_err() {
         completion.out = b"null".to_vec();
@@ -93,6 +94,8 @@ struct Completion<'a> {
     errors: Vec<GraphqlError>,
     /// The answer grew too long; nothing more is written.
     has_overflown: bool,
+    /// Empty lists with room, so that not every object needs a new one.
+    spare_groups: Vec<Vec<FieldGroup<'a>>>,
 }
 
 /// The fields that share one response name in one object: one, but for merged selections.
@@ -112,7 +115,23 @@ impl<'a> Completion<'a> {
         runtime_type: Option<&'a str>,
     ) -> Result<(), Propagate> {
         self.out.push(b'{');
-        for (index, group) in self.collect_fields(shapes, runtime_type).into_iter().enumerate() {
+        let mut groups = self.spare_groups.pop().unwrap_or_default();
+        self.collect_fields(shapes, runtime_type, &mut groups);
+        let written = self.fields(object, &groups, runtime_type);
+        groups.clear();
+        self.spare_groups.push(groups);
+        written?;
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn fields(
+        &mut self,
+        object: ObjectId,
+        groups: &[FieldGroup<'a>],
+        runtime_type: Option<&'a str>,
+    ) -> Result<(), Propagate> {
+        for (index, group) in groups.iter().enumerate() {
             if index > 0 {
                 self.out.push(b',');
             }
@@ -120,18 +139,21 @@ impl<'a> Completion<'a> {
             self.out.extend_from_slice(group.first.response_name.as_bytes());
             self.out.extend_from_slice(b"\":");
             self.path.push(Step::Field(&group.first.response_name));
-            let written = self.field(object, &group, runtime_type);
+            let written = self.field(object, group, runtime_type);
             self.path.pop();
             written?;
         }
-        self.out.push(b'}');
         Ok(())
     }
 
     /// The fields that are selected for an object, grouped by response name, in the order in which names come first
     /// (GraphQL spec, "CollectFields").
-    fn collect_fields(&self, shapes: &[&'a ResponseShape], runtime_type: Option<&str>) -> Vec<FieldGroup<'a>> {
-        let mut groups: Vec<FieldGroup<'a>> = Vec::with_capacity(shapes.iter().map(|shape| shape.fields.len()).sum());
+    fn collect_fields(
+        &self,
+        shapes: &[&'a ResponseShape],
+        runtime_type: Option<&str>,
+        groups: &mut Vec<FieldGroup<'a>>,
+    ) {
         for field in shapes.iter().flat_map(|shape| &shape.fields) {
             let is_selected = field.runtime_types.as_ref().is_none_or(|types| {
                 runtime_type.is_some_and(|name| types.binary_search_by(|known| known.as_str().cmp(name)).is_ok())
@@ -150,7 +172,6 @@ impl<'a> Completion<'a> {
                 }),
             }
         }
-        groups
     }
 
     fn field(
@@ -275,9 +296,11 @@ impl<'a> Completion<'a> {
             },
             (None, _) => None,
         };
-        let mut shapes: Vec<&'a ResponseShape> = Vec::with_capacity(1 + group.others.len());
-        shapes.push(&group.first.selection);
-        shapes.extend(group.others.iter().map(|field| &*field.selection));
+        if group.others.is_empty() {
+            return self.object(object, &[&*group.first.selection], runtime_type);
+        }
+        let fields = std::iter::once(&group.first).chain(&group.others);
+        let shapes: Vec<&'a ResponseShape> = fields.map(|field| &*field.selection).collect();
         self.object(object, &shapes, runtime_type)
     }
 

@@ -235,8 +235,7 @@ impl KnownEntities {
                         return true; // Fetched again, and refused then.
                     }
                     for object in objects {
-                        let copy = store.copy(entity);
-                        store.merge(*object, copy);
+                        store.merge_copy(*object, entity);
                     }
                 }
                 false
@@ -454,8 +453,7 @@ impl Absorption<'_> {
         let store = &mut self.state.store;
         if let Some((last, others)) = objects.split_last() {
             for object in others {
-                let copy = store.copy(source);
-                store.merge(*object, copy);
+                store.merge_copy(*object, source);
             }
             store.merge(*last, source);
         }

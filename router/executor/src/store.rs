@@ -158,7 +158,17 @@ impl Store {
         if target == source {
             return;
         }
-        let Object { fields, failed } = std::mem::take(&mut self.objects[source.0 as usize]);
+        let source = std::mem::take(&mut self.objects[source.0 as usize]);
+        self.merge_fields(target, source);
+    }
+
+    /// Adds a copy of the fields of `source` to `target`, and of everything below them; `source` stays as it is.
+    pub(crate) fn merge_copy(&mut self, target: ObjectId, source: ObjectId) {
+        let copied = self.copied(source);
+        self.merge_fields(target, copied);
+    }
+
+    fn merge_fields(&mut self, target: ObjectId, Object { fields, failed }: Object) {
         self.objects[target.0 as usize].failed |= failed;
         for (name, value) in fields {
             let name_bytes = self.bytes(name);
@@ -218,11 +228,16 @@ impl Store {
 
     /// A copy of `object`, and of everything below it, that can be changed on its own.
     pub(crate) fn copy(&mut self, object: ObjectId) -> ObjectId {
+        let copied = self.copied(object);
+        self.add(copied)
+    }
+
+    fn copied(&mut self, object: ObjectId) -> Object {
         let mut copied = self.object(object).clone();
         for (_, value) in &mut copied.fields {
             self.copy_value(value);
         }
-        self.add(copied)
+        copied
     }
 
     fn copy_value(&mut self, value: &mut Value) {

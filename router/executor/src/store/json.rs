@@ -4,6 +4,7 @@
 //! leaves the checking of numbers, escapes and UTF-8 to that one place.
 
 use bytes::Bytes;
+use memchr::memchr2;
 
 use super::{Object, ObjectId, Store, Text, Value};
 
@@ -161,12 +162,14 @@ impl Reader<'_> {
     fn string(&mut self) -> Result<Text, ReadError> {
         self.expect(b'"')?;
         let start = self.at;
+        // Strings are most of an answer, and most bytes of them are neither of these two.
         loop {
-            match self.peek()? {
-                b'"' => break,
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+            let rest = self.json.get(self.at..).ok_or(ReadError::Malformed)?;
+            self.at += memchr2(b'"', b'\\', rest).ok_or(ReadError::Malformed)?;
+            if self.json[self.at] == b'"' {
+                break;
             }
+            self.at += 2;
         }
         let text = self.text(start);
         self.at += 1;
