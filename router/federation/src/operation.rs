@@ -56,28 +56,6 @@ impl Document {
     }
 }
 
-/// Names of the fragments that `selections` spread, and of those that these spread.
-fn collect_spreads<'a>(document: &'a ast::Document, selections: &'a [ast::Selection], used: &mut FxHashSet<&'a Name>) {
-    for selection in selections {
-        match selection {
-            ast::Selection::Field(field) => collect_spreads(document, &field.selection_set, used),
-            ast::Selection::InlineFragment(inline) => collect_spreads(document, &inline.selection_set, used),
-            ast::Selection::FragmentSpread(spread) => {
-                let fragment = document.definitions.iter().find_map(|definition| {
-                    definition
-                        .as_fragment_definition()
-                        .filter(|fragment| fragment.name == spread.fragment_name)
-                });
-                if let Some(fragment) = fragment
-                    && used.insert(&fragment.name)
-                {
-                    collect_spreads(document, &fragment.selection_set, used);
-                }
-            }
-        }
-    }
-}
-
 /// One operation that is valid in the API schema, with the fragments it uses. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Operation {
@@ -213,6 +191,28 @@ fn collect_response_names(document: &ast::Document, selections: &[ast::Selection
                     .filter_map(|definition| definition.as_fragment_definition());
                 if let Some(fragment) = fragments.find(|fragment| fragment.name == spread.fragment_name) {
                     collect_response_names(document, &fragment.selection_set, names);
+                }
+            }
+        }
+    }
+}
+
+/// Names of the fragments that `selections` spread, and of those that these spread.
+fn collect_spreads<'a>(document: &'a ast::Document, selections: &'a [ast::Selection], used: &mut FxHashSet<&'a Name>) {
+    for selection in selections {
+        match selection {
+            ast::Selection::Field(field) => collect_spreads(document, &field.selection_set, used),
+            ast::Selection::InlineFragment(inline) => collect_spreads(document, &inline.selection_set, used),
+            ast::Selection::FragmentSpread(spread) => {
+                let fragment = document.definitions.iter().find_map(|definition| {
+                    definition
+                        .as_fragment_definition()
+                        .filter(|fragment| fragment.name == spread.fragment_name)
+                });
+                if let Some(fragment) = fragment
+                    && used.insert(&fragment.name)
+                {
+                    collect_spreads(document, &fragment.selection_set, used);
                 }
             }
         }
