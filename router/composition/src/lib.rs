@@ -14,9 +14,12 @@ mod federation_spec;
 mod field_set;
 mod field_usage;
 mod graph_names;
+mod inaccessible;
 mod link;
 mod merge;
+mod satisfiability;
 mod subgraph;
+mod supergraph_rules;
 mod upgrade;
 mod validate;
 
@@ -50,6 +53,8 @@ pub fn compose(subgraphs: &[Subgraph]) -> Result<Composed, Vec<CompositionError>
             .map(|(loaded, (_, graph))| validate::validate(loaded, graph)),
     )?;
     let merged = merge::merge(&valid)?;
+    supergraph_rules::check(&merged, &valid)?;
+    satisfiability::check(&merged, &valid)?;
     let api_schema = ApiSchema::from_supergraph(&merged.schema)
         .map_err(|error| vec![CompositionError::new(ErrorCode::InvalidGraphql, error.to_string())])?;
     Ok(Composed {

@@ -40,11 +40,14 @@ use crate::error::{CompositionError, ErrorCode, Hint, HintCode, SourceLocation};
 use crate::field_set::Coordinate;
 use crate::validate::ValidSubgraph;
 
-use directives::ComposedDirectives;
+pub(crate) use directives::ComposedDirectives;
 use enums::EnumUsage;
 
 /// Definitions of one element, each with the position of its subgraph, in the order of subgraphs.
 pub(crate) type Sources<'a, T> = Vec<(usize, &'a T)>;
+
+/// Definitions that a progressive `@override` concerns: true for the one that takes the field over.
+pub(crate) type LabelledFields = FxHashMap<(usize, Coordinate), bool>;
 
 /// The merged schema and what later stages need besides.
 #[derive(Debug)]
@@ -52,6 +55,12 @@ pub(crate) struct Merged {
     /// With join directives; printing it gives the supergraph SDL.
     pub(crate) schema: Schema,
     pub(crate) hints: Vec<Hint>,
+    /// Fields that a subgraph defines but another one has taken over for good.
+    pub(crate) overridden: FxHashSet<(usize, Coordinate)>,
+    /// Fields that move from one subgraph to another by a label.
+    pub(crate) labelled: LabelledFields,
+    /// Directives that came along, by which the merged schema is judged.
+    pub(crate) composed: ComposedDirectives,
 }
 
 /// Merges all subgraphs.
@@ -64,6 +73,9 @@ pub(crate) fn merge(subgraphs: &[ValidSubgraph]) -> Result<Merged, Vec<Compositi
     Ok(Merged {
         schema: merger.schema,
         hints: merger.hints,
+        overridden: merger.overridden,
+        labelled: merger.labelled,
+        composed: merger.composed,
     })
 }
 
@@ -81,6 +93,7 @@ struct Merger<'a> {
     /// Where each enum is used, found while fields and arguments are merged.
     enum_usage: FxHashMap<Name, EnumUsage>,
     overridden: FxHashSet<(usize, Coordinate)>,
+    labelled: LabelledFields,
     errors: Vec<CompositionError>,
     hints: Vec<Hint>,
 }
@@ -105,6 +118,7 @@ impl<'a> Merger<'a> {
             members: FxHashMap::default(),
             enum_usage: FxHashMap::default(),
             overridden: FxHashSet::default(),
+            labelled: LabelledFields::default(),
             errors: Vec::new(),
             hints: Vec::new(),
         }

@@ -64,6 +64,8 @@ impl<'a> Merger<'a> {
             .map(|index| (index, field.coordinate.clone()))
             .collect();
         self.overridden.extend(taken_over);
+        let labelled: Vec<_> = field.overrides.labelled().collect();
+        self.labelled.extend(labelled.into_iter().map(|(index, takes)| ((index, field.coordinate.clone()), takes)));
         let merged = self.merge_field(&field);
         self.check_sharing(&field);
         merged
