@@ -14,8 +14,15 @@ use crate::validate::ValidSubgraph;
 
 /// Checks everything that refers to something hidden.
 pub(crate) fn check(merged: &Merged, subgraphs: &[ValidSubgraph]) -> Vec<CompositionError> {
-    let Some(name) = merged.composed.name_of(FederationDirective::Inaccessible) else { return Vec::new() };
-    let mut checker = Checker { schema: &merged.schema, subgraphs, name, errors: Vec::new() };
+    let Some(name) = merged.composed.name_of(FederationDirective::Inaccessible) else {
+        return Vec::new();
+    };
+    let mut checker = Checker {
+        schema: &merged.schema,
+        subgraphs,
+        name,
+        errors: Vec::new(),
+    };
     checker.check_query();
     for definition in merged.schema.types.values() {
         let is_machinery = definition.is_built_in() || definition.name().contains("__");
@@ -45,12 +52,16 @@ impl<'a> Checker<'a> {
     }
 
     fn is_type_hidden(&self, type_name: &str) -> bool {
-        self.schema.types.get(type_name).is_some_and(|definition| self.is_hidden(definition.directives()))
+        self.schema
+            .types
+            .get(type_name)
+            .is_some_and(|definition| self.is_hidden(definition.directives()))
     }
 
     fn check_query(&mut self) {
         if self.is_type_hidden("Query") {
-            let message = "`Query` is `@inaccessible`, so clients could ask nothing; hide its fields instead".to_owned();
+            let message =
+                "`Query` is `@inaccessible`, so clients could ask nothing; hide its fields instead".to_owned();
             self.error(ErrorCode::QueryRootTypeInaccessible, message, ("Query", None));
         }
     }
@@ -74,7 +85,10 @@ impl<'a> Checker<'a> {
             for field in input.fields.values() {
                 let is_hidden = self.is_hidden(&field.directives);
                 if is_hidden && field.is_required() {
-                    let message = format!("`{type_name}.{}` is `@inaccessible` but required; give it a default", field.name);
+                    let message = format!(
+                        "`{type_name}.{}` is `@inaccessible` but required; give it a default",
+                        field.name
+                    );
                     self.error(ErrorCode::RequiredInaccessible, message, (type_name, Some(&field.name)));
                 } else if !is_hidden {
                     self.check_reference(&field.ty, type_name, &field.name);
@@ -104,8 +118,9 @@ impl<'a> Checker<'a> {
     fn check_reference(&mut self, ty: &Type, type_name: &str, field: &str) {
         let target = ty.inner_named_type();
         if self.is_type_hidden(target) {
-            let message =
-                format!("`{type_name}.{field}` has type `{ty}`, which is `@inaccessible`; hide the field too, or show the type");
+            let message = format!(
+                "`{type_name}.{field}` has type `{ty}`, which is `@inaccessible`; hide the field too, or show the type"
+            );
             self.error(ErrorCode::ReferencedInaccessible, message, (type_name, Some(field)));
         }
     }
@@ -115,8 +130,15 @@ impl<'a> Checker<'a> {
         let place = format!("argument `{}` of `{type_name}.{}`", argument.name, field.name);
         if !self.is_hidden(&argument.directives) {
             if self.is_type_hidden(argument.ty.inner_named_type()) {
-                let message = format!("{place} has type `{}`, which is `@inaccessible`; hide the argument too", argument.ty);
-                self.error(ErrorCode::ReferencedInaccessible, message, (type_name, Some(&field.name)));
+                let message = format!(
+                    "{place} has type `{}`, which is `@inaccessible`; hide the argument too",
+                    argument.ty
+                );
+                self.error(
+                    ErrorCode::ReferencedInaccessible,
+                    message,
+                    (type_name, Some(&field.name)),
+                );
             }
             self.check_default(argument, type_name, &field.name);
             return;
@@ -126,12 +148,21 @@ impl<'a> Checker<'a> {
             self.error(ErrorCode::RequiredInaccessible, message, (type_name, Some(&field.name)));
         }
         for interface in self.interfaces(definition) {
-            let expected = self.schema.get_interface(&interface).and_then(|interface| interface.fields.get(&field.name));
+            let expected = self
+                .schema
+                .get_interface(&interface)
+                .and_then(|interface| interface.fields.get(&field.name));
             let expected = expected.filter(|expected| !self.is_hidden(&expected.directives));
             let promised = expected.and_then(|expected| expected.argument_by_name(&argument.name));
             if promised.is_some_and(|promised| !self.is_hidden(&promised.directives)) {
-                let message = format!("{place} is `@inaccessible`, but interface `{interface}` shows it; hide it in both or none");
-                self.error(ErrorCode::ImplementedByInaccessible, message, (type_name, Some(&field.name)));
+                let message = format!(
+                    "{place} is `@inaccessible`, but interface `{interface}` shows it; hide it in both or none"
+                );
+                self.error(
+                    ErrorCode::ImplementedByInaccessible,
+                    message,
+                    (type_name, Some(&field.name)),
+                );
             }
         }
     }
@@ -150,18 +181,28 @@ impl<'a> Checker<'a> {
         let Some(fields) = fields_of(definition) else { return };
         let type_name = definition.name();
         for interface in self.interfaces(definition) {
-            let Some(promised) = self.schema.get_interface(&interface) else { continue };
+            let Some(promised) = self.schema.get_interface(&interface) else {
+                continue;
+            };
             if self.is_hidden(&promised.directives) {
                 continue;
             }
             for expected in promised.fields.values() {
                 let is_shown = !self.is_hidden(&expected.directives);
-                if is_shown && fields.get(&expected.name).is_some_and(|field| self.is_hidden(&field.directives)) {
+                if is_shown
+                    && fields
+                        .get(&expected.name)
+                        .is_some_and(|field| self.is_hidden(&field.directives))
+                {
                     let message = format!(
                         "`{type_name}.{}` is `@inaccessible`, but interface `{interface}` shows the field; hide it in both or none",
                         expected.name
                     );
-                    self.error(ErrorCode::ImplementedByInaccessible, message, (type_name, Some(&expected.name)));
+                    self.error(
+                        ErrorCode::ImplementedByInaccessible,
+                        message,
+                        (type_name, Some(&expected.name)),
+                    );
                 }
             }
         }
@@ -170,8 +211,15 @@ impl<'a> Checker<'a> {
     fn check_default(&mut self, input: &InputValueDefinition, type_name: &str, field: &str) {
         let Some(default) = &input.default_value else { return };
         if let Some(hidden) = self.hidden_part(default, &input.ty) {
-            let message = format!("the default `{default}` of `{}` in `{type_name}.{field}` uses `{hidden}`, which is `@inaccessible`", input.name);
-            self.error(ErrorCode::DefaultValueUsesInaccessible, message, (type_name, Some(field)));
+            let message = format!(
+                "the default `{default}` of `{}` in `{type_name}.{field}` uses `{hidden}`, which is `@inaccessible`",
+                input.name
+            );
+            self.error(
+                ErrorCode::DefaultValueUsesInaccessible,
+                message,
+                (type_name, Some(field)),
+            );
         }
     }
 
@@ -180,7 +228,10 @@ impl<'a> Checker<'a> {
         match (&**value, self.schema.types.get(type_name)?) {
             (Value::List(items), _) => items.iter().find_map(|item| self.hidden_part(item, ty)),
             (Value::Enum(given), ExtendedType::Enum(own)) => {
-                let hidden = own.values.get(given).is_some_and(|value| self.is_hidden(&value.directives));
+                let hidden = own
+                    .values
+                    .get(given)
+                    .is_some_and(|value| self.is_hidden(&value.directives));
                 hidden.then(|| format!("{type_name}.{given}"))
             }
             (Value::Object(given), ExtendedType::InputObject(own)) => given.iter().find_map(|(name, value)| {

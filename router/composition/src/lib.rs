@@ -9,6 +9,8 @@
 //!
 //! Pure: reads no files and asks no server.
 
+mod access;
+mod alternatives;
 mod error;
 mod federation_spec;
 mod field_set;
@@ -44,8 +46,11 @@ pub struct Composed {
 /// Every error of the first stage that finds any, in a stable order.
 pub fn compose(subgraphs: &[Subgraph]) -> Result<Composed, Vec<CompositionError>> {
     let graphs = graph_names::check_and_name(subgraphs)?;
-    let loaded = each(graphs.iter().map(|(subgraph, _)| subgraph::load(subgraph)))?;
-    let upgraded = upgrade::upgrade(loaded)?;
+    let loaded: Vec<_> = graphs.iter().map(|(subgraph, _)| subgraph::load(subgraph)).collect();
+    if loaded.iter().any(Result::is_err) {
+        return Err(errors_of_subgraphs(loaded, graphs));
+    }
+    let upgraded = upgrade::upgrade(loaded.into_iter().flatten().collect())?;
     let valid = each(
         upgraded
             .into_iter()
@@ -54,6 +59,7 @@ pub fn compose(subgraphs: &[Subgraph]) -> Result<Composed, Vec<CompositionError>
     )?;
     let merged = merge::merge(&valid)?;
     supergraph_rules::check(&merged, &valid)?;
+    access::check(&merged, &valid)?;
     satisfiability::check(&merged, &valid)?;
     let api_schema = ApiSchema::from_supergraph(&merged.schema)
         .map_err(|error| vec![CompositionError::new(ErrorCode::InvalidGraphql, error.to_string())])?;
@@ -62,6 +68,20 @@ pub fn compose(subgraphs: &[Subgraph]) -> Result<Composed, Vec<CompositionError>
         api_schema_sdl: api_schema.sdl().to_owned(),
         hints: merged.hints,
     })
+}
+
+/// Everything that is wrong with single subgraphs when one of them cannot even be read. Those of Federation 1 are not
+/// looked at further: what they mean depends on the others.
+fn errors_of_subgraphs(
+    loaded: Vec<Result<subgraph::SubgraphSchema, Vec<CompositionError>>>,
+    graphs: Vec<(&Subgraph, apollo_compiler::Name)>,
+) -> Vec<CompositionError> {
+    let checked = loaded.into_iter().zip(graphs).map(|(loaded, (_, graph))| match loaded {
+        Ok(subgraph) if subgraph.is_federation_2() => validate::validate(subgraph, graph).err().unwrap_or_default(),
+        Ok(_) => Vec::new(),
+        Err(errors) => errors,
+    });
+    checked.flatten().collect()
 }
 
 /// All results, or all errors.

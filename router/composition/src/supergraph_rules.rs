@@ -20,7 +20,11 @@ pub(crate) fn check(merged: &Merged, subgraphs: &[ValidSubgraph]) -> Result<(), 
             _ => continue,
         };
         for interface in interfaces {
-            let implementation = Implementation { name: definition.name(), fields, interface };
+            let implementation = Implementation {
+                name: definition.name(),
+                fields,
+                interface,
+            };
             errors.extend(implementation.check(&merged.schema, subgraphs));
         }
     }
@@ -53,11 +57,16 @@ struct Implementation<'a> {
 
 impl Implementation<'_> {
     fn check(&self, schema: &Schema, subgraphs: &[ValidSubgraph]) -> Vec<CompositionError> {
-        let Some(interface) = schema.get_interface(self.interface) else { return Vec::new() };
-        let checked = interface.fields.values().filter_map(|expected| match self.fields.get(&expected.name) {
-            None => Some(self.missing(expected, subgraphs)),
-            Some(found) => self.mismatch(schema, found, expected, subgraphs),
-        });
+        let Some(interface) = schema.get_interface(self.interface) else {
+            return Vec::new();
+        };
+        let checked = interface
+            .fields
+            .values()
+            .filter_map(|expected| match self.fields.get(&expected.name) {
+                None => Some(self.missing(expected, subgraphs)),
+                Some(found) => self.mismatch(schema, found, expected, subgraphs),
+            });
         checked.collect()
     }
 
@@ -68,7 +77,9 @@ impl Implementation<'_> {
             "interface `{interface}` has field `{field}` in the supergraph, but `{name}`, which implements it, has not; add \
              `{field}` to `{name}` in one of its subgraphs"
         );
-        let places = locate(subgraphs, name, None).into_iter().chain(locate(subgraphs, interface, Some(field)));
+        let places = locate(subgraphs, name, None)
+            .into_iter()
+            .chain(locate(subgraphs, interface, Some(field)));
         CompositionError::new(ErrorCode::InterfaceFieldNoImplem, message).at(places)
     }
 
@@ -86,7 +97,10 @@ impl Implementation<'_> {
                 found.ty, expected.ty
             )
         } else {
-            let missing = expected.arguments.iter().find(|argument| found.argument_by_name(&argument.name).is_none())?;
+            let missing = expected
+                .arguments
+                .iter()
+                .find(|argument| found.argument_by_name(&argument.name).is_none())?;
             format!(
                 "`{interface}.{field}` has argument `{}` in the supergraph, but `{name}.{field}` has not",
                 missing.name

@@ -10,6 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::Merger;
 use super::implementations::unplaced;
 use super::join::DirectiveBuilder;
+use crate::alternatives::Alternatives;
 use crate::error::{ErrorCode, HintCode};
 use crate::federation_spec::FederationDirective;
 use crate::link::Version;
@@ -331,7 +332,7 @@ fn same_arguments(left: &Directive, right: &Directive, definition: Option<&Direc
 }
 
 /// The one application that says what all of them say; `None` if the directive has no such rule.
-fn combine(kind: ComposedKind, name: &Name, applications: &[&Directive]) -> Option<Node<Directive>> {
+pub(super) fn combine(kind: ComposedKind, name: &Name, applications: &[&Directive]) -> Option<Node<Directive>> {
     let ComposedKind::Federation(directive) = kind else {
         return None;
     };
@@ -348,8 +349,12 @@ fn combine(kind: ComposedKind, name: &Name, applications: &[&Directive]) -> Opti
             builder.argument(name!("weight"), Value::from(most))
         }
         FederationDirective::ListSize => combine_list_sizes(builder, &values),
-        FederationDirective::RequiresScopes => builder.argument(name!("scopes"), conjunction(&values("scopes"))),
-        FederationDirective::Policy => builder.argument(name!("policies"), conjunction(&values("policies"))),
+        FederationDirective::RequiresScopes => {
+            builder.argument(name!("scopes"), Alternatives::all_of(&values("scopes")).to_value())
+        }
+        FederationDirective::Policy => {
+            builder.argument(name!("policies"), Alternatives::all_of(&values("policies")).to_value())
+        }
         _ => return None,
     };
     Some(combined.build())
@@ -387,74 +392,12 @@ fn combine_list_sizes<'v>(
     );
     add(name!("slicingArguments"), names("slicingArguments"));
     add(name!("sizedFields"), names("sizedFields"));
-    let required = values("requireOneSlicingArgument");
-    let all = required.iter().all(|value| value.to_bool() != Some(false));
-    add(
-        name!("requireOneSlicingArgument"),
-        (!required.is_empty()).then_some(Value::Boolean(all)),
-    );
+    // Left out, it is required; written out all the same, as other composers do.
+    let all = values("requireOneSlicingArgument")
+        .iter()
+        .all(|value| value.to_bool() != Some(false));
+    add(name!("requireOneSlicingArgument"), Some(Value::Boolean(all)));
     arguments.into_iter().fold(builder, |builder, argument| {
         builder.argument(argument.name, (*argument.value).clone())
     })
-}
-
-/// Lists of alternatives (`[["a", "b"], ["c"]]`: a and b, or c) that must all hold, as one such list.
-///
-/// Every combination of one alternative of each; combinations that ask for more than another are left out.
-fn conjunction(values: &[&Node<Value>]) -> Value {
-    let read = |value: &Node<Value>| -> Vec<Vec<String>> {
-        let alternatives = value.as_list().unwrap_or_default().iter();
-        alternatives
-            .map(|all| {
-                all.as_list()
-                    .unwrap_or_default()
-                    .iter()
-                    .filter_map(|one| one.as_str().map(str::to_owned))
-                    .collect()
-            })
-            .collect()
-    };
-    let mut merged: Vec<Vec<String>> = vec![Vec::new()];
-    for value in values {
-        let alternatives = read(value);
-        let mut next: Vec<Vec<String>> = Vec::new();
-        for left in &merged {
-            for right in &alternatives {
-                let mut both: Vec<String> = left.iter().chain(right).cloned().collect();
-                both.sort_unstable();
-                both.dedup();
-                next.push(both);
-            }
-        }
-        merged = minimal(next);
-    }
-    let list = |items: Vec<Value>| Value::List(items.into_iter().map(Node::new).collect());
-    list(
-        merged
-            .into_iter()
-            .map(|all| list(all.into_iter().map(Value::String).collect()))
-            .collect(),
-    )
-}
-
-/// More combinations than this are kept as they are: nobody writes them, and comparing each with each costs too much.
-const COMPARED_MAX: usize = 1_000;
-
-fn minimal(mut alternatives: Vec<Vec<String>>) -> Vec<Vec<String>> {
-    alternatives.sort_unstable_by(|left, right| left.len().cmp(&right.len()).then_with(|| left.cmp(right)));
-    alternatives.dedup();
-    if alternatives.len() > COMPARED_MAX {
-        return alternatives;
-    }
-    let mut kept: Vec<Vec<String>> = Vec::new();
-    for candidate in alternatives {
-        let is_implied = kept
-            .iter()
-            .any(|smaller| smaller.iter().all(|one| candidate.contains(one)));
-        if !is_implied {
-            kept.push(candidate);
-        }
-    }
-    kept.sort_unstable();
-    kept
 }

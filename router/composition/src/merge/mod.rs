@@ -6,6 +6,7 @@
 //! Does not check that every field can be reached (`satisfiability`), nor the rules of the merged schema as a whole
 //! (`supergraph_rules`, `inaccessible`).
 
+mod access;
 mod arguments;
 mod compose_directive;
 mod definitions;
@@ -137,6 +138,7 @@ impl<'a> Merger<'a> {
             self.merge_type(name, sources);
         }
         self.add_interface_object_fields();
+        self.spread_access_requirements();
         self.merge_executable_directives();
         self.define_schema();
         self.add_join_definitions();
@@ -166,6 +168,8 @@ impl<'a> Merger<'a> {
             let kinds: Vec<Kind> = sources.iter().map(|source| kind(self.subgraphs, *source)).collect();
             if kinds.iter().any(|kind| *kind != kinds[0]) {
                 mismatched.push((name.clone(), self.kind_mismatch(name, sources, &kinds)));
+                let orphans = self.orphan_extensions(name, sources, &kinds);
+                mismatched.extend(orphans.into_iter().map(|error| (name.clone(), error)));
             } else if kinds[0] == Kind::Interface && sources.iter().all(|(_, definition)| definition.is_object()) {
                 let message = format!(
                     "`{name}` is an `@interfaceObject` in every subgraph that has it; one of them must define it as an interface"
@@ -199,6 +203,31 @@ impl<'a> Merger<'a> {
             described.join(", ")
         );
         CompositionError::new(ErrorCode::TypeKindMismatch, message).at(self.locations_of_types(sources))
+    }
+
+    /// Extensions of a kind in which no subgraph defines the type.
+    fn orphan_extensions(
+        &self,
+        name: &Name,
+        sources: &Sources<'a, ExtendedType>,
+        kinds: &[Kind],
+    ) -> Vec<CompositionError> {
+        let is_extension = |definition: &ExtendedType| {
+            let mut origins = definition.iter_origins().peekable();
+            origins.peek().is_some() && origins.all(|origin| origin.extension_id().is_some())
+        };
+        let with_kind = || sources.iter().zip(kinds);
+        let orphans = with_kind().filter(|((_, definition), kind)| {
+            is_extension(definition) && !with_kind().any(|((_, other), own)| own == *kind && !is_extension(other))
+        });
+        let error = |((index, definition), kind): (&(usize, &ExtendedType), &Kind)| {
+            let message = format!(
+                "`{name}` is extended as {}, but no subgraph defines it so",
+                kind.describe()
+            );
+            self.subgraphs[*index].error(ErrorCode::ExtensionWithNoBase, definition.location(), &message)
+        };
+        orphans.map(error).collect()
     }
 
     fn locations_of_types(&self, sources: &[(usize, &ExtendedType)]) -> Vec<SourceLocation> {

@@ -65,7 +65,11 @@ impl<'a> Merger<'a> {
             .collect();
         self.overridden.extend(taken_over);
         let labelled: Vec<_> = field.overrides.labelled().collect();
-        self.labelled.extend(labelled.into_iter().map(|(index, takes)| ((index, field.coordinate.clone()), takes)));
+        self.labelled.extend(
+            labelled
+                .into_iter()
+                .map(|(index, takes)| ((index, field.coordinate.clone()), takes)),
+        );
         let merged = self.merge_field(&field);
         self.check_sharing(&field);
         merged

@@ -51,7 +51,9 @@ impl Overrides {
 
     /// Subgraphs that a label concerns, and whether each is the one that takes the field over.
     pub(super) fn labelled(&self) -> impl Iterator<Item = (usize, bool)> {
-        self.labels.keys().map(|index| (*index, !self.overridden.contains_key(index)))
+        self.labels
+            .keys()
+            .map(|index| (*index, !self.overridden.contains_key(index)))
     }
 
     /// Subgraphs whose definition no plan may use, whatever labels say.
@@ -129,18 +131,21 @@ impl<'a> Merger<'a> {
         if let Some(message) = self.collision(field, *index, source) {
             return self.error(ErrorCode::OverrideCollisionWithAnotherDirective, message, span);
         }
-        if let Some(label) = label {
-            if !is_valid_label(label) {
+        match label {
+            Some(label) if is_valid_label(label) => {
+                overrides.labels.insert(*index, (*label).to_owned());
+                overrides.labels.insert(source, (*label).to_owned());
+                let message = format!("`{place}` is moving from `{from}` to `{name}` by label `{label}`");
+                self.hint(HintCode::OverrideMigrationInProgress, message, span);
+            }
+            Some(label) => {
                 let message = format!(
                     "[{name}] `{place}` has override label {label:?}; it must be \"percent(0)\" to \"percent(100)\", or a name \
                      of letters, digits and `_-:./` that begins with a letter"
                 );
-                return self.error(ErrorCode::OverrideLabelInvalid, message, span);
+                self.error(ErrorCode::OverrideLabelInvalid, message, span);
             }
-            overrides.labels.insert(*index, (*label).to_owned());
-            overrides.labels.insert(source, (*label).to_owned());
-            let message = format!("`{place}` is moving from `{from}` to `{name}` by label `{label}`");
-            self.hint(HintCode::OverrideMigrationInProgress, message, span);
+            None => {}
         }
         self.mark_overridden(field, application, source, overrides);
     }

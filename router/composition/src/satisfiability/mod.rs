@@ -31,12 +31,25 @@ const ERRORS_MAX: usize = 100;
 /// Finds the fields that some query can ask for and no plan can fetch.
 pub(crate) fn check(merged: &Merged, subgraphs: &[ValidSubgraph]) -> Result<(), Vec<CompositionError>> {
     // A progressive override is on for some requests and off for others; both must be answered.
-    let label_states: &[bool] = if merged.labelled.is_empty() { &[false] } else { &[false, true] };
-    let mut walk = Walk { merged, subgraphs, errors: Vec::new(), reported: FxHashSet::default() };
+    let label_states: &[bool] = if merged.labelled.is_empty() {
+        &[false]
+    } else {
+        &[false, true]
+    };
+    let mut walk = Walk {
+        merged,
+        subgraphs,
+        errors: Vec::new(),
+        reported: FxHashSet::default(),
+    };
     for labels_on in label_states {
         walk.run(&mut Positions::new(merged, subgraphs, *labels_on));
     }
-    if walk.errors.is_empty() { Ok(()) } else { Err(walk.errors) }
+    if walk.errors.is_empty() {
+        Ok(())
+    } else {
+        Err(walk.errors)
+    }
 }
 
 struct Walk<'a> {
@@ -66,7 +79,9 @@ impl<'a> Walk<'a> {
         let mut steps: Vec<Step> = Vec::new();
         let mut visited: FxHashSet<(Name, Vec<Position>)> = FxHashSet::default();
         while let Some(mut state) = queue.pop_front() {
-            let Some(definition) = self.merged.schema.types.get(&state.type_name) else { continue };
+            let Some(definition) = self.merged.schema.types.get(&state.type_name) else {
+                continue;
+            };
             if definition.is_object() {
                 state.positions = positions.closure(&state.type_name, state.positions);
             }
@@ -78,8 +93,15 @@ impl<'a> Walk<'a> {
                 _ => self.runtime_types(positions, &state, &steps),
             };
             for (text, type_name, positions) in next {
-                steps.push(Step { text, parent: state.step });
-                queue.push_back(State { type_name, positions, step: Some(steps.len() - 1) });
+                steps.push(Step {
+                    text,
+                    parent: state.step,
+                });
+                queue.push_back(State {
+                    type_name,
+                    positions,
+                    step: Some(steps.len() - 1),
+                });
             }
             if self.errors.len() >= ERRORS_MAX {
                 return;
@@ -92,8 +114,14 @@ impl<'a> Walk<'a> {
         roots.map(|(_, root)| {
             let knowing = self.subgraphs.iter().enumerate();
             let knowing = knowing.filter(|(_, subgraph)| subgraph.schema.types.contains_key(&root.name));
-            let positions = knowing.map(|(index, _)| Position::new(index, root.name.clone())).collect();
-            State { type_name: root.name.clone(), positions, step: None }
+            let positions = knowing
+                .map(|(index, _)| Position::new(index, root.name.clone()))
+                .collect();
+            State {
+                type_name: root.name.clone(),
+                positions,
+                step: None,
+            }
         })
     }
 
@@ -130,7 +158,11 @@ impl<'a> Walk<'a> {
     }
 
     fn is_type_hidden(&self, name: &str) -> bool {
-        self.merged.schema.types.get(name).is_some_and(|definition| self.is_hidden(definition.directives()))
+        self.merged
+            .schema
+            .types
+            .get(name)
+            .is_some_and(|definition| self.is_hidden(definition.directives()))
     }
 
     /// Where each runtime type of an interface or union leads. A type that no position can give is no error: then no
@@ -146,7 +178,7 @@ impl<'a> Walk<'a> {
             if self.is_type_hidden(&object) {
                 continue;
             }
-            let reached = positions.cast(&state.type_name, &state.positions, &object);
+            let reached = positions.cast(&state.positions, &object);
             if !reached.is_empty() {
                 next.push((format!("... on {object}"), object, reached));
             } else if let Some(subgraph) = positions.interface_object_of(&state.positions) {
@@ -169,7 +201,8 @@ impl<'a> Walk<'a> {
             reasons.join("; ")
         );
         let places = crate::supergraph_rules::locate(self.subgraphs, &state.type_name, Some(field));
-        self.errors.push(CompositionError::new(ErrorCode::SatisfiabilityError, message).at(places));
+        self.errors
+            .push(CompositionError::new(ErrorCode::SatisfiabilityError, message).at(places));
     }
 
     fn report_unknown_runtime_type(&mut self, state: &State, object: &Name, subgraph: usize, steps: &[Step]) {
@@ -185,7 +218,8 @@ impl<'a> Walk<'a> {
             self.subgraphs[subgraph].name
         );
         let places = crate::supergraph_rules::locate(self.subgraphs, interface, None);
-        self.errors.push(CompositionError::new(ErrorCode::SatisfiabilityError, message).at(places));
+        self.errors
+            .push(CompositionError::new(ErrorCode::SatisfiabilityError, message).at(places));
     }
 }
 

@@ -26,9 +26,16 @@ pub(super) struct Position {
 
 impl Position {
     pub(super) fn new(subgraph: usize, type_name: Name) -> Self {
-        Self { subgraph, type_name, provided: 0 }
+        Self {
+            subgraph,
+            type_name,
+            provided: 0,
+        }
     }
 }
+
+/// An object type, where its closure starts, and which subgraphs it must not enter.
+type ClosureKey = (Name, Vec<Position>, Vec<usize>);
 
 /// Deepest nesting of closures within conditions; beyond it a condition counts as not met.
 const DEPTH_MAX: usize = 64;
@@ -40,11 +47,13 @@ pub(super) struct Positions<'a> {
     labels_on: bool,
     /// Sets of selections that `@provides` gives; positions refer to them by index.
     provided: Vec<Vec<&'a SelectionSet>>,
-    closures: FxHashMap<(Name, Vec<Position>), Vec<Position>>,
-    in_progress: FxHashSet<(Name, Vec<Position>)>,
+    closures: FxHashMap<ClosureKey, Vec<Position>>,
+    in_progress: FxHashSet<ClosureKey>,
     requires_in_progress: FxHashSet<(usize, Name, Name)>,
     /// Whether a result was cut short by a guard, so that it holds only where it was asked for.
     is_cut_short: bool,
+    /// Subgraphs whose keys are being looked at, sorted: what is needed to enter a subgraph cannot come from entering it.
+    entering: Vec<usize>,
     /// Whether a condition is being looked at.
     condition_depth: usize,
 }
@@ -60,6 +69,7 @@ impl<'a> Positions<'a> {
             in_progress: FxHashSet::default(),
             requires_in_progress: FxHashSet::default(),
             is_cut_short: false,
+            entering: Vec::new(),
             condition_depth: 0,
         }
     }
@@ -81,7 +91,7 @@ impl<'a> Positions<'a> {
     pub(super) fn closure(&mut self, object: &Name, mut start: Vec<Position>) -> Vec<Position> {
         start.sort_unstable();
         start.dedup();
-        let key = (object.clone(), start);
+        let key = (object.clone(), start, self.entering.clone());
         if let Some(known) = self.closures.get(&key) {
             return known.clone();
         }
@@ -106,8 +116,14 @@ impl<'a> Positions<'a> {
     fn reach_one_more(&mut self, object: &Name, reached: &[Position]) -> Option<Position> {
         let is_root = matches!(object.as_str(), "Query" | "Mutation" | "Subscription");
         for index in 0..self.subgraphs.len() {
+            if self.entering.contains(&index) {
+                continue;
+            }
             for type_name in self.entry_types(index, object) {
-                if reached.iter().any(|position| position.subgraph == index && position.type_name == type_name) {
+                if reached
+                    .iter()
+                    .any(|position| position.subgraph == index && position.type_name == type_name)
+                {
                     continue;
                 }
                 let candidate = Position::new(index, type_name);
@@ -126,7 +142,10 @@ impl<'a> Positions<'a> {
         if subgraph.schema.types.contains_key(object) {
             types.push(object.clone());
         }
-        let interfaces = self.schema().get_object(object).map(|object| &object.implements_interfaces);
+        let interfaces = self
+            .schema()
+            .get_object(object)
+            .map(|object| &object.implements_interfaces);
         for interface in interfaces.into_iter().flatten() {
             let known = subgraph.schema.types.get(&interface.name);
             if known.is_some_and(|definition| subgraph.is_interface_object(definition)) {
@@ -138,22 +157,35 @@ impl<'a> Positions<'a> {
 
     /// Whether some key of the candidate can be had from the positions reached.
     fn can_enter(&mut self, object: &Name, reached: &[Position], candidate: &Position) -> bool {
-        self.resolvable_keys(candidate).iter().any(|key| self.has_key(object, reached, key))
+        let entering = self.entering.clone();
+        self.entering.push(candidate.subgraph);
+        self.entering.sort_unstable();
+        let keys = self.resolvable_keys(candidate);
+        let can_enter = keys.iter().any(|key| self.has_key(object, reached, key));
+        self.entering = entering;
+        can_enter
     }
 
     pub(super) fn resolvable_keys(&self, candidate: &Position) -> Vec<&'a AppliedFieldSet> {
         let usage = &self.subgraphs[candidate.subgraph].usage;
-        usage.keys(&candidate.type_name).filter(|key| key.is_resolvable).collect()
+        usage
+            .keys(&candidate.type_name)
+            .filter(|key| key.is_resolvable)
+            .collect()
     }
 
     pub(super) fn has_key(&mut self, object: &Name, reached: &[Position], key: &'a AppliedFieldSet) -> bool {
-        key.field_set().is_some_and(|fields| self.holds(object, reached, &fields.selection))
+        key.field_set()
+            .is_some_and(|fields| self.holds(object, reached, &fields.selection))
     }
 
     /// Whether a selection can be had of an object at these positions (which are a closure, or becoming one).
     pub(super) fn holds(&mut self, object: &Name, reached: &[Position], selection: &'a SelectionSet) -> bool {
         self.condition_depth += 1;
-        let holds = selection.selections.iter().all(|item| self.holds_item(object, reached, item));
+        let holds = selection
+            .selections
+            .iter()
+            .all(|item| self.holds_item(object, reached, item));
         self.condition_depth -= 1;
         holds
     }
@@ -163,30 +195,39 @@ impl<'a> Positions<'a> {
             Selection::Field(field) if field.name == "__typename" => true,
             Selection::Field(field) => {
                 let next = self.advance(object, reached, &field.name);
-                !next.is_empty() && self.holds_below(object, &field.name, next, &field.selection_set)
+                !next.is_empty() && self.holds_below(object, &field.name, &next, &field.selection_set)
             }
             Selection::InlineFragment(fragment) => {
-                let applies = fragment.type_condition.as_ref().is_none_or(|condition| {
-                    condition == object || self.schema().is_subtype(condition, object)
-                });
-                !applies || fragment.selection_set.selections.iter().all(|item| self.holds_item(object, reached, item))
+                let applies = fragment
+                    .type_condition
+                    .as_ref()
+                    .is_none_or(|condition| condition == object || self.schema().is_subtype(condition, object));
+                !applies
+                    || fragment
+                        .selection_set
+                        .selections
+                        .iter()
+                        .all(|item| self.holds_item(object, reached, item))
             }
             Selection::FragmentSpread(_) => false,
         }
     }
 
-    fn holds_below(&mut self, object: &Name, field: &Name, next: Vec<Position>, selection: &'a SelectionSet) -> bool {
+    fn holds_below(&mut self, object: &Name, field: &Name, next: &[Position], selection: &'a SelectionSet) -> bool {
         if selection.selections.is_empty() {
             return true;
         }
         let fields = self.schema().types.get(object).and_then(fields_of);
-        let Some(target) = fields.and_then(|fields| fields.get(field)).map(|field| field.ty.inner_named_type()) else {
+        let Some(target) = fields
+            .and_then(|fields| fields.get(field))
+            .map(|field| field.ty.inner_named_type())
+        else {
             return false;
         };
         let target = target.clone();
         let runtime_types = self.possible_types(&target);
         runtime_types.iter().all(|object| {
-            let cast = self.cast(&target, &next, object);
+            let cast = self.cast(next, object);
             if cast.is_empty() {
                 return true;
             }
@@ -216,7 +257,12 @@ impl<'a> Positions<'a> {
         field: &Name,
     ) -> Option<Position> {
         let subgraph = &self.subgraphs[position.subgraph];
-        let definition = subgraph.schema.types.get(&position.type_name).and_then(fields_of)?.get(field)?;
+        let definition = subgraph
+            .schema
+            .types
+            .get(&position.type_name)
+            .and_then(fields_of)?
+            .get(field)?;
         let coordinate = (position.type_name.clone(), field.clone());
         let place = (position.subgraph, coordinate);
         if self.merged.overridden.contains(&place) {
@@ -232,7 +278,11 @@ impl<'a> Positions<'a> {
         if subgraph.usage.is_external(&coordinate) && provided.is_none() {
             return None;
         }
-        if let Some(requires) = subgraph.usage.requires(&coordinate).and_then(|applied| applied.field_set()) {
+        if let Some(requires) = subgraph
+            .usage
+            .requires(&coordinate)
+            .and_then(|applied| applied.field_set())
+        {
             let guard = (position.subgraph, object.clone(), field.clone());
             if !self.requires_in_progress.insert(guard.clone()) {
                 self.is_cut_short = true;
@@ -245,10 +295,20 @@ impl<'a> Positions<'a> {
             }
         }
         let mut below = provided.unwrap_or_default();
-        below.extend(subgraph.usage.provides(&coordinate).and_then(|applied| applied.field_set()).map(|set| &set.selection));
+        below.extend(
+            subgraph
+                .usage
+                .provides(&coordinate)
+                .and_then(|applied| applied.field_set())
+                .map(|set| &set.selection),
+        );
         let type_name = definition.ty.inner_named_type().clone();
         let provided = self.intern_provided(below);
-        Some(Position { subgraph: position.subgraph, type_name, provided })
+        Some(Position {
+            subgraph: position.subgraph,
+            type_name,
+            provided,
+        })
     }
 
     /// What is provided of a field's value; `None` if the field itself is not provided here.
@@ -262,9 +322,16 @@ impl<'a> Positions<'a> {
     }
 
     fn intern_provided(&mut self, selections: Vec<&'a SelectionSet>) -> usize {
-        let selections: Vec<_> = selections.into_iter().filter(|selection| !selection.selections.is_empty()).collect();
+        let selections: Vec<_> = selections
+            .into_iter()
+            .filter(|selection| !selection.selections.is_empty())
+            .collect();
         let is_same = |known: &Vec<&SelectionSet>| {
-            known.len() == selections.len() && known.iter().zip(&selections).all(|(left, right)| std::ptr::eq(*left, *right))
+            known.len() == selections.len()
+                && known
+                    .iter()
+                    .zip(&selections)
+                    .all(|(left, right)| std::ptr::eq(*left, *right))
         };
         match self.provided.iter().position(is_same) {
             Some(index) => index,
@@ -275,27 +342,31 @@ impl<'a> Positions<'a> {
         }
     }
 
-    /// Positions for those objects at `positions` (of supergraph type `type_name`) that are of type `object`.
-    pub(super) fn cast(&mut self, type_name: &Name, positions: &[Position], object: &Name) -> Vec<Position> {
+    /// Positions for those objects at `positions` that are of type `object`.
+    pub(super) fn cast(&mut self, positions: &[Position], object: &Name) -> Vec<Position> {
         let mut cast = Vec::new();
         for position in positions {
             let subgraph = &self.subgraphs[position.subgraph];
             match subgraph.schema.types.get(&position.type_name) {
                 _ if position.type_name == *object => cast.push(position.clone()),
-                Some(definition @ ExtendedType::Object(_)) if subgraph.is_interface_object(definition) => {
-                    if self.schema().is_subtype(&position.type_name, object) {
+                Some(definition @ ExtendedType::Object(_)) => {
+                    let may_be = subgraph.is_interface_object(definition)
+                        && self.schema().is_subtype(&position.type_name, object);
+                    if may_be {
                         cast.extend(self.resolve_interface_object(position, object));
                     }
                 }
-                Some(definition) if is_composite(definition) => {
-                    if subgraph.schema.is_subtype(&position.type_name, object) {
-                        cast.push(Position { type_name: object.clone(), ..position.clone() });
-                    }
+                Some(definition)
+                    if is_composite(definition) && subgraph.schema.is_subtype(&position.type_name, object) =>
+                {
+                    cast.push(Position {
+                        type_name: object.clone(),
+                        ..position.clone()
+                    });
                 }
                 _ => {}
             }
         }
-        debug_assert!(self.schema().types.contains_key(type_name));
         cast.sort_unstable();
         cast.dedup();
         cast
@@ -314,7 +385,10 @@ impl<'a> Positions<'a> {
             let entry = Position::new(index, interface.clone());
             let keys = self.resolvable_keys(&entry);
             // Key fields are read of the interface object, as a field of any implementation would be.
-            if keys.iter().any(|key| self.has_key(object, std::slice::from_ref(position), key)) {
+            if keys
+                .iter()
+                .any(|key| self.has_key(object, std::slice::from_ref(position), key))
+            {
                 found.push(Position::new(index, object.clone()));
             }
         }

@@ -28,13 +28,20 @@ impl Positions<'_> {
         let here: Vec<_> = reached
             .iter()
             .filter(|position| {
-                let fields = self.subgraphs[position.subgraph].schema.types.get(&position.type_name).and_then(fields_of);
+                let fields = self.subgraphs[position.subgraph]
+                    .schema
+                    .types
+                    .get(&position.type_name)
+                    .and_then(fields_of);
                 !fields.is_some_and(|fields| fields.contains_key(&coordinate.1))
             })
             .map(|position| format!("`{}`", self.subgraphs[position.subgraph].name))
             .collect();
         if !here.is_empty() {
-            reasons.push(format!("{}, where the object comes from, does not have the field", here.join(" and ")));
+            reasons.push(format!(
+                "{}, where the object comes from, does not have the field",
+                here.join(" and ")
+            ));
         }
         reasons
     }
@@ -45,8 +52,15 @@ impl Positions<'_> {
         if subgraph.usage.is_external(&own) {
             return format!("in `{}` it is `@external`", subgraph.name);
         }
-        match subgraph.usage.requires(&own).and_then(|applied| applied.text.as_deref()) {
-            Some(fields) => format!("`{}` requires `{fields}`, which cannot be fetched for it", subgraph.name),
+        match subgraph
+            .usage
+            .requires(&own)
+            .and_then(|applied| applied.text.as_deref())
+        {
+            Some(fields) => format!(
+                "`{}` requires `{fields}`, which cannot be fetched for it",
+                subgraph.name
+            ),
             None => format!("in `{}` it is overridden", subgraph.name),
         }
     }
@@ -55,13 +69,19 @@ impl Positions<'_> {
         let name = self.subgraphs[candidate.subgraph].name.clone();
         let keys = self.resolvable_keys(candidate);
         if keys.is_empty() {
-            return format!("`{name}` resolves it, but `{}` has no resolvable `@key` there", candidate.type_name);
+            return format!(
+                "`{name}` resolves it, but `{}` has no resolvable `@key` there",
+                candidate.type_name
+            );
         }
         let texts: Vec<_> = keys
             .iter()
             .filter(|key| !self.has_key(&coordinate.0, reached, key))
             .map(|key| format!("`{}`", key.text.as_deref().unwrap_or_default()))
             .collect();
-        format!("`{name}` resolves it, but its key {} cannot be had from where the object is known", texts.join(" or "))
+        format!(
+            "`{name}` resolves it, but its key {} cannot be had from where the object is known",
+            texts.join(" or ")
+        )
     }
 }

@@ -5,14 +5,14 @@
 
 use apollo_compiler::Name;
 use apollo_compiler::Node;
-use apollo_compiler::ast::{Definition, DirectiveDefinition, Document, FieldDefinition};
+use apollo_compiler::ast::{Definition, DirectiveDefinition, Document, FieldDefinition, OperationType};
 use apollo_compiler::parser::SourceSpan;
 use rustc_hash::FxHashSet;
 
 use super::DirectiveNames;
 use super::definitions;
 use crate::error::ErrorCode;
-use crate::federation_spec::{FederationDirective, SCALARS};
+use crate::federation_spec::{FederationDirective, NEWEST_VERSION, SCALARS};
 use crate::link::{Link, Links, Version, federation_link};
 
 /// A definition that contradicts a specification.
@@ -23,7 +23,7 @@ pub(super) struct BadDefinition {
 }
 
 /// Names of federation's directives in a subgraph with these links.
-pub(super) fn directive_names(links: &Links) -> DirectiveNames {
+pub(super) fn directive_names(links: &Links, document: &Document) -> DirectiveNames {
     let federation = federation_link(links);
     DirectiveNames::new(|directive| {
         // Tag, inaccessible, cost and so on may be linked as specifications of their own.
@@ -38,11 +38,20 @@ pub(super) fn directive_names(links: &Links) -> DirectiveNames {
                     .then(|| Name::new(&link.directive_name(directive.name())).ok())
                     .flatten()
             }
-            None => FederationDirective::FEDERATION_1
-                .contains(&directive)
-                .then(|| Name::new_unchecked(directive.name())),
+            None => is_federation_1_directive(directive, document).then(|| Name::new_unchecked(directive.name())),
         }
     })
+}
+
+/// Federation 1 has its six directives; those of Federation 2 count when a subgraph defines them just like it.
+fn is_federation_1_directive(directive: FederationDirective, document: &Document) -> bool {
+    FederationDirective::FEDERATION_1.contains(&directive)
+        || document.definitions.iter().any(|definition| match definition {
+            Definition::DirectiveDefinition(own) if own.name == directive.name() => {
+                definitions::check_own_definition(own, directive, NEWEST_VERSION, &|_, _| false).is_empty()
+            }
+            _ => false,
+        })
 }
 
 fn own_specification(directive: FederationDirective) -> &'static str {
@@ -82,7 +91,7 @@ impl<'a> Expansion<'a> {
         for definition in &mut document.definitions {
             remove_service_fields(definition);
         }
-        document.definitions.retain(|definition| !is_empty_query(definition));
+        remove_empty_query(document);
         self.add_definitions(document, &scalars);
         if self.errors.is_empty() {
             Ok(())
@@ -161,7 +170,12 @@ impl<'a> Expansion<'a> {
         };
         for argument in &own.arguments {
             let named = argument.ty.inner_named_type();
-            if non_scalars.contains(named) {
+            if non_scalars.contains(named)
+                && !self
+                    .errors
+                    .iter()
+                    .any(|error| error.code == ErrorCode::TypeDefinitionInvalid)
+            {
                 self.errors.push(BadDefinition {
                     code: ErrorCode::InvalidGraphql,
                     message: format!(
@@ -235,17 +249,40 @@ fn non_scalar_type(definition: &Definition) -> Option<&Name> {
     }
 }
 
-/// A root type with nothing of the graph in it: what is left without `_service`.
-fn is_empty_query(definition: &Definition) -> bool {
-    match definition {
-        Definition::ObjectTypeDefinition(own) => {
-            own.name == "Query" && own.fields.is_empty() && own.directives.is_empty()
-        }
-        Definition::ObjectTypeExtension(own) => {
-            own.name == "Query" && own.fields.is_empty() && own.directives.is_empty()
-        }
-        _ => false,
+/// Takes away `Query` with nothing of the graph in it: what is left without `_service`.
+fn remove_empty_query(document: &mut Document) {
+    let name = query_name(document);
+    let is_query = |own: &Name, fields: &[Node<FieldDefinition>]| *own == name && fields.is_empty();
+    document.definitions.retain(|definition| match definition {
+        Definition::ObjectTypeDefinition(own) => !is_query(&own.name, &own.fields),
+        Definition::ObjectTypeExtension(own) => !is_query(&own.name, &own.fields) || !own.directives.is_empty(),
+        _ => true,
+    });
+    if document
+        .definitions
+        .iter()
+        .any(|definition| definition.name() == Some(&name))
+    {
+        return;
     }
+    for definition in &mut document.definitions {
+        match definition {
+            Definition::SchemaDefinition(own) => own.make_mut().root_operations.retain(|root| root.1 != name),
+            Definition::SchemaExtension(own) => own.make_mut().root_operations.retain(|root| root.1 != name),
+            _ => {}
+        }
+    }
+}
+
+/// Name of the root type of queries, as the subgraph calls it.
+fn query_name(document: &Document) -> Name {
+    let mut roots = document.definitions.iter().flat_map(|definition| match definition {
+        Definition::SchemaDefinition(own) => own.root_operations.as_slice(),
+        Definition::SchemaExtension(own) => own.root_operations.as_slice(),
+        _ => &[],
+    });
+    let declared = roots.find(|root| root.0 == OperationType::Query);
+    declared.map_or_else(|| OperationType::Query.default_type_name(), |root| root.1.clone())
 }
 
 /// `_entities` and `_service` belong to the protocol between router and subgraph, not to the graph.

@@ -41,7 +41,7 @@ pub(crate) fn load(subgraph: &Subgraph) -> Result<SubgraphSchema, Vec<Compositio
     })?;
     let version = loader.federation_version(&links)?;
     loader.check_imports(&links)?;
-    let directives = directive_names(&links);
+    let directives = directive_names(&links, &document);
     loader.expand(&mut document, &links, &directives)?;
     let schema = loader.build(&document)?;
     Ok(SubgraphSchema {

@@ -3,6 +3,7 @@
 //! In: a [`SubgraphSchema`] of Federation 2. Out: a [`ValidSubgraph`], or everything that is wrong with it. Rules that
 //! concern several subgraphs are checked where they are merged.
 
+mod access;
 mod context;
 mod cost;
 mod external;
@@ -10,6 +11,7 @@ mod field_sets;
 mod interfaces;
 mod shareable;
 
+pub(crate) use access::ACCESS_DIRECTIVES;
 pub(crate) use context::ContextArgument;
 
 use std::ops::Deref;
@@ -53,6 +55,7 @@ pub(crate) fn validate(subgraph: SubgraphSchema, graph: Name) -> Result<ValidSub
     errors.extend(interfaces::check(&rules));
     errors.extend(shareable::check(&rules));
     errors.extend(cost::check(&subgraph));
+    errors.extend(access::check(&subgraph));
     if errors.is_empty() {
         Ok(ValidSubgraph {
             subgraph,
