@@ -131,7 +131,7 @@ impl QueryGraph {
     /// The node that stands for runtime type `type_id` at `id`: itself for objects and interface objects.
     pub fn downcast(&self, id: NodeId, type_id: TypeId) -> Option<NodeId> {
         let node = self.node(id);
-        let index = node.possible_types.iter().position(|possible| *possible == type_id)?;
+        let index = node.possible_types.binary_search(&type_id).ok()?;
         Some(node.downcasts.get(index).copied().unwrap_or(id))
     }
 }

@@ -23,7 +23,7 @@ use crate::query_plan::OperationKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubgraphId(pub u32);
 
-/// Index of a type in [`Supergraph::types`].
+/// Index of a type in [`Supergraph::types`]; in the order of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeId(pub u32);
 

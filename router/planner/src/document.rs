@@ -70,7 +70,8 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         if let Some(tree) = entry.objects {
             let fields: Vec<&TreeField> = self.fetches.tree(tree).fields.iter().collect();
             let mut types: Vec<TypeId> = fields.iter().flat_map(|field| field.types.iter().copied()).collect();
-            self.sort_by_name(&mut types);
+            types.sort_unstable();
+            types.dedup();
             self.by_type(&fields, &types, None);
             if fields.is_empty() {
                 self.put("__typename");
@@ -118,17 +119,6 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             self.text.push(' ');
         }
         self.text.push_str(text);
-    }
-
-    fn sort_by_name(&self, types: &mut Vec<TypeId>) {
-        let supergraph = self.fetches.search().supergraph;
-        types.sort_by(|left, right| {
-            supergraph
-                .type_definition(*left)
-                .name
-                .cmp(&supergraph.type_definition(*right).name)
-        });
-        types.dedup();
     }
 
     fn fragment_start(&mut self, type_id: TypeId) {

@@ -5,6 +5,7 @@
 //! text [`document`] writes; [`steps`] puts them in order; [`response`] says what the client receives.
 //! Does not fetch, and does not know HTTP or JSON.
 
+mod classes;
 mod document;
 mod fetches;
 mod introspection;

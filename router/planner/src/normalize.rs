@@ -266,11 +266,8 @@ impl<'a> Normalizer<'a> {
     /// Every object type that may stand for `id` in some subgraph.
     pub(crate) fn possible_types(&mut self, id: TypeId) -> TypeSet {
         let supergraph = self.supergraph;
-        let types = self.possible_types.entry(id).or_insert_with(|| {
-            let mut types = supergraph.type_definition(id).possible_types.clone();
-            types.sort_unstable();
-            types.into()
-        });
+        let types = self.possible_types.entry(id);
+        let types = types.or_insert_with(|| supergraph.type_definition(id).possible_types.as_slice().into());
         Rc::clone(types)
     }
 

@@ -242,6 +242,26 @@ impl<'a> Search<'a> {
         }))
     }
 
+    /// Whether some field can be resolved nowhere, whatever is known: cheap, and asked before anything is solved.
+    pub(crate) fn is_hopeless(&mut self, set: SetId, type_id: TypeId, arrivals: &Arrivals) -> bool {
+        let graph = self.graph;
+        let first = arrivals.iter().map(|arrival| arrival.stage).min().unwrap_or_default();
+        let universe = self.own_universe(set, type_id);
+        universe.items.iter().any(|item| {
+            let resolves = |node: NodeId| graph.node(node).fields.contains_key(&item.field);
+            let may_jump = |target: NodeId, is_root: bool| {
+                let subgraph = graph.node(target).subgraph;
+                let node = graph.downcast(target, type_id);
+                node.is_some_and(resolves) && self.slots.next(subgraph, is_root, first).is_some()
+            };
+            let is_here = arrivals.iter().any(|arrival| resolves(arrival.node));
+            let by_key = || graph.key_edges(type_id).iter().any(|edge| may_jump(edge.target, false));
+            let is_query = Some(type_id) == self.query_type;
+            let by_root = || is_query && self.query_roots.iter().any(|root| may_jump(*root, true));
+            !(is_here || by_key() || by_root())
+        })
+    }
+
     fn solve(&mut self, set: SetId, type_id: TypeId, arrivals: &Arrivals) -> Result<Solved, PlanError> {
         let universe = self.universe(set, type_id)?;
         let selection_set = self.sets.set(set);
@@ -318,7 +338,8 @@ impl<'a> Search<'a> {
                 continue;
             };
             let known = run.provisions[item_index].as_ref().map(|known| known.completion);
-            if known.is_some_and(|known| known <= Completion::at(stage)) {
+            // Of equal stages the earlier visit stays: it costs nothing.
+            if known.is_some_and(|known| known.stage <= stage) {
                 continue;
             }
             let completion = self.below(item, edge.target, stage)?;
@@ -371,6 +392,9 @@ impl<'a> Search<'a> {
                 });
             }
             for (item, requires) in run.universe.requires.iter().enumerate() {
+                if requires.is_empty() {
+                    continue;
+                }
                 let fields = &self.graph.node(node).fields;
                 let edge = fields.get(&run.universe.items[item].field);
                 if edge.is_none_or(|edge| edge.requires.is_none()) {

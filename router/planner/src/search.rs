@@ -14,7 +14,7 @@ use federation::query_graph::{NodeId, QueryGraph};
 use federation::query_plan::OperationKind;
 use federation::supergraph::{SubgraphId, Supergraph, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::normalize::Normalizer;
 use crate::place::{Arrival, Arrivals, Completion, Origin, Solved, Universe};
@@ -99,6 +99,9 @@ pub(crate) struct Search<'a> {
     /// How often a set was found to ask for itself.
     pub(crate) cuts: u64,
     depth: u32,
+    pub(crate) classes: FxHashMap<SetId, Rc<[u32]>>,
+    pub(crate) key_classes: FxHashMap<TypeId, Option<u32>>,
+    pub(crate) key_signatures: FxHashMap<String, u32>,
 }
 
 /// How a slot is used.
@@ -125,6 +128,9 @@ impl<'a> Search<'a> {
             in_progress: FxHashSet::default(),
             cuts: 0,
             depth: 0,
+            classes: FxHashMap::default(),
+            key_classes: FxHashMap::default(),
+            key_signatures: FxHashMap::default(),
         }
     }
 
@@ -226,23 +232,57 @@ impl<'a> Search<'a> {
     }
 
     fn complete_uncached(&mut self, set: SetId, arrivals: &Arrivals) -> Result<Option<Completion>, PlanError> {
-        let types = Rc::clone(&self.sets.set(set).types);
         let first = arrivals.iter().map(|arrival| arrival.stage).min().unwrap_or_default();
         let mut completion = Completion::at(first);
         if arrivals.is_empty() {
             return Ok(None);
         }
-        for type_id in types.iter() {
-            let seen = self.seen(arrivals, *type_id);
-            if seen.is_empty() {
-                continue;
-            }
-            match self.place(set, *type_id, &seen)?.completion {
+        let places = self.places(set, arrivals);
+        if places
+            .iter()
+            .any(|(type_id, seen)| self.is_hopeless(set, *type_id, seen))
+        {
+            return Ok(None);
+        }
+        for (type_id, seen) in &places {
+            match self.place(set, *type_id, seen)?.completion {
                 Some(below) => completion = completion.and(below),
                 None => return Ok(None),
             }
         }
         Ok(Some(completion))
+    }
+
+    /// The places of a set that are worth solving: one for all types that behave alike.
+    fn places(&mut self, set: SetId, arrivals: &Arrivals) -> Vec<(TypeId, Arrivals)> {
+        let types = Rc::clone(&self.sets.set(set).types);
+        let mut places = Vec::new();
+        if types.len() == 1 {
+            let seen = self.seen(arrivals, types[0]);
+            if !seen.is_empty() {
+                places.push((types[0], seen));
+            }
+            return places;
+        }
+        let classes = self.classes(set);
+        let mut known: FxHashSet<(u32, SmallVec<[SubgraphId; 4]>)> = FxHashSet::default();
+        for (type_id, class) in types.iter().zip(classes.iter()) {
+            let seen = self.seen(arrivals, *type_id);
+            // A view may resolve more for one type than for another.
+            let is_view = |arrival: &Arrival| {
+                let node = self.graph.node(arrival.node);
+                self.graph.node_of(node.subgraph, node.type_id) != Some(arrival.node)
+            };
+            let is_plain = !seen.iter().any(is_view);
+            let subgraphs = seen
+                .iter()
+                .map(|arrival| self.graph.node(arrival.node).subgraph)
+                .collect();
+            if !seen.is_empty() && (!is_plain || known.insert((*class, subgraphs))) {
+                places.push((*type_id, seen));
+            }
+        }
+        places
     }
 
     /// The arrivals at which objects of a type may be, as nodes of that type.
@@ -367,13 +407,8 @@ impl<'a> Search<'a> {
         if !counted.insert((set, arrivals.clone())) {
             return Ok(());
         }
-        let types = Rc::clone(&self.sets.set(set).types);
-        for type_id in types.iter() {
-            let seen = self.seen(arrivals, *type_id);
-            if seen.is_empty() {
-                continue;
-            }
-            let solved = self.place(set, *type_id, &seen)?;
+        for (type_id, seen) in self.places(set, arrivals) {
+            let solved = self.place(set, type_id, &seen)?;
             let visits = self.used_visits(&solved)?;
             for visit in &visits {
                 if let Some(slot) = self.slot(&solved, &solved.visits[*visit]) {

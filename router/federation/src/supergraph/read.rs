@@ -36,7 +36,9 @@ pub(super) fn read(sdl: &str) -> Result<Supergraph, SupergraphError> {
         let is_introspection = definition.is_built_in() && !definition.is_scalar();
         !is_machinery(name) && !is_introspection
     });
-    let names: Vec<Name> = names.map(|(name, _)| name.clone()).collect();
+    let mut names: Vec<Name> = names.map(|(name, _)| name.clone()).collect();
+    // Ids in the order of names, so that what is sorted by one is sorted by the other.
+    names.sort_unstable();
     for (index, name) in names.iter().enumerate() {
         reader.type_ids.insert(name.clone(), TypeId(index as u32));
     }
@@ -338,12 +340,10 @@ fn fill_possible_types(
             }
         }
     }
-    let names: Vec<Name> = types.iter().map(|definition| definition.name.clone()).collect();
     for definition in types.iter_mut() {
-        let by_name = |id: &TypeId| names[id.0 as usize].clone();
-        definition.possible_types.sort_by_key(by_name);
+        definition.possible_types.sort_unstable();
         for join in &mut definition.joins {
-            join.possible_types.sort_by_key(by_name);
+            join.possible_types.sort_unstable();
         }
     }
     Ok(())

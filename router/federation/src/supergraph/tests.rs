@@ -64,12 +64,12 @@ fn nodes(supergraph: &Supergraph) -> String {
 fn a_supergraph_becomes_a_query_graph() {
     let supergraph = Supergraph::parse(SDL).unwrap();
     expect![[r#"
-        0 Query@products: node>2 product>6
-        1 Query@shipping: 
+        0 Book@products: id sku
+        1 Book@shipping: cost* id weight
         2 Node@products: id
         3 Node@shipping: id zone
-        4 Book@products: id sku
-        5 Book@shipping: cost* id weight
+        4 Query@products: node>2 product>6
+        5 Query@shipping: 
         6 Book@products: id sku weight
     "#]]
     .assert_eq(&nodes(&supergraph));
@@ -79,10 +79,10 @@ fn a_supergraph_becomes_a_query_graph() {
         .map(|key| format!("{} {} {:?}", key.target.0, key.fields, key.kind))
         .collect();
     expect![[r#"
-        4 id Object
-        4 sku Object
+        0 id Object
+        0 sku Object
         2 id Interface
-        5 id Object
+        1 id Object
         3 id InterfaceObject"#]]
     .assert_eq(&keys.join("\n"));
 }
