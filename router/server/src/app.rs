@@ -1,11 +1,11 @@
 //! The router as a library: a builder, two axum routers to serve, and a handle on what runs.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), server::BuildError> {
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use server::{RouterBuilder, RouterConfig};
 //!
 //! let router = RouterBuilder::new(RouterConfig::default())
-//!     .supergraph_sdl(include_str!("lib.rs"))
+//!     .supergraph_sdl(std::fs::read_to_string("supergraph.graphql")?)
 //!     .in_process("products", axum::Router::new())
 //!     .build()
 //!     .await?;
@@ -149,7 +149,7 @@ fn configured_source(config: &RouterConfig) -> Option<SupergraphSource> {
     file.or_else(|| config.supergraph.subgraphs.clone().map(SupergraphSource::SubgraphsFile))
 }
 
-/// Everything clients reach. The layers run from the last to the first.
+/// Everything clients reach.
 fn public(config: &RouterConfig, state: Arc<RouterState>, playground: Option<PlaygroundConfig>) -> Router {
     let mut routes = Router::new()
         .route(GRAPHQL_PATH, any(pipeline::graphql))
@@ -162,6 +162,11 @@ fn public(config: &RouterConfig, state: Arc<RouterState>, playground: Option<Pla
         });
         routes = routes.merge(playground::routes(&page));
     }
+    with_layers(routes, config)
+}
+
+/// Everything that is plain HTTP. The layers run from the last to the first.
+fn with_layers(routes: Router, config: &RouterConfig) -> Router {
     routes
         .layer(CatchPanicLayer::custom(|_| {
             Failure::internal().into_response(MediaType::Json)
@@ -210,5 +215,36 @@ impl RouterHandle {
     /// Hash of the supergraph that is served: the first 16 digits of its SHA-256.
     pub fn supergraph_hash(&self) -> String {
         self.state.graph().hash.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::{Request, StatusCode};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_without_its_reason() {
+        async fn panicking() -> &'static str {
+            panic!("the reason is for the log only")
+        }
+        let app = with_layers(Router::new().route("/", any(panicking)), &RouterConfig::default());
+        for _ in 0..2 {
+            let request = Request::new(Body::empty());
+            let response = app.clone().oneshot(request).await.expect("a router always answers");
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = response
+                .into_body()
+                .collect()
+                .await
+                .expect("a complete body")
+                .to_bytes();
+            let expected = r#"{"errors":[{"message":"the router failed to answer this request","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}"#;
+            assert_eq!(body, expected);
+        }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Graph {
     operations: Cache<OperationKey, Arc<PreparedOperation>, TextBytes>,
     /// As many operations are planned at once as there are cores. More would only wait for each other on the threads
     /// that also serve operations planned long ago.
-    planning: Semaphore,
+    planning: Arc<Semaphore>,
 }
 
 /// An operation that is parsed, validated and planned: all that does not depend on the variables.
@@ -69,7 +69,7 @@ impl Graph {
             planner: Planner::new(supergraph),
             limits: limits.clone(),
             operations: Cache::with_weighter(OPERATIONS_EXPECTED, cache_bytes, TextBytes),
-            planning: Semaphore::new(available_parallelism().map_or(1, usize::from)),
+            planning: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
         })
     }
 
@@ -102,9 +102,15 @@ impl Graph {
     /// Off the async threads: an operation near the limits takes tens of milliseconds, in which a thread would answer
     /// nobody. The hop costs some 10 us, paid once for each distinct operation.
     async fn prepare_anew(self: &Arc<Self>, key: OperationKey) -> Result<Arc<PreparedOperation>, Failure> {
-        let _permit = self.planning.acquire().await.expect("the semaphore is never closed");
+        let permits = Arc::clone(&self.planning);
+        let permit = permits.acquire_owned().await.expect("the semaphore is never closed");
         let graph = Arc::clone(self);
-        let prepared = spawn_blocking(move || graph.plan_from_text(&key.text, key.name.as_deref())).await;
+        let prepared = spawn_blocking(move || {
+            // Held until the work is done, also when the client has gone away meanwhile.
+            let _permit = permit;
+            graph.plan_from_text(&key.text, key.name.as_deref())
+        });
+        let prepared = prepared.await;
         // A panic while planning is one request's misfortune; it was logged where it happened.
         prepared.unwrap_or_else(|_| Err(Failure::internal())).map(Arc::new)
     }

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
@@ -15,6 +15,7 @@ use federation::error::ErrorCode;
 use federation::query_plan::OperationKind;
 use http::{HeaderName, Method, header, request};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::graph::PreparedOperation;
@@ -26,6 +27,9 @@ use crate::trace_context::TraceContext;
 
 /// Asks for [`explain`] in the answer.
 const EXPLAIN_HEADER: HeaderName = HeaderName::from_static("x-router-explain");
+
+/// For completing what has arrived when the deadline is reached.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Longest operation name that is logged; names are the client's to choose.
 const LOGGED_NAME_CHARS_MAX: usize = 100;
@@ -40,7 +44,7 @@ pub(crate) async fn graphql(State(state): State<Arc<RouterState>>, request: Requ
             let message = "answers are `application/graphql-response+json` or `application/json`";
             Failure::new(ErrorCode::NotAcceptable, message).into_response(MediaType::Json)
         }
-        Some(media_type) => match answer(&state, &parts, body, &mut record).await {
+        Some(media_type) => match answer_in_time(&state, &parts, body, &mut record).await {
             Ok(execution) => {
                 record.errors = execution.errors.len();
                 for fetch in execution.fetches.iter().filter(|fetch| !fetch.skipped) {
@@ -56,6 +60,18 @@ pub(crate) async fn graphql(State(state): State<Arc<RouterState>>, request: Requ
     };
     response.extensions_mut().insert(record);
     response
+}
+
+/// The executor keeps the deadline by itself, and leaves a partial answer. This is for the stages before it.
+async fn answer_in_time(
+    state: &RouterState,
+    parts: &request::Parts,
+    body: Body,
+    record: &mut AnswerRecord,
+) -> Result<ExecutionResponse, Failure> {
+    let answer = timeout(state.request_timeout + GRACE, answer(state, parts, body, record));
+    let too_late = || Failure::new(ErrorCode::GatewayTimeout, "the request could not be answered in time");
+    answer.await.unwrap_or_else(|_| Err(too_late()))
 }
 
 /// The stages in order.

@@ -16,7 +16,7 @@ use federation::query_plan::OperationKind;
 use http::StatusCode;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing::{Instrument, Level, info, info_span, warn};
+use tracing::{Instrument, Level, debug, info, info_span, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::trace_context::TraceContext;
@@ -89,12 +89,17 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
 
     let elapsed = begin.elapsed();
     let status = response.status();
-    let Some(record) = response.extensions().get::<AnswerRecord>() else {
-        // Not GraphQL: the playground's files and wrong addresses would drown what matters.
-        tracing::debug!(http.method = %method, http.path = path, http.status = status.as_u16(), "Answered");
-        return response;
+    let record = match response.extensions().get::<AnswerRecord>() {
+        Some(record) => record.clone(),
+        // A panic took the record with it.
+        None if status == StatusCode::INTERNAL_SERVER_ERROR => AnswerRecord::of_panic(),
+        None => {
+            // Not GraphQL: the playground's files and wrong addresses would drown what matters.
+            debug!(http.method = %method, http.path = path, http.status = status.as_u16(), "Answered");
+            return response;
+        }
     };
-    measure(record, status, elapsed);
+    measure(&record, status, elapsed);
     info!(
         trace_id = %trace,
         http.method = %method,
@@ -108,6 +113,15 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
         "{record}"
     );
     response
+}
+
+impl AnswerRecord {
+    fn of_panic() -> Self {
+        Self {
+            failure: Some(ErrorCode::InternalServerError),
+            ..Self::default()
+        }
+    }
 }
 
 impl fmt::Display for AnswerRecord {
