@@ -10,7 +10,7 @@ use axum::body::Body;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response, StatusCode, header};
-use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::jwk::{Jwk, JwkSet};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -88,7 +88,14 @@ pub struct TestKeys {
 
 impl Default for TestKeys {
     fn default() -> Self {
-        let key = SigningKey::from_seed(&[42; 32]).expect("a seed makes a key");
+        TestKeys::with(SigningKey::from_seed(&[42; 32]).expect("a seed makes a key"))
+    }
+}
+
+impl TestKeys {
+    /// Keys that sign with `key`.
+    #[must_use]
+    pub fn with(key: SigningKey) -> TestKeys {
         TestKeys {
             key,
             settings: TokenSettings::default(),
@@ -97,6 +104,12 @@ impl Default for TestKeys {
 }
 
 impl TestKeys {
+    /// The public half of the key.
+    #[must_use]
+    pub fn jwk(&self) -> &Jwk {
+        self.key.jwk()
+    }
+
     /// A verifier for the tokens.
     #[must_use]
     pub fn verifier(&self) -> TokenVerifier {

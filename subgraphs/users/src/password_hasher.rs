@@ -45,6 +45,13 @@ impl PasswordHasher {
         Ok(matches.await?? && known)
     }
 
+    /// Whether `hash` was made with other parameters than new ones are, and should be replaced when the password is
+    /// known again: at the next login.
+    pub(crate) fn is_outdated(hash: &str) -> bool {
+        let parameters = |hash: &str| hash.rsplitn(3, '$').nth(2).map(str::to_owned);
+        parameters(hash) != parameters(NOBODYS_HASH)
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
         let _slot = self.slots.acquire().await.context("the semaphore is never closed")?;
         tokio::task::spawn_blocking(work)
@@ -73,5 +80,7 @@ mod tests {
         assert!(hasher.verify("correct horse", Some(&hash)).await.unwrap());
         assert!(!hasher.verify("battery staple", Some(&hash)).await.unwrap());
         assert!(!hasher.verify("correct horse", None).await.unwrap());
+        assert!(!PasswordHasher::is_outdated(&hash));
+        assert!(PasswordHasher::is_outdated(&hash.replace("m=19456", "m=4096")));
     }
 }

@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Who issues tokens, and for whom. Every service of one shop has the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub enum TokenError {
 const CLOCK_SKEW_SECONDS: u64 = 60;
 /// An unknown key asks for the key set at most this often, so that forged tokens cannot flood the users service.
 const FETCH_INTERVAL_MIN: Duration = Duration::from_secs(10);
+/// After a failed attempt it may be asked again sooner: at the start of a shop, users may be the last to come up.
+const RETRY_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// A key set is used at most this long without asking for a newer one, so that a withdrawn key dies.
 const KEY_SET_AGE_MAX: Duration = Duration::from_secs(300);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -73,7 +75,8 @@ struct KeySet {
 struct Source {
     url: url::Url,
     client: reqwest::Client,
-    asked_at: Mutex<Option<Instant>>,
+    /// Before this, nothing is fetched.
+    not_before: Mutex<Option<Instant>>,
 }
 
 impl TokenVerifier {
@@ -87,7 +90,7 @@ impl TokenVerifier {
         let source = Some(Source {
             url,
             client,
-            asked_at: Mutex::new(None),
+            not_before: Mutex::new(None),
         });
         Ok(TokenVerifier::new(source, settings))
     }
@@ -183,10 +186,10 @@ impl TokenVerifier {
         }
         if let Some(source) = &self.shared.source {
             // A known key of an old set is used at once if somebody else is already asking for a newer one.
-            match (source.asked_at.try_lock(), &known) {
-                (Ok(asked_at), _) => self.refresh(source, asked_at).await,
+            match (source.not_before.try_lock(), &known) {
+                (Ok(not_before), _) => self.refresh(source, not_before).await,
                 (Err(_), Some(_)) => {}
-                (Err(_), None) => self.refresh(source, source.asked_at.lock().await).await,
+                (Err(_), None) => self.refresh(source, source.not_before.lock().await).await,
             }
         }
         if self.has_no_keys() {
@@ -214,14 +217,19 @@ impl TokenVerifier {
             .is_empty()
     }
 
-    async fn refresh(&self, source: &Source, mut asked_at: tokio::sync::MutexGuard<'_, Option<Instant>>) {
-        if asked_at.is_some_and(|at| at.elapsed() < FETCH_INTERVAL_MIN) {
+    async fn refresh(&self, source: &Source, mut not_before: MutexGuard<'_, Option<Instant>>) {
+        if not_before.is_some_and(|at| Instant::now() < at) {
             return;
         }
-        *asked_at = Some(Instant::now());
-        match fetch(source).await {
-            Ok(keys) if !keys.keys.is_empty() => self.set_keys(&keys),
-            Ok(_) => tracing::warn!(jwks.url = %source.url, "The key set is empty; the last one stays in use"),
+        let fetched = fetch(source).await;
+        let pause = if fetched.is_ok() {
+            FETCH_INTERVAL_MIN
+        } else {
+            RETRY_INTERVAL_MIN
+        };
+        *not_before = Some(Instant::now() + pause);
+        match fetched {
+            Ok(keys) => self.set_keys(&keys),
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::warn!(jwks.url = %source.url, error, "The key set could not be fetched; the last one stays");
@@ -230,9 +238,12 @@ impl TokenVerifier {
     }
 }
 
+/// A key set with at least one key.
 async fn fetch(source: &Source) -> anyhow::Result<JwkSet> {
     let response = source.client.get(source.url.clone()).send().await?.error_for_status()?;
-    Ok(response.json().await?)
+    let keys: JwkSet = response.json().await?;
+    anyhow::ensure!(!keys.keys.is_empty(), "the key set is empty");
+    Ok(keys)
 }
 
 #[cfg(test)]

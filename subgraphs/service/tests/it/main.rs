@@ -6,3 +6,4 @@ mod database;
 mod endpoint;
 mod peer;
 mod schema;
+mod tokens;

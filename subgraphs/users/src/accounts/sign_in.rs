@@ -5,6 +5,7 @@ use crate::config::EmailVerification;
 use crate::domain::{
     Attempts, Device, EmailAddress, Password, Profile, Purpose, Reason, Refusal, Secret, Session, User,
 };
+use crate::password_hasher::PasswordHasher;
 use crate::store::{NewUser, Rotation, UserChange};
 use chrono::{DateTime, Duration, Utc};
 use service::auth::{AccessClaims, Role, Scopes};
@@ -100,11 +101,14 @@ impl Accounts {
             .hasher
             .verify(password, found.as_ref().map(|(_, hash)| hash.as_str()))
             .await?;
-        let Some((user, _)) = found.filter(|_| matches) else {
+        let Some((user, hash)) = found.filter(|_| matches) else {
             self.store.record_failure(&attempts, self.clock.now()).await?;
             return Err(wrong().into());
         };
         self.store.forget_failures(&account).await?;
+        if PasswordHasher::is_outdated(&hash) {
+            self.store_password(&user.id, password).await?;
+        }
         if self.config.email_verification == EmailVerification::Required && !user.email_verified {
             self.send_token(&user, Purpose::VerifyEmail, email.as_str()).await?;
             let message = "Confirm the email address first; a mail with a link is on its way.";
@@ -192,7 +196,11 @@ impl Accounts {
     }
 
     pub(super) async fn set_password(&self, user_id: &str, password: &Password) -> Answer<()> {
-        let password_hash = Some(self.hasher.hash(password.as_str()).await?);
+        self.store_password(user_id, password.as_str()).await
+    }
+
+    async fn store_password(&self, user_id: &str, password: &str) -> Answer<()> {
+        let password_hash = Some(self.hasher.hash(password).await?);
         let change = UserChange {
             password_hash,
             ..UserChange::default()

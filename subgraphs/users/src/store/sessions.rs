@@ -25,9 +25,13 @@ pub(crate) enum Rotation {
 }
 
 impl Store {
-    /// Opens a session with its first refresh token.
+    /// Opens a session with its first refresh token, and forgets those of the user that have run out.
     pub(crate) async fn open_session(&self, session: Session, token: &Secret) -> Result<(), DbErr> {
         let transaction = self.database.begin().await?;
+        let run_out = session::Column::UserId
+            .eq(&session.user_id)
+            .and(session::Column::ExpiresAt.lte(session.created_at));
+        delete_sessions(&transaction, run_out).await?;
         let id = session.id.clone();
         let model = session::ActiveModel {
             id: Set(session.id),
