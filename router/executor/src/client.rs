@@ -73,6 +73,8 @@ pub(crate) struct SubgraphAnswer {
 pub(crate) enum FetchError {
     #[error("did not answer within {timeout_ms} ms")]
     Timeout { timeout_ms: u128 },
+    #[error("was not asked: the request is out of time")]
+    OutOfTime,
     #[error("could not be reached")]
     Unreachable(#[source] BoxError),
     #[error("answered with HTTP status {0}")]
@@ -90,7 +92,7 @@ pub(crate) enum FetchError {
 impl FetchError {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
-            Self::Timeout { .. } => ErrorCode::GatewayTimeout,
+            Self::Timeout { .. } | Self::OutOfTime => ErrorCode::GatewayTimeout,
             Self::Unreachable(_) | Self::HttpStatus(_) => ErrorCode::SubrequestHttpError,
             Self::Malformed(_) => ErrorCode::SubrequestMalformedResponse,
             Self::TooManyEntities { .. } | Self::TooManyValues => ErrorCode::CostEstimatedTooExpensive,

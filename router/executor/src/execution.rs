@@ -222,7 +222,7 @@ impl<'a> Execution<'a> {
         });
         let failure = self.state().absorb(fetch, &scope, response).err();
         if let Some(error) = &failure {
-            let cause = std::error::Error::source(error).map(ToString::to_string);
+            let cause = causes(error);
             tracing::warn!(subgraph.name = %fetch.subgraph, fetch.duration_us = duration_us, error.cause = cause,
                 "Subgraph `{}` {error}", fetch.subgraph);
         } else {
@@ -264,6 +264,9 @@ impl<'a> Execution<'a> {
             policy.query_timeout
         };
         let timeout = timeout.min(self.request.deadline.saturating_duration_since(Instant::now()));
+        if timeout.is_zero() {
+            return Err(FetchError::OutOfTime);
+        }
         let mut headers = (*self.request.headers).clone();
         NOT_FORWARDED.iter().for_each(|name| drop(headers.remove(name)));
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -309,6 +312,13 @@ impl<'a> Execution<'a> {
             fetches,
         }
     }
+}
+
+/// What lies behind `error`, for the log: `connect error: Connection refused (os error 111)`.
+fn causes(error: &FetchError) -> Option<String> {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    (!causes.is_empty()).then(|| causes.join(": "))
 }
 
 fn micros(duration: std::time::Duration) -> u64 {

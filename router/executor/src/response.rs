@@ -108,9 +108,9 @@ pub struct FetchRecord {
     pub request_bytes: usize,
     /// Length of the answer's body.
     pub response_bytes: usize,
-    /// Objects of the answer that needed an entity.
+    /// Objects of the answer that needed an entity, and that no earlier fetch of the same document resolved.
     pub entities_wanted: usize,
-    /// Entities asked for: the difference was asked for once and used several times, or known already.
+    /// Entities asked for; fewer than wanted when several objects are the same entity.
     pub entities_sent: usize,
     /// Whether there was nothing to ask.
     pub skipped: bool,

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use composition::compose;
-use e2e::fixture_subgraphs::{FixtureSubgraphs, conformance_dir};
+use e2e::fixture_subgraphs::{FixtureSubgraph, FixtureSubgraphs, conformance_dir};
 use executor::{
-    ExecutionRequest, Executor, ExecutorOptions, InProcessSubgraph, SubgraphClient, SubgraphPolicy, coerce_variables,
+    ExecutionRequest, Executor, ExecutorOptions, HttpClient, HttpSubgraph, InProcessSubgraph, SubgraphClient,
+    SubgraphPolicy, coerce_variables,
 };
 use federation::error::RequestError;
 use federation::limits::Limits;
@@ -25,6 +26,7 @@ use http::HeaderMap;
 use planner::Planner;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
 
 #[derive(Deserialize)]
 struct Test {
@@ -53,14 +55,40 @@ struct Router {
 }
 
 impl Router {
-    fn new(subgraphs: FixtureSubgraphs, supergraph_sdl: &str) -> Result<Self> {
-        let supergraph = Arc::new(Supergraph::parse(supergraph_sdl).context("reading the supergraph")?);
+    /// The subgraphs are called in this process.
+    fn in_process(subgraphs: FixtureSubgraphs, supergraph_sdl: &str) -> Result<Self> {
         let service = subgraphs.router();
-        let clients = subgraphs.subgraphs().iter().map(|subgraph| {
+        let client = |subgraph: &FixtureSubgraph| {
             let client = InProcessSubgraph::new(service.clone(), subgraph.path().parse()?);
+            Ok(SubgraphClient::InProcess(client))
+        };
+        Self::new(subgraphs, supergraph_sdl, client)
+    }
+
+    /// The subgraphs listen on a socket.
+    async fn over_http(subgraphs: FixtureSubgraphs, supergraph_sdl: &str) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let service = subgraphs.router();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        let http = HttpClient::new();
+        let client = |subgraph: &FixtureSubgraph| {
+            let url = format!("http://{address}{}", subgraph.path());
+            Ok(SubgraphClient::Http(HttpSubgraph::new(http.clone(), &url)?))
+        };
+        Self::new(subgraphs, supergraph_sdl, client)
+    }
+
+    fn new(
+        subgraphs: FixtureSubgraphs,
+        supergraph_sdl: &str,
+        client: impl Fn(&FixtureSubgraph) -> Result<SubgraphClient>,
+    ) -> Result<Self> {
+        let supergraph = Arc::new(Supergraph::parse(supergraph_sdl).context("reading the supergraph")?);
+        let clients = subgraphs.subgraphs().iter().map(|subgraph| {
             Ok((
                 Arc::from(subgraph.name.as_str()),
-                (SubgraphClient::InProcess(client), SubgraphPolicy::default()),
+                (client(subgraph)?, SubgraphPolicy::default()),
             ))
         });
         let executor = Executor::new(clients.collect::<Result<HashMap<_, _>>>()?, ExecutorOptions::default());
@@ -158,8 +186,8 @@ fn suites(conformance: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Runs all suites; fails with a table of what went wrong.
-async fn audit(supergraph_sdl: impl Fn(&Path, &FixtureSubgraphs) -> Result<String>) -> Result<()> {
+/// Runs all suites on routers that `build` makes; fails with a table of what went wrong.
+async fn audit(build: impl AsyncFn(&Path, FixtureSubgraphs) -> Result<Router>) -> Result<()> {
     let Some(conformance) = conformance_dir() else {
         return Ok(());
     };
@@ -168,8 +196,7 @@ async fn audit(supergraph_sdl: impl Fn(&Path, &FixtureSubgraphs) -> Result<Strin
         let suite = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let cases: Vec<Test> = serde_json::from_str(&std::fs::read_to_string(folder.join("tests.json"))?)?;
         tests += cases.len();
-        let subgraphs = FixtureSubgraphs::load(&folder)?;
-        let router = match supergraph_sdl(&folder, &subgraphs).and_then(|sdl| Router::new(subgraphs, &sdl)) {
+        let router = match build(&folder, FixtureSubgraphs::load(&folder)?).await {
             Ok(router) => router,
             Err(error) => {
                 failures.extend(cases.iter().map(|case| format!("{}: {error:#}", case.id)));
@@ -199,26 +226,41 @@ async fn audit(supergraph_sdl: impl Fn(&Path, &FixtureSubgraphs) -> Result<Strin
     Ok(())
 }
 
+fn given_supergraph(folder: &Path) -> Result<String> {
+    Ok(std::fs::read_to_string(folder.join("supergraph.graphql"))?)
+}
+
+fn composed_supergraph(subgraphs: &FixtureSubgraphs) -> Result<String> {
+    let subgraphs = subgraphs.subgraphs().iter().map(|subgraph| Subgraph {
+        name: subgraph.name.clone(),
+        routing_url: subgraph.url.clone(),
+        sdl: subgraph.sdl.clone(),
+    });
+    match compose(&subgraphs.collect::<Vec<_>>()) {
+        Ok(composed) => Ok(composed.supergraph_sdl),
+        Err(errors) => bail!(
+            "{}",
+            errors.iter().map(|error| format!("{error}; ")).collect::<String>()
+        ),
+    }
+}
+
 #[tokio::test]
 async fn passes_with_the_given_supergraphs() -> Result<()> {
-    audit(|folder, _| Ok(std::fs::read_to_string(folder.join("supergraph.graphql"))?)).await
+    audit(async |folder, subgraphs| Router::in_process(subgraphs, &given_supergraph(folder)?)).await
 }
 
 #[tokio::test]
 async fn passes_with_our_composition() -> Result<()> {
-    audit(|_, subgraphs| {
-        let subgraphs = subgraphs.subgraphs().iter().map(|subgraph| Subgraph {
-            name: subgraph.name.clone(),
-            routing_url: subgraph.url.clone(),
-            sdl: subgraph.sdl.clone(),
-        });
-        match compose(&subgraphs.collect::<Vec<_>>()) {
-            Ok(composed) => Ok(composed.supergraph_sdl),
-            Err(errors) => bail!(
-                "{}",
-                errors.iter().map(|error| format!("{error}; ")).collect::<String>()
-            ),
-        }
+    audit(async |_, subgraphs| {
+        let supergraph_sdl = composed_supergraph(&subgraphs)?;
+        Router::in_process(subgraphs, &supergraph_sdl)
     })
     .await
+}
+
+/// In process and over HTTP, subgraphs are the same to the router.
+#[tokio::test]
+async fn passes_over_http() -> Result<()> {
+    audit(async |folder, subgraphs| Router::over_http(subgraphs, &given_supergraph(folder)?).await).await
 }

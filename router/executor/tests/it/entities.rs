@@ -322,3 +322,35 @@ fn mutations_run_in_order() {
         "#]],
     );
 }
+
+#[test]
+fn records_tell_what_each_fetch_did() {
+    let node = PlanNode::Sequence(vec![
+        root(0, "products", "{products{__typename id}}"),
+        entities(1, "prices", "products.@", &[("Product", &["id"])]),
+        entities(2, "users", "products.@.seller", &[("User", &["id"])]),
+    ]);
+    let operation = operation(SCHEMA, "{ products { id price } }");
+    let plan = plan(&operation, node);
+    let product = r#"{"__typename":"Product","id":"1"}"#;
+    let products = format!(r#"{{"data":{{"products":[{product},{product},{product}]}}}}"#);
+    let canned = [
+        ("products", Canned::Text(products)),
+        ("prices", Canned::Answer(503, "text/plain", "later")),
+        ("users", Canned::Panic),
+    ];
+    let mut fetches = run(&operation, &plan, &canned).response.fetches;
+    for fetch in &mut fetches {
+        (fetch.started_us, fetch.duration_us) = (0, 0);
+    }
+    expect![[r#"
+        {"fetch":0,"subgraph":"products","started_us":0,"duration_us":0,"request_bytes":37,"response_bytes":125,"entities_wanted":0,"entities_sent":0,"skipped":false,"error":null}
+        {"fetch":1,"subgraph":"prices","started_us":0,"duration_us":0,"request_bytes":126,"response_bytes":5,"entities_wanted":3,"entities_sent":1,"skipped":false,"error":"SUBREQUEST_HTTP_ERROR"}
+        {"fetch":2,"subgraph":"users","started_us":0,"duration_us":0,"request_bytes":0,"response_bytes":0,"entities_wanted":0,"entities_sent":0,"skipped":true,"error":null}
+    "#]].assert_eq(
+        &fetches
+            .iter()
+            .map(|fetch| serde_json::to_string(fetch).unwrap() + "\n")
+            .collect::<String>(),
+    );
+}

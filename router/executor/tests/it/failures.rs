@@ -1,9 +1,12 @@
 //! What a client sees when subgraphs fail: one error for one failure, and the rest of the answer intact.
 
+use std::time::Instant;
+
 use expect_test::{Expect, expect};
 use federation::query_plan::PlanNode;
+use serde_json::Map;
 
-use crate::harness::{Canned, entities, operation, plan, root, run};
+use crate::harness::{Canned, entities, operation, plan, root, run, run_until};
 
 const SCHEMA: &str = "
     type Query { products: [Product]  me: User!  shop: Shop }
@@ -319,4 +322,20 @@ fn a_large_entity_in_a_long_list_is_refused() {
         error.message,
         "subgraph `users` answered with more than one operation may hold"
     );
+}
+
+#[test]
+fn nothing_is_sent_after_the_deadline() {
+    let operation = operation(SCHEMA, "{ shop { name } }");
+    let plan = plan(&operation, root(0, "shop", "{shop{name}}"));
+    let run = run_until(
+        &operation,
+        &plan,
+        &[("shop", Canned::Panic)],
+        (Map::new(), Instant::now()),
+    );
+    expect![[r#"
+        error {"message":"subgraph `shop` was not asked: the request is out of time","path":["shop"],"extensions":{"code":"GATEWAY_TIMEOUT","service":"shop"}}
+        {"shop":null}
+    "#]].assert_eq(&run.to_string());
 }

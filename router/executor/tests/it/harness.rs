@@ -261,6 +261,22 @@ pub(crate) fn run_with(
     canned: &[(&str, Canned)],
     variables: Map<String, Value>,
 ) -> Run {
+    run_until(
+        operation,
+        plan,
+        canned,
+        (variables, Instant::now() + Duration::from_secs(10)),
+    )
+}
+
+/// * `client`: its variables, and when it gives up.
+pub(crate) fn run_until(
+    operation: &Operation,
+    plan: &QueryPlan,
+    canned: &[(&str, Canned)],
+    client: (Map<String, Value>, Instant),
+) -> Run {
+    let (variables, deadline) = client;
     let requests = Arc::new(Mutex::new(Vec::new()));
     let mut answers: HashMap<&str, VecDeque<Canned>> = HashMap::new();
     for (subgraph, answer) in canned {
@@ -278,7 +294,7 @@ pub(crate) fn run_with(
     let request = ExecutionRequest {
         variables,
         headers: Arc::new(HeaderMap::new()),
-        deadline: Instant::now() + Duration::from_secs(10),
+        deadline,
         explain: true,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

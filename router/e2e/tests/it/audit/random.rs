@@ -307,7 +307,7 @@ async fn leaves_do_not_depend_on_each_other() -> Result<()> {
         .filter(|folder| !folder.ends_with(LEAVES_DEPEND))
     {
         let suite = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let router = Router::new(
+        let router = Router::in_process(
             FixtureSubgraphs::load(&folder)?,
             &std::fs::read_to_string(folder.join("supergraph.graphql"))?,
         )?;
