@@ -21,10 +21,7 @@ fn fixtures_compose_as_expected() {
 }
 
 fn check_fixture(feature: &Path) {
-    let subgraphs: Vec<_> = sorted_entries(&feature.join("subgraphs"))
-        .iter()
-        .map(|path| subgraph(path))
-        .collect();
+    let subgraphs = subgraphs(feature);
     match compose(&subgraphs) {
         Ok(composed) => {
             assert!(
@@ -53,6 +50,13 @@ fn check_fixture(feature: &Path) {
             expect_file![feature.join("errors.txt")].assert_eq(&describe(&errors));
         }
     }
+}
+
+pub(crate) fn subgraphs(feature: &Path) -> Vec<Subgraph> {
+    sorted_entries(&feature.join("subgraphs"))
+        .iter()
+        .map(|path| subgraph(path))
+        .collect()
 }
 
 fn subgraph(path: &Path) -> Subgraph {

@@ -2,4 +2,5 @@
 
 mod conformance;
 mod fixtures;
+mod malformed;
 mod meaning;
