@@ -211,9 +211,9 @@ async fn audit(build: impl AsyncFn(&Path, FixtureSubgraphs) -> Result<Router>) -
                 failed += 1;
             }
         }
-        println!("{:4} of {:4}  {suite}", cases.len() - failed, cases.len());
+        eprintln!("{:4} of {:4}  {suite}", cases.len() - failed, cases.len());
     }
-    println!("{:4} of {tests:4}  in all", tests - failures.len());
+    eprintln!("{:4} of {tests:4}  in all", tests - failures.len());
     let table = failures.iter().fold(String::new(), |mut table, failure| {
         write!(table, "\n  {failure}").expect("strings grow");
         table

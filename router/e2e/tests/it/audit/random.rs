@@ -329,7 +329,7 @@ async fn leaves_do_not_depend_on_each_other() -> Result<()> {
             }
         }
     }
-    println!("{compared} leaves compared");
+    eprintln!("{compared} leaves compared");
     ensure!(failures.is_empty(), "{failures}");
     Ok(())
 }
