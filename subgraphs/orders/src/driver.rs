@@ -1,0 +1,201 @@
+//! Drives sagas: takes one over, asks who is to be asked, stores what the answer means, and goes on.
+//!
+//! The same code runs inline, right after a shopper's mutation, and in the background for whatever was left behind by
+//! a crash, a silent peer, or the clock. Two that meet at one saga are kept apart by its lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::Method;
+use service::clock::Clock;
+use service::contract::events::Event;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::domain::OrderFile;
+use crate::neighbours::Neighbours;
+use crate::store::{Store, StoreError};
+
+/// How long a mutation waits for the saga before it answers with what is known so far.
+const INLINE_WAIT: Duration = Duration::from_millis(1_500);
+
+/// How often somebody who waits for another runner looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(40);
+
+const TICK: Duration = Duration::from_secs(1);
+
+/// Steps of one drive; a saga has ten, and each failure ends the drive.
+const STEPS_MAX: usize = 32;
+
+const PUSH_LEASE: TimeDelta = TimeDelta::seconds(15);
+
+/// Longest wait between two pushes of one event, in seconds.
+const PUSH_DELAY_SECONDS_MAX: i64 = 60;
+
+/// Where reviews takes events.
+const EVENTS_PATH: &str = "/internal/events";
+
+/// Drives sagas. Cheap to clone.
+#[derive(Clone)]
+pub struct Driver {
+    store: Store,
+    neighbours: Neighbours,
+    clock: Clock,
+    wake: Arc<Notify>,
+}
+
+impl Driver {
+    /// A driver of the orders in `store`.
+    #[must_use]
+    pub fn new(store: Store, neighbours: Neighbours, clock: Clock) -> Self {
+        Self {
+            store,
+            neighbours,
+            clock,
+            wake: Arc::default(),
+        }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The tables.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The other services.
+    #[must_use]
+    pub fn neighbours(&self) -> &Neighbours {
+        &self.neighbours
+    }
+
+    /// Something is due that was not before.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Drives the saga of an order as far as it goes, but waits for it at most 1.5 s: a client that hangs up, or a
+    /// slow peer, does not stop it.
+    pub async fn drive_inline(&self, order_id: &str) {
+        let (driver, order_id) = (self.clone(), order_id.to_owned());
+        let driving = tokio::spawn(async move {
+            if let Err(error) = driver.drive(&order_id).await {
+                error!(
+                    order.id = order_id,
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "A saga stopped"
+                );
+            }
+        });
+        // A saga that needs longer goes on by itself, and the order says PENDING or PAYMENT_PROCESSING.
+        let _ = tokio::time::timeout(INLINE_WAIT, driving).await;
+    }
+
+    /// Drives the saga of an order until it waits or is done, or somebody else drives it for longer than 1.5 s.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn drive(&self, order_id: &str) -> Result<(), StoreError> {
+        let give_up = tokio::time::Instant::now() + INLINE_WAIT;
+        for _ in 0..STEPS_MAX {
+            if !self.store.claim(order_id, self.now()).await? {
+                let due = self
+                    .store
+                    .file(order_id)
+                    .await?
+                    .and_then(|file| file.command(self.now()));
+                if due.is_none() || tokio::time::Instant::now() >= give_up {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+                continue;
+            }
+            let Some(file) = self.store.file(order_id).await? else {
+                return Ok(());
+            };
+            let Some(command) = file.command(self.now()) else {
+                return Ok(());
+            };
+            let answer = self.neighbours.ask(order_id, &command).await;
+            let now = self.now();
+            let heard = self.store.finish_step(order_id, |current| {
+                // Whoever moved the saga meanwhile (a cancellation) has made this answer pointless: the peer is told
+                // by the step that it moved to.
+                if current.saga.step == file.saga.step && current.order.payment_id == file.order.payment_id {
+                    current.hear(&command, answer.clone(), now);
+                }
+            });
+            if let Some(after) = heard.await? {
+                log_step(&file, &after);
+            }
+        }
+        Ok(())
+    }
+
+    /// Drives everything that is due and pushes what is to be pushed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; what was not done stays due.
+    pub async fn round(&self) -> Result<(), StoreError> {
+        let due = self.store.due(self.now()).await?;
+        // Several at a time: one silent peer must not hold all orders up.
+        for orders in due.chunks(8) {
+            let driven = futures::future::join_all(orders.iter().map(|order_id| self.drive(order_id))).await;
+            driven.into_iter().collect::<Result<(), _>>()?;
+        }
+        self.push_events().await
+    }
+
+    /// Works until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+            if let Err(error) = self.round().await {
+                let error = format!("{:#}", anyhow::Error::from(error));
+                error!(error, "The background work failed; it will be tried again");
+            }
+        }
+    }
+
+    async fn push_events(&self) -> Result<(), StoreError> {
+        let Some(reviews) = self.neighbours.reviews() else {
+            return Ok(());
+        };
+        for due in self.store.take_due_events(self.now(), PUSH_LEASE).await? {
+            let pushed = reviews.call::<Event, serde::de::IgnoredAny>(Method::POST, EVENTS_PATH, Some(&due.event));
+            if let Err(error) = pushed.await {
+                warn!(event.id = due.event.id, %error, "Event `{}` was not taken by reviews", due.event.id);
+                let delay = (1_i64 << due.attempt.clamp(0, 10)).min(PUSH_DELAY_SECONDS_MAX);
+                self.store
+                    .event_postponed(&due, self.now() + TimeDelta::seconds(delay))
+                    .await?;
+            } else {
+                self.store.event_acknowledged(&due.event.id).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn log_step(before: &OrderFile, after: &OrderFile) {
+    if before.order.status != after.order.status {
+        let (id, status) = (&after.order.id, after.order.status.as_str());
+        info!(
+            order.id = id,
+            order.status = status,
+            saga.step = after.saga.step.as_str(),
+            "Order `{id}` is {status}"
+        );
+    }
+}

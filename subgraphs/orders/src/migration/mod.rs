@@ -1,0 +1,26 @@
+//! Versioned changes of the tables, oldest first. A migration that was released never changes.
+
+#![allow(
+    elided_lifetimes_in_paths,
+    reason = "async-trait wants the signature as the trait has it"
+)]
+
+mod m20261123_000001_orders;
+mod m20261123_000002_carts;
+mod m20261123_000003_events;
+
+use sea_orm_migration::prelude::*;
+
+/// All migrations of this service.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261123_000001_orders::Migration),
+            Box::new(m20261123_000002_carts::Migration),
+            Box::new(m20261123_000003_events::Migration),
+        ]
+    }
+}

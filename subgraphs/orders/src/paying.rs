@@ -1,0 +1,128 @@
+//! Starting a payment of an order. The saga does the rest.
+
+use serde::Serialize;
+
+use crate::checkout::{Checkout, Problem, ProblemCode, key_problem, key_use};
+use crate::domain::{Edit, OrderFile, OrderStatus, PaymentRequest};
+use crate::store::{Placed, StoreError};
+
+/// Longest URL to come back to, in bytes.
+const RETURN_URL_BYTES_MAX: usize = 2_000;
+
+/// Longest token, in bytes; tokens of gateways have some dozens.
+const TOKEN_BYTES_MAX: usize = 255;
+
+/// What a shopper sends.
+#[derive(Clone, Debug, Serialize)]
+pub struct PayRequest {
+    /// Made by the client for this attempt.
+    #[serde(skip)]
+    pub key: String,
+    /// Which order.
+    pub order_id: String,
+    /// How.
+    pub payment: PaymentRequest,
+}
+
+/// Why no payment was started.
+#[derive(Debug, thiserror::Error)]
+pub enum PayError {
+    /// The request itself is wrong.
+    #[error("the request is wrong")]
+    Problem(Problem),
+    /// The order is paid.
+    #[error("the order is paid")]
+    AlreadyPaid,
+    /// The time to pay is over.
+    #[error("the time to pay is over")]
+    Expired,
+    /// The order is in no state to be paid.
+    #[error("the order cannot be paid now")]
+    NotPayable,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Checkout {
+    /// Starts a payment and waits a moment for what comes of it; answers with the payment's id. The same key with the
+    /// same request answers for the first.
+    ///
+    /// Who may pay is the caller's business.
+    ///
+    /// # Errors
+    /// [`PayError`].
+    pub async fn pay(&self, request: PayRequest) -> Result<String, PayError> {
+        if let Some(problem) = key_problem(&request.key).or_else(|| form_problem(&request.payment)) {
+            return Err(PayError::Problem(problem));
+        }
+        let mut key = key_use("orderPay", &[&request.order_id, &request.key], &request);
+        if let Some(known) = self.driver.store().key(&key.id).await? {
+            return same_payment(known, &key.request_hash);
+        }
+        let payment_id = service::id::new("pay");
+        key.payment_id = Some(payment_id.clone());
+        let now = self.driver.now();
+        let changed = self.driver.store().change(&request.order_id, Some(&key), |file| {
+            check_payable(file, now)?;
+            file.pay(&payment_id, request.payment.clone(), &Edit { actor: "shopper", now });
+            Ok::<(), PayError>(())
+        });
+        let failed = match changed.await {
+            Ok(Some(Ok(_))) => None,
+            Ok(Some(Err(cause))) => Some(cause),
+            Ok(None) => Some(PayError::NotPayable),
+            Err(cause) => Some(cause.into()),
+        };
+        if let Some(cause) = failed {
+            // The same call may have come twice at once: then the other one has stored the key meanwhile.
+            let known = self.driver.store().key(&key.id).await?;
+            return known.map_or(Err(cause), |known| same_payment(known, &key.request_hash));
+        }
+        self.driver.drive_inline(&request.order_id).await;
+        Ok(payment_id)
+    }
+}
+
+fn check_payable(file: &OrderFile, now: chrono::DateTime<chrono::Utc>) -> Result<(), PayError> {
+    match file.order.status {
+        OrderStatus::AwaitingPayment if file.order.expires_at.is_some_and(|expires_at| expires_at <= now) => {
+            Err(PayError::Expired)
+        }
+        status if status.can_pay() => Ok(()),
+        OrderStatus::Expired => Err(PayError::Expired),
+        status if status.is_paid() || status == OrderStatus::Refunded => Err(PayError::AlreadyPaid),
+        _ => Err(PayError::NotPayable),
+    }
+}
+
+fn form_problem(payment: &PaymentRequest) -> Option<Problem> {
+    let token_long = payment
+        .token
+        .as_ref()
+        .is_some_and(|token| token.len() > TOKEN_BYTES_MAX);
+    if token_long {
+        return Some(Problem::new(ProblemCode::Invalid, "This is no token.").at(&["paymentMethodToken"]));
+    }
+    let url = payment.return_url.as_deref()?;
+    let good = url.len() <= RETURN_URL_BYTES_MAX
+        && url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    (!good).then(|| Problem::new(ProblemCode::Invalid, "This is no web address.").at(&["returnUrl"]))
+}
+
+fn same_payment(known: Placed, request_hash: &str) -> Result<String, PayError> {
+    match known {
+        Placed::KnownKey {
+            payment_id: Some(payment_id),
+            request_hash: known,
+            ..
+        } if known == request_hash => Ok(payment_id),
+        _ => {
+            let problem = Problem::new(
+                ProblemCode::IdempotencyKeyReused,
+                "This key was used with another request.",
+            );
+            Err(PayError::Problem(problem.at(&["idempotencyKey"])))
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Carts.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _,
+};
+
+use super::rows::{signed, units};
+use super::{Store, StoreError};
+use crate::domain::{Cart, CartLine, LINES_MAX, QUANTITY_MAX};
+use crate::entity::{cart, cart_line};
+
+/// What became of an edit of a cart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CartEdit {
+    /// Stored.
+    Done,
+    /// Not stored: the cart would hold more than `LINES_MAX` variants.
+    TooManyLines,
+    /// Not stored: this entry would hold more than `QUANTITY_MAX` units.
+    TooManyUnits(usize),
+    /// Not stored: this entry names a line that is not in the user's cart.
+    LineNotFound(usize),
+}
+
+impl Store {
+    /// The carts of these users; who never had one is left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn carts_by_user(&self, user_ids: Vec<String>) -> Result<HashMap<String, Cart>, StoreError> {
+        let database = self.database.read();
+        let carts = cart::Entity::find()
+            .filter(cart::Column::UserId.is_in(user_ids))
+            .all(database)
+            .await?;
+        let lines = cart_line::Entity::find()
+            .filter(cart_line::Column::CartId.is_in(carts.iter().map(|cart| cart.id.as_str())))
+            .order_by_asc(cart_line::Column::Id)
+            .all(database)
+            .await?;
+        let mut by_cart: HashMap<String, Vec<CartLine>> = HashMap::new();
+        for line in lines {
+            let lines = by_cart.entry(line.cart_id).or_default();
+            lines.push(CartLine {
+                id: line.id,
+                variant_id: line.variant_id,
+                quantity: units(line.quantity),
+            });
+        }
+        let carts = carts.into_iter().map(|row| {
+            let lines = by_cart.remove(&row.id).unwrap_or_default();
+            let cart = Cart {
+                id: row.id,
+                user_id: row.user_id,
+                lines,
+                updated_at: row.updated_at,
+            };
+            (cart.user_id.clone(), cart)
+        });
+        Ok(carts.collect())
+    }
+
+    /// Adds units of variants to the user's cart; all of them, or none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn cart_add(
+        &self,
+        user_id: &str,
+        added: &[(String, u32)],
+        now: DateTime<Utc>,
+    ) -> Result<CartEdit, StoreError> {
+        let database = self.database.begin().await?;
+        let cart_id = open_cart(&database, user_id, now).await?;
+        for (position, (variant_id, quantity)) in added.iter().enumerate() {
+            add_line(&database, &cart_id, variant_id, *quantity).await?;
+            let line = cart_line::Entity::find()
+                .filter(cart_line::Column::CartId.eq(&cart_id))
+                .filter(cart_line::Column::VariantId.eq(variant_id))
+                .one(&database)
+                .await?;
+            if line.is_some_and(|line| units(line.quantity) > QUANTITY_MAX) {
+                database.rollback().await?;
+                return Ok(CartEdit::TooManyUnits(position));
+            }
+        }
+        let lines = cart_line::Entity::find()
+            .filter(cart_line::Column::CartId.eq(&cart_id))
+            .count(&database)
+            .await?;
+        if lines > u64::try_from(LINES_MAX).unwrap_or(u64::MAX) {
+            database.rollback().await?;
+            return Ok(CartEdit::TooManyLines);
+        }
+        database.commit().await?;
+        Ok(CartEdit::Done)
+    }
+
+    /// Sets the units of lines of the user's cart, 0 to remove; all of them, or none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn cart_set(
+        &self,
+        user_id: &str,
+        changed: &[(String, u32)],
+        now: DateTime<Utc>,
+    ) -> Result<CartEdit, StoreError> {
+        let database = self.database.begin().await?;
+        let cart_id = open_cart(&database, user_id, now).await?;
+        for (position, (line_id, quantity)) in changed.iter().enumerate() {
+            let mine = cart_line::Column::Id
+                .eq(line_id)
+                .and(cart_line::Column::CartId.eq(&cart_id));
+            let known = cart_line::Entity::find()
+                .filter(mine.clone())
+                .one(&database)
+                .await?
+                .is_some();
+            if !known {
+                database.rollback().await?;
+                return Ok(CartEdit::LineNotFound(position));
+            }
+            if *quantity == 0 {
+                cart_line::Entity::delete_many().filter(mine).exec(&database).await?;
+            } else {
+                cart_line::Entity::update_many()
+                    .col_expr(cart_line::Column::Quantity, Expr::value(signed(*quantity)))
+                    .filter(mine)
+                    .exec(&database)
+                    .await?;
+            }
+        }
+        database.commit().await?;
+        Ok(CartEdit::Done)
+    }
+
+    /// Empties the user's cart.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn cart_clear(&self, user_id: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let database = self.database.begin().await?;
+        let cart_id = open_cart(&database, user_id, now).await?;
+        cart_line::Entity::delete_many()
+            .filter(cart_line::Column::CartId.eq(cart_id))
+            .exec(&database)
+            .await?;
+        database.commit().await?;
+        Ok(())
+    }
+}
+
+/// The id of the user's cart, which is made if need be; also notes that it changes now, and so holds its row until
+/// the transaction ends.
+async fn open_cart(database: &DatabaseTransaction, user_id: &str, now: DateTime<Utc>) -> Result<String, DbErr> {
+    let row = cart::ActiveModel {
+        id: Set(service::id::new("crt")),
+        user_id: Set(user_id.to_owned()),
+        updated_at: Set(now),
+    };
+    let known = OnConflict::column(cart::Column::UserId)
+        .value(cart::Column::UpdatedAt, Expr::value(now))
+        .to_owned();
+    cart::Entity::insert(row)
+        .on_conflict(known)
+        .exec_without_returning(database)
+        .await?;
+    let cart = cart::Entity::find()
+        .filter(cart::Column::UserId.eq(user_id))
+        .one(database)
+        .await?;
+    cart.map(|cart| cart.id)
+        .ok_or_else(|| DbErr::RecordNotFound("the cart".to_owned()))
+}
+
+async fn add_line(
+    database: &impl ConnectionTrait,
+    cart_id: &str,
+    variant_id: &str,
+    quantity: u32,
+) -> Result<(), DbErr> {
+    let row = cart_line::ActiveModel {
+        id: Set(service::id::new("cln")),
+        cart_id: Set(cart_id.to_owned()),
+        variant_id: Set(variant_id.to_owned()),
+        quantity: Set(signed(quantity)),
+    };
+    let column = (cart_line::Entity, cart_line::Column::Quantity);
+    let known = OnConflict::columns([cart_line::Column::CartId, cart_line::Column::VariantId])
+        .value(cart_line::Column::Quantity, Expr::col(column).add(signed(quantity)))
+        .to_owned();
+    cart_line::Entity::insert(row)
+        .on_conflict(known)
+        .exec_without_returning(database)
+        .await?;
+    Ok(())
+}

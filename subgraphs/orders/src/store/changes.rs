@@ -1,0 +1,357 @@
+//! Placing and changing orders, each in one local transaction.
+
+use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
+};
+
+use super::events::{insert_paid_event, take_in};
+use super::rows::{event_to_row, file, line_to_row, order_from_row, order_to_row, refund_to_row, saga_to_row};
+use super::{Store, StoreError};
+use crate::domain::{LEASE, OrderFile, OrderStatus};
+use crate::entity::{cart, cart_line, counter, idempotency_key, order_event, order_line, order_refund, orders, saga};
+
+/// How often a change is tried again when somebody else was faster.
+const CHANGE_ATTEMPTS_MAX: u32 = 5;
+
+/// Most sagas that the runner takes at once.
+const DUE_MAX: u64 = 50;
+
+/// A key of a caller: what it is for, and what was asked with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    /// Hash of scope, owner and key.
+    pub id: String,
+    /// Hash of the request.
+    pub request_hash: String,
+    /// The payment that was started with it, for payments.
+    pub payment_id: Option<String>,
+}
+
+/// What [`Store::place`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// The order is stored, with this number.
+    New(i64),
+    /// The key was used before; the order it made, and the hash of the request that made it.
+    KnownKey {
+        /// The order.
+        order_id: String,
+        /// The payment.
+        payment_id: Option<String>,
+        /// Hash of the request.
+        request_hash: String,
+    },
+}
+
+impl Store {
+    /// Stores an order with its saga, unless `key` was used before.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn place(&self, file: &OrderFile, key: &KeyUse) -> Result<Placed, StoreError> {
+        match self.insert(file, key).await {
+            Ok(number) => Ok(Placed::New(number)),
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+                let known = self.key(&key.id).await?;
+                known.ok_or_else(|| StoreError::Contended {
+                    id: file.order.id.clone(),
+                })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What `key_id` was used for.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn key(&self, key_id: &str) -> Result<Option<Placed>, StoreError> {
+        let row = idempotency_key::Entity::find_by_id(key_id)
+            .one(self.database.read())
+            .await?;
+        Ok(row.map(|row| Placed::KnownKey {
+            order_id: row.order_id,
+            payment_id: row.payment_id,
+            request_hash: row.request_hash,
+        }))
+    }
+
+    async fn insert(&self, file: &OrderFile, key: &KeyUse) -> Result<i64, DbErr> {
+        let order_id = &file.order.id;
+        let database = self.database.begin().await?;
+        // The key first: the second of two equal calls waits here, and then fails before it takes a number.
+        insert_key(&database, order_id, key, file.order.placed_at).await?;
+        let mut order = file.order.clone();
+        order.number = next_number(&database).await?;
+        orders::Entity::insert(order_to_row(&order))
+            .exec_without_returning(&database)
+            .await?;
+        let lines = file.lines.iter().map(|line| line_to_row(order_id, line));
+        order_line::Entity::insert_many(lines)
+            .exec_without_returning(&database)
+            .await?;
+        saga::Entity::insert(saga_to_row(order_id, &file.saga))
+            .exec_without_returning(&database)
+            .await?;
+        insert_events(&database, file).await?;
+        database.commit().await?;
+        Ok(order.number)
+    }
+
+    /// Changes an order as `decide` says, in one local transaction. `decide` may run several times, and must do nothing but change its argument.
+    ///
+    /// Answers with `None` when there is no such order, else with what `decide` said and the file as it is now. An
+    /// `Err` of `decide` stores nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails, or others keep changing the order.
+    pub async fn change<T, E>(
+        &self,
+        order_id: &str,
+        with: Option<&KeyUse>,
+        decide: impl Fn(&mut OrderFile) -> Result<T, E>,
+    ) -> Result<Option<Result<(T, OrderFile), E>>, StoreError> {
+        self.change_with(
+            order_id,
+            Extra {
+                key: with,
+                ..Extra::default()
+            },
+            decide,
+        )
+        .await
+    }
+
+    /// [`Store::change`] by whoever drove the saga a step: also ends the lease.
+    ///
+    /// # Errors
+    /// As [`Store::change`].
+    pub async fn finish_step(
+        &self,
+        order_id: &str,
+        act: impl Fn(&mut OrderFile),
+    ) -> Result<Option<OrderFile>, StoreError> {
+        let extra = Extra {
+            ends_lease: true,
+            ..Extra::default()
+        };
+        let changed = self.change_with(order_id, extra, |file| {
+            act(file);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        Ok(changed.await?.and_then(Result::ok).map(|((), file)| file))
+    }
+
+    pub(super) async fn change_with<T, E>(
+        &self,
+        order_id: &str,
+        extra: Extra<'_>,
+        decide: impl Fn(&mut OrderFile) -> Result<T, E>,
+    ) -> Result<Option<Result<(T, OrderFile), E>>, StoreError> {
+        for _ in 0..CHANGE_ATTEMPTS_MAX {
+            let Some(before) = self.file(order_id).await? else {
+                return Ok(None);
+            };
+            let mut after = before.clone();
+            let decided = match decide(&mut after) {
+                Ok(decided) => decided,
+                Err(error) => return Ok(Some(Err(error))),
+            };
+            after.order.version = before.order.version + 1;
+            if self.update(&before, &after, &extra).await? {
+                after.new_events.clear();
+                return Ok(Some(Ok((decided, after))));
+            }
+        }
+        Err(StoreError::Contended {
+            id: order_id.to_owned(),
+        })
+    }
+
+    /// Writes the difference; false when the order has changed since it was read.
+    async fn update(&self, before: &OrderFile, after: &OrderFile, extra: &Extra<'_>) -> Result<bool, DbErr> {
+        let order_id = &after.order.id;
+        let database = self.database.begin().await?;
+        let updated = orders::Entity::update_many()
+            .set(order_to_row(&after.order))
+            .filter(orders::Column::Id.eq(order_id))
+            .filter(orders::Column::Version.eq(before.order.version))
+            .exec(&database)
+            .await?;
+        if updated.rows_affected == 0 {
+            database.rollback().await?;
+            return Ok(false);
+        }
+        let mut saga = saga_to_row(order_id, &after.saga);
+        if !extra.ends_lease {
+            // Somebody may be in the middle of a step; the lease is theirs.
+            saga.lease_until = NotSet;
+        }
+        saga.update_without_returning(&database).await?;
+        for line in after.lines.iter().filter(|line| !before.lines.contains(line)) {
+            line_to_row(order_id, line).update_without_returning(&database).await?;
+        }
+        for refund in after.refunds.iter().filter(|refund| !before.refunds.contains(refund)) {
+            let row = refund_to_row(order_id, refund);
+            if before.refunds.iter().any(|known| known.id == refund.id) {
+                row.update_without_returning(&database).await?;
+            } else {
+                order_refund::Entity::insert(row)
+                    .exec_without_returning(&database)
+                    .await?;
+            }
+        }
+        insert_events(&database, after).await?;
+        if let (Some(key), Some(event)) = (extra.key, after.new_events.first()) {
+            insert_key(&database, order_id, key, event.at).await?;
+        }
+        if let Some((event_id, now)) = extra.event {
+            take_in(&database, event_id, now).await?;
+        }
+        self.follow(before, after, &database).await?;
+        database.commit().await?;
+        Ok(true)
+    }
+
+    /// What a change of status brings with it in this database.
+    async fn follow(&self, before: &OrderFile, after: &OrderFile, database: &DatabaseTransaction) -> Result<(), DbErr> {
+        let reached = |status| before.order.status != status && after.order.status == status;
+        if reached(OrderStatus::AwaitingPayment) && before.order.status == OrderStatus::Pending && after.order.from_cart
+        {
+            empty_cart(database, after).await?;
+        }
+        if reached(OrderStatus::Paid) {
+            insert_paid_event(database, after).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the saga of an order over for [`LEASE`], if it is due and nobody else works on it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn claim(&self, order_id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        use saga::Column;
+        let claimed = saga::Entity::update_many()
+            .col_expr(Column::LeaseUntil, Expr::value(Some(now + LEASE)))
+            .filter(Column::OrderId.eq(order_id))
+            .filter(Column::NextAt.lte(now))
+            .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lte(now)))
+            .exec(self.database.write())
+            .await?;
+        Ok(claimed.rows_affected == 1)
+    }
+
+    /// Orders whose saga is due and not being worked on, the most urgent first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn due(&self, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
+        use saga::Column;
+        let due = saga::Entity::find()
+            .select_only()
+            .column(Column::OrderId)
+            .filter(Column::NextAt.lte(now))
+            .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lte(now)))
+            .order_by_asc(Column::NextAt)
+            .limit(DUE_MAX);
+        Ok(due.into_tuple::<String>().all(self.database.read()).await?)
+    }
+
+    /// Everything about one order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn file(&self, order_id: &str) -> Result<Option<OrderFile>, StoreError> {
+        let database = self.database.read();
+        let Some(row) = orders::Entity::find_by_id(order_id).one(database).await? else {
+            return Ok(None);
+        };
+        let lines = order_line::Entity::find()
+            .filter(order_line::Column::OrderId.eq(order_id))
+            .order_by_asc(order_line::Column::Position)
+            .all(database)
+            .await?;
+        let refunds = order_refund::Entity::find()
+            .filter(order_refund::Column::OrderId.eq(order_id))
+            .order_by_asc(order_refund::Column::Id)
+            .all(database)
+            .await?;
+        let saga = saga::Entity::find_by_id(order_id).one(database).await?;
+        let saga = saga.ok_or_else(|| StoreError::Row {
+            id: order_id.to_owned(),
+            what: "it has no saga",
+        })?;
+        file(order_from_row(row)?, lines, refunds, &saga).map(Some)
+    }
+}
+
+/// What else a change stores.
+#[derive(Default)]
+pub(super) struct Extra<'a> {
+    pub(super) key: Option<&'a KeyUse>,
+    pub(super) event: Option<(&'a str, DateTime<Utc>)>,
+    pub(super) ends_lease: bool,
+}
+
+async fn insert_key(
+    database: &impl ConnectionTrait,
+    order_id: &str,
+    key: &KeyUse,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    let row = idempotency_key::ActiveModel {
+        id: Set(key.id.clone()),
+        request_hash: Set(key.request_hash.clone()),
+        order_id: Set(order_id.to_owned()),
+        payment_id: Set(key.payment_id.clone()),
+        created_at: Set(now),
+    };
+    idempotency_key::Entity::insert(row)
+        .exec_without_returning(database)
+        .await?;
+    Ok(())
+}
+
+async fn insert_events(database: &impl ConnectionTrait, file: &OrderFile) -> Result<(), DbErr> {
+    if file.new_events.is_empty() {
+        return Ok(());
+    }
+    let rows = file.new_events.iter().map(|event| event_to_row(&file.order.id, event));
+    order_event::Entity::insert_many(rows)
+        .exec_without_returning(database)
+        .await?;
+    Ok(())
+}
+
+/// One statement counts, and holds the row until the order is stored: numbers have no gaps.
+async fn next_number(database: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    counter::Entity::update_many()
+        .col_expr(counter::Column::Value, Expr::col(counter::Column::Value).add(1))
+        .filter(counter::Column::Name.eq("order_number"))
+        .exec(database)
+        .await?;
+    let row = counter::Entity::find_by_id("order_number").one(database).await?;
+    row.map(|row| row.value)
+        .ok_or_else(|| DbErr::RecordNotFound("the counter of order numbers".to_owned()))
+}
+
+async fn empty_cart(database: &impl ConnectionTrait, file: &OrderFile) -> Result<(), DbErr> {
+    let cart = cart::Entity::find()
+        .filter(cart::Column::UserId.eq(&file.order.user_id))
+        .one(database)
+        .await?;
+    let Some(cart) = cart else { return Ok(()) };
+    // Only what was ordered: the shopper may have added something meanwhile.
+    let ordered = file.lines.iter().map(|line| line.variant_id.as_str());
+    cart_line::Entity::delete_many()
+        .filter(cart_line::Column::CartId.eq(cart.id))
+        .filter(cart_line::Column::VariantId.is_in(ordered))
+        .exec(database)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Carts, and estimates of what they cost.
+
+use expect_test::expect;
+use serde_json::{Value, json};
+use service::clock::Clock;
+use service::id;
+
+use crate::shop::{Shop, sorted};
+
+const CART: &str = "cart { totalQuantity lines { id quantity variant { id } } subtotal { amount }
+    estimate(to: {countryCode: \"DE\"}) { subtotal { amount } shippingTotal { amount } taxTotal { amount } total { amount } taxIncluded } }
+    userErrors { code field }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cart_is_filled_changed_and_ordered() {
+    service::testing::each_database(async |url: String| {
+        let shop = Shop::open_on(&url, Clock::System).await;
+        let (shoe, lace) = (shop.shelf.stock(1, 8_990, 5), shop.shelf.stock(2, 350, 50));
+        let added = add(
+            &shop,
+            json!([{"variantId": shoe}, {"variantId": lace, "quantity": 2}, {"variantId": lace}]),
+        )
+        .await;
+        let cart = &added["cart"];
+        expect![[r#"4 {"amount":"100.40"} {"shippingTotal":{"amount":"4.90"},"subtotal":{"amount":"100.40"},"taxIncluded":true,"taxTotal":{"amount":"16.81"},"total":{"amount":"105.30"}}"#]].assert_eq(&format!(
+            "{} {} {}",
+            cart["totalQuantity"], sorted(&cart["subtotal"]), sorted(&cart["estimate"])
+        ));
+        let line_id = cart["lines"][1]["id"].as_str().unwrap();
+        let query =
+            format!("mutation($lines: [CartLineUpdateInput!]!) {{ cartLinesUpdate(lines: $lines) {{ {CART} }} }}");
+        let update = async |quantity: i32, line_id: &str| {
+            let lines = json!([{"lineId": line_id, "quantity": quantity}]);
+            let answer = shop.ask(&query, json!({ "lines": lines })).await["cartLinesUpdate"].clone();
+            format!("{} {}\n", answer["cart"]["totalQuantity"], sorted(&answer["userErrors"]))
+        };
+        let mut story = String::new();
+        for (quantity, line_id) in [(1, line_id), (-1, line_id), (1_000, line_id), (1, "cln_unknown")] {
+            story += &update(quantity, line_id).await;
+        }
+        expect![[r#"
+            2 []
+            2 [{"code":"QUANTITY_INVALID","field":["lines","0","quantity"]}]
+            2 [{"code":"QUANTITY_INVALID","field":["lines","0","quantity"]}]
+            2 [{"code":"NOT_FOUND","field":["lines","0","lineId"]}]
+        "#]].assert_eq(&story);
+        let total = cart["estimate"]["total"]["amount"].clone();
+        let mut input =
+            json!({"idempotencyKey": "k", "shippingAddressId": id::seeded("adr", 0), "expectedTotal": total});
+        assert_eq!(
+            crate::shop::shown(&shop.create(input.clone()).await),
+            "- PRICE_CHANGED at input.expectedTotal"
+        );
+        input["expectedTotal"] = Value::Null;
+        let ordered = shop.create(input).await;
+        assert_eq!(crate::shop::shown(&ordered), "AWAITING_PAYMENT");
+        let query = "query($r: [_Any!]!) { _entities(representations: $r) { ... on User { cart { totalQuantity } } } }";
+        let user = json!([{"__typename": "User", "id": id::seeded("usr", 2)}]);
+        let left = shop.ask(query, json!({ "r": user })).await;
+        assert_eq!(left["_entities"][0]["cart"]["totalQuantity"], 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cart_has_limits() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let mut story = String::new();
+    for lines in [
+        json!([]),
+        json!([{"variantId": shoe, "quantity": 0}]),
+        json!([{"variantId": shoe, "quantity": 1_000}]),
+        json!([{"variantId": shoe, "quantity": 999}]),
+        json!([{"variantId": shoe, "quantity": 1}]),
+        json!([{"variantId": id::new("var")}]),
+        json!([{"variantId": "nonsense"}]),
+        json!(vec![json!({"variantId": shoe}); 101]),
+    ] {
+        let answer = add(&shop, lines).await;
+        story += &format!(
+            "{} {}\n",
+            answer["cart"]["totalQuantity"],
+            sorted(&answer["userErrors"])
+        );
+    }
+    expect![[r#"
+        null [{"code":"EMPTY","field":["lines"]}]
+        null [{"code":"QUANTITY_INVALID","field":["lines","0","quantity"]}]
+        null [{"code":"QUANTITY_INVALID","field":["lines","0","quantity"]}]
+        999 []
+        999 [{"code":"QUANTITY_INVALID","field":["lines","0","quantity"]}]
+        null [{"code":"PRODUCT_UNAVAILABLE","field":null}]
+        null [{"code":"NOT_FOUND","field":["lines","0","variantId"]}]
+        null [{"code":"LINE_LIMIT","field":["lines"]}]
+    "#]]
+    .assert_eq(&story);
+}
+
+async fn add(shop: &Shop, lines: Value) -> Value {
+    // An estimate of more than is in stock is an error, so it is asked only where it succeeds.
+    let fields = if lines[0]["quantity"].is_null() && lines.as_array().unwrap().len() == 3 {
+        CART
+    } else {
+        "cart { totalQuantity } userErrors { code field }"
+    };
+    let query = format!("mutation($lines: [CartLineInput!]!) {{ cartLinesAdd(lines: $lines) {{ {fields} }} }}");
+    shop.ask(&query, json!({ "lines": lines })).await["cartLinesAdd"].clone()
+}

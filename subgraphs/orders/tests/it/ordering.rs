@@ -1,0 +1,263 @@
+//! Placing, paying, cancelling and refunding orders when everybody answers.
+
+use expect_test::expect;
+use serde_json::json;
+use service::auth::Role;
+use service::clock::Clock;
+use service::id;
+
+use crate::shop::{Shop, input, shown, sorted};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_placed_and_paid() {
+    service::testing::each_database(async |url: String| {
+        let shop = Shop::open_on(&url, Clock::System).await;
+        let shoe = shop.shelf.stock(1, 8_990, 5);
+        let order_id = shop.place(&[(&shoe, 2)]).await;
+        assert_eq!(shop.shelf.count(&shoe), (5, 2));
+        let paid = shop.pay(&order_id, "tok_ok").await;
+        assert_eq!(shown(&paid), "PAID", "{}", shop.story(&order_id).await);
+        assert_eq!(shop.shelf.count(&shoe), (3, 0));
+        assert_eq!(shop.payments(&order_id).await, ["CAPTURED 184.70 back 0.00"]);
+        expect![[r#"
+            PENDING by shopper
+            AWAITING_PAYMENT by system
+            PAYMENT_PROCESSING by shopper
+            PAID by system"#]].assert_eq(&shop.story(&order_id).await);
+        let selection = "number status total { amount } taxTotal { amount } expiresAt canPay canCancel user { id }
+            shippingAddress { name city countryCode } lines { totalCount nodes { title sku quantity total { amount } } }";
+        expect![[r##"{"canCancel":true,"canPay":false,"expiresAt":null,"lines":{"nodes":[{"quantity":2,"sku":"SKU-6mn9","title":"Trail shoe – 38 / Red","total":{"amount":"179.80"}}],"totalCount":1},"number":"#100001","shippingAddress":{"city":"Lübeck","countryCode":"DE","name":"Ada Lindqvist"},"status":"PAID","taxTotal":{"amount":"29.49"},"total":{"amount":"184.70"},"user":{"id":"usr_01ke6jq4ygf80bf3a7r8ab0d0g"}}"##]].assert_eq(&sorted(&shop.order(&order_id, selection).await));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_key_places_and_pays_once() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 50);
+    let mut created = Vec::new();
+    for answer in futures::future::join_all((0..4).map(|_| shop.create(input("key", &[(&shoe, 1)])))).await {
+        created.push(answer["order"]["id"].as_str().unwrap().to_owned());
+    }
+    created.dedup();
+    assert_eq!(created.len(), 1);
+    let other = shop.create(input("key", &[(&shoe, 2)])).await;
+    assert_eq!(shown(&other), "- IDEMPOTENCY_KEY_REUSED at input.idempotencyKey");
+    let order_id = &created[0];
+    let paid = futures::future::join_all((0..4).map(|_| shop.pay_with_key(order_id, "tok_ok", "pay"))).await;
+    let mut payments: Vec<_> = paid
+        .iter()
+        .map(|paid| paid["payment"]["id"].as_str().unwrap())
+        .collect();
+    payments.dedup();
+    assert_eq!(payments.len(), 1);
+    shop.wait_for(order_id, "PAID").await;
+    assert_eq!(
+        shown(&shop.pay_with_key(order_id, "tok_3ds", "pay").await),
+        "PAID IDEMPOTENCY_KEY_REUSED at input.idempotencyKey"
+    );
+    assert_eq!(
+        shown(&shop.pay(order_id, "tok_ok").await),
+        "PAID ALREADY_PAID at input.orderId"
+    );
+    assert_eq!(shop.payments(order_id).await, ["CAPTURED 94.80 back 0.00"]);
+    assert_eq!(shop.shelf.count(&shoe), (49, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declined_payment_can_be_tried_again() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let order_id = shop.place(&[(&shoe, 1)]).await;
+    assert_eq!(
+        shown(&shop.pay(&order_id, "tok_declined_insufficient_funds").await),
+        "AWAITING_PAYMENT"
+    );
+    assert_eq!(shown(&shop.pay(&order_id, "tok_ok").await), "PAID");
+    assert_eq!(
+        shop.payments(&order_id).await,
+        ["CAPTURED 94.80 back 0.00", "DECLINED 0.00 back 0.00"]
+    );
+    expect![[r#"
+        PENDING by shopper
+        AWAITING_PAYMENT by system
+        PAYMENT_PROCESSING by shopper
+        AWAITING_PAYMENT by system: The payment was not accepted: insufficient_funds
+        PAYMENT_PROCESSING by shopper
+        PAID by system"#]]
+    .assert_eq(&shop.story(&order_id).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shopper_approves_or_rejects_at_the_bank() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    for (decision, status) in [("approve", "PAID"), ("reject", "AWAITING_PAYMENT")] {
+        let order_id = shop.place(&[(&shoe, 1)]).await;
+        let asked = shop.pay(&order_id, "tok_3ds").await;
+        assert_eq!(shown(&asked), "REQUIRES_ACTION");
+        shop.decide(asked["payment"]["id"].as_str().unwrap(), decision).await;
+        shop.wait_for(&order_id, status).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_ordered_is_explained() {
+    let shop = Shop::open().await;
+    let (shoe, rare) = (shop.shelf.stock(1, 8_990, 5), shop.shelf.stock(2, 100, 0));
+    let mut story = String::new();
+    let good = input("k1", &[(&shoe, 1)]);
+    for (name, patch) in [
+        ("no key", json!({"idempotencyKey": ""})),
+        ("no lines", json!({"lines": []})),
+        ("empty cart", json!({"lines": null})),
+        ("nothing of it", json!({"lines": [{"variantId": shoe, "quantity": 0}]})),
+        (
+            "not a variant",
+            json!({"lines": [{"variantId": "prod_1", "quantity": 1}]}),
+        ),
+        (
+            "unknown and sold out",
+            json!({"lines": [{"variantId": id::new("var"), "quantity": 1}, {"variantId": rare, "quantity": 1}]}),
+        ),
+        (
+            "more than there is",
+            json!({"lines": [{"variantId": shoe, "quantity": 6}]}),
+        ),
+        ("another total", json!({"expectedTotal": "1.00"})),
+        ("another currency", json!({"currencyCode": "JPY"})),
+        ("no address", json!({"shippingAddressId": null})),
+        (
+            "somebody else's address",
+            json!({"shippingAddressId": id::seeded("adr", 9)}),
+        ),
+        (
+            "a bad address",
+            json!({"shippingAddressId": null, "shippingAddress": {"name": "", "line1": "x", "city": "y", "countryCode": "Germany"}}),
+        ),
+        ("a long note", json!({"note": "x".repeat(1_001)})),
+        ("nothing wrong", json!({"expectedTotal": "94.80"})),
+    ] {
+        let mut input = good.clone();
+        patch
+            .as_object()
+            .unwrap()
+            .iter()
+            .for_each(|(key, value)| input[key] = value.clone());
+        story += &format!("{name}: {}\n", shown(&shop.create(input).await));
+    }
+    expect![[r#"
+        no key: - REQUIRED at input.idempotencyKey
+        no lines: - EMPTY at input.lines
+        empty cart: - EMPTY at 
+        nothing of it: - QUANTITY_INVALID at input.lines.0.quantity of a variant
+        not a variant: - NOT_FOUND at input.lines.0.variantId
+        unknown and sold out: - PRODUCT_UNAVAILABLE at input.lines.0 of a variant OUT_OF_STOCK at input.lines.1 of a variant
+        more than there is: - OUT_OF_STOCK at input.lines.0 of a variant
+        another total: - PRICE_CHANGED at input.expectedTotal
+        another currency: - PRODUCT_UNAVAILABLE at input.lines.0 of a variant
+        no address: - ADDRESS_REQUIRED at input.shippingAddressId
+        somebody else's address: - NOT_FOUND at input.shippingAddressId
+        a bad address: - REQUIRED at input.shippingAddress.name INVALID at input.shippingAddress.countryCode
+        a long note: - INVALID at input.note
+        nothing wrong: AWAITING_PAYMENT
+    "#]].assert_eq(&story);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_gives_everything_back() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let mut story = String::new();
+    for token in [None, Some("tok_3ds"), Some("tok_ok")] {
+        let order_id = shop.place(&[(&shoe, 2)]).await;
+        if let Some(token) = token {
+            shop.pay(&order_id, token).await;
+        }
+        let cancelled = shop.cancel(&order_id).await;
+        let again = shop.cancel(&order_id).await;
+        for _ in 0..100 {
+            let settled = shop
+                .payments(&order_id)
+                .await
+                .iter()
+                .all(|payment| !payment.starts_with("REQUIRES"));
+            if settled && shop.shelf.count(&shoe) == (5, 0) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        let (payments, shelf) = (shop.payments(&order_id).await, shop.shelf.count(&shoe));
+        let refunded = shop.order(&order_id, "refundedTotal { amount }").await["refundedTotal"]["amount"].clone();
+        story += &format!(
+            "{token:?}: {}; again {}; {payments:?}; shelf {shelf:?}; back {refunded}\n",
+            shown(&cancelled),
+            shown(&again)
+        );
+    }
+    expect![[r#"
+        None: CANCELLED; again - NOT_CANCELLABLE at ; []; shelf (5, 0); back "0.00"
+        Some("tok_3ds"): CANCELLED; again - NOT_CANCELLABLE at ; ["VOIDED 0.00 back 0.00"]; shelf (5, 0); back "0.00"
+        Some("tok_ok"): CANCELLED; again - NOT_CANCELLABLE at ; ["REFUNDED 184.70 back 184.70"]; shelf (5, 0); back "184.70"
+    "#]].assert_eq(&story);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_sends_and_refunds() {
+    let shop = Shop::open().await;
+    let (shoe, lace) = (shop.shelf.stock(1, 8_990, 5), shop.shelf.stock(2, 350, 5));
+    let order_id = shop.place(&[(&shoe, 2), (&lace, 1)]).await;
+    let refund = async |key: &str, patch: serde_json::Value| {
+        let mut input = json!({"idempotencyKey": key, "orderId": order_id});
+        patch
+            .as_object()
+            .unwrap()
+            .iter()
+            .for_each(|(key, value)| input[key] = value.clone());
+        let answer = shop.refund(input).await;
+        format!(
+            "{key}: {} back {}\n",
+            shown(&answer),
+            answer["order"]["refundedTotal"]["amount"]
+        )
+    };
+    let mut story = refund("unpaid", json!({})).await;
+    shop.pay(&order_id, "tok_ok").await;
+    let fulfill = "mutation($id: ID!) { orderFulfill(id: $id, trackingUrl: \"https://parcel.test/1\") { order { status } userErrors { code field variant { id } } } }";
+    let staff = shop.token(0, &[Role::Admin]);
+    for _ in 0..2 {
+        let answer = shop
+            .orders
+            .query(fulfill, json!({ "id": order_id }), Some(&staff))
+            .await;
+        story += &format!("fulfill: {}\n", shown(&answer["data"]["orderFulfill"]));
+    }
+    let lines = shop.order(&order_id, "lines { nodes { id } }").await;
+    let shoes = lines["lines"]["nodes"][0]["id"].clone();
+    let one_shoe = json!({"lines": [{"lineId": shoes, "quantity": 1}]});
+    story += &refund("one shoe", one_shoe.clone()).await;
+    story += &refund("one shoe", one_shoe).await;
+    story += &refund("one shoe", json!({"amount": "1.00"})).await;
+    story += &refund("two shoes", json!({"lines": [{"lineId": shoes, "quantity": 2}]})).await;
+    story += &refund("an amount", json!({"amount": "5.00"})).await;
+    story += &refund("too much", json!({"amount": "500.00"})).await;
+    story += &refund("the rest", json!({"restock": false})).await;
+    story += &refund("more", json!({})).await;
+    expect![[r#"
+        unpaid: - INVALID at input.orderId back null
+        fulfill: FULFILLED
+        fulfill: - INVALID at id
+        one shoe: PARTIALLY_REFUNDED back "89.90"
+        one shoe: PARTIALLY_REFUNDED back "89.90"
+        one shoe: - IDEMPOTENCY_KEY_REUSED at input.idempotencyKey back null
+        two shoes: - REFUND_TOO_LARGE at input.amount back null
+        an amount: PARTIALLY_REFUNDED back "94.90"
+        too much: - REFUND_TOO_LARGE at input.amount back null
+        the rest: REFUNDED back "188.20"
+        more: - INVALID at input.orderId back null
+    "#]]
+    .assert_eq(&story);
+    assert_eq!((shop.shelf.count(&shoe), shop.shelf.count(&lace)), ((4, 0), (4, 0)));
+    assert_eq!(shop.payments(&order_id).await, ["REFUNDED 188.20 back 188.20"]);
+    assert_eq!(shown(&shop.cancel(&order_id).await), "- NOT_CANCELLABLE at ");
+}

@@ -1,0 +1,132 @@
+//! Silence, lost answers, races and the clock.
+
+use std::time::Duration;
+
+use expect_test::expect;
+use service::clock::Clock;
+
+use crate::shop::{Shop, input, shown};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_or_price_gone_between_quote_and_reservation() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    shop.shelf.raise_prices();
+    let raised = shop.create(input("raised", &[(&shoe, 1)])).await;
+    assert_eq!(shown(&raised), "FAILED PRICE_CHANGED at  of a variant");
+    assert_eq!(shop.shelf.count(&shoe), (5, 0));
+    shop.shelf.snatch();
+    let snatched = shop.create(input("snatched", &[(&shoe, 1)])).await;
+    assert_eq!(shown(&snatched), "FAILED OUT_OF_STOCK at  of a variant");
+    // The same call again tells the same.
+    assert_eq!(shop.create(input("snatched", &[(&shoe, 1)])).await, snatched);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_whose_answer_is_lost_is_paid_once() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 50);
+    for token in [
+        "tok_timeout_after_success",
+        "tok_timeout_before",
+        "tok_500_after_success",
+        "tok_capture_timeout_after_success",
+        "tok_capture_500_then_ok",
+        "tok_async_10s",
+    ] {
+        let order_id = shop.place(&[(&shoe, 1)]).await;
+        let paying = shop.pay(&order_id, token).await;
+        assert!(
+            ["PAYMENT_PROCESSING", "PAID"].contains(&shown(&paying).as_str()),
+            "{token}: {}",
+            shown(&paying)
+        );
+        if shown(&paying) == "PAYMENT_PROCESSING" {
+            let again = shop.pay(&order_id, "tok_ok").await;
+            assert!(
+                shown(&again).contains("NOT_PAYABLE") || shown(&again).contains("ALREADY_PAID"),
+                "{}",
+                shown(&again)
+            );
+        }
+        shop.wait_for(&order_id, "PAID").await;
+        assert_eq!(shop.payments(&order_id).await, ["CAPTURED 94.80 back 0.00"], "{token}");
+    }
+    assert_eq!(shop.shelf.count(&shoe), (44, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn products_away_for_a_moment_delays_an_order() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let order_id = shop.place(&[(&shoe, 1)]).await;
+    shop.shelf.set_down(true);
+    assert_eq!(shown(&shop.pay(&order_id, "tok_ok").await), "PAYMENT_PROCESSING");
+    shop.shelf.set_down(false);
+    shop.wait_for(&order_id, "PAID").await;
+    assert_eq!(shop.shelf.count(&shoe), (4, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_not_paid_in_time_expires() {
+    let clock = Clock::manual(chrono::Utc::now());
+    let shop = Shop::open_at(clock.clone()).await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let (waiting, asked, paid) = (
+        shop.place(&[(&shoe, 1)]).await,
+        shop.place(&[(&shoe, 1)]).await,
+        shop.place(&[(&shoe, 1)]).await,
+    );
+    shop.pay(&asked, "tok_3ds").await;
+    assert_eq!(shown(&shop.pay(&paid, "tok_ok").await), "PAID");
+    clock.advance(Duration::from_secs(14 * 60));
+    assert_eq!(shop.order(&waiting, "status").await["status"], "AWAITING_PAYMENT");
+    clock.advance(Duration::from_secs(61));
+    shop.wait_for(&waiting, "EXPIRED").await;
+    shop.wait_for(&asked, "EXPIRED").await;
+    assert_eq!(
+        shown(&shop.pay(&waiting, "tok_ok").await),
+        "EXPIRED RESERVATION_EXPIRED at input.orderId"
+    );
+    for _ in 0..200 {
+        if shop.shelf.count(&shoe) == (4, 0) {
+            break;
+        }
+        clock.advance(Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(shop.shelf.count(&shoe), (4, 0));
+    assert_eq!(shop.payments(&asked).await, ["VOIDED 0.00 back 0.00"]);
+    assert_eq!(shop.order(&paid, "status").await["status"], "PAID");
+    expect![[r#"
+        PENDING by shopper
+        AWAITING_PAYMENT by system
+        PAYMENT_PROCESSING by shopper
+        REQUIRES_ACTION by system
+        EXPIRED by system"#]]
+    .assert_eq(&shop.story(&asked).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_cannot_be_reserved_fails_in_the_end() {
+    let clock = Clock::manual(chrono::Utc::now());
+    let shop = Shop::open_at(clock.clone()).await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    shop.shelf.set_reserving_down(true);
+    let created = shop.create(input("k", &[(&shoe, 1)])).await;
+    assert_eq!(shown(&created), "PENDING");
+    let order_id = created["order"]["id"].as_str().unwrap();
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(shop.order(order_id, "status").await["status"], "PENDING");
+    clock.advance(Duration::from_secs(61));
+    shop.wait_for(order_id, "FAILED").await;
+    let reason = shop.order(order_id, "failureReason").await;
+    assert_eq!(reason["failureReason"], "INTERNAL");
+    // The same call again tells the same, and asks nobody to reserve.
+    shop.shelf.set_reserving_down(false);
+    assert_eq!(
+        shop.create(input("k", &[(&shoe, 1)])).await["order"]["status"],
+        "FAILED"
+    );
+    assert_eq!(shop.shelf.count(&shoe), (5, 0));
+}
