@@ -177,6 +177,7 @@ impl<'a> Search<'a> {
         if let Some(solved) = self.solved.get(&identity) {
             return Ok(Rc::clone(solved));
         }
+        self.places_solved += 1;
         let cuts_before = self.cuts;
         let local = self.local(set, type_id, arrivals)?;
         let solved = match local {

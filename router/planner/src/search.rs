@@ -5,7 +5,8 @@
 //! slots one by one for as long as the operation can still be answered. What remains is a smallest set: no request can
 //! be left out.
 //!
-//! Bounded: solving asks each (selection set, arrival) once, and there are as many solutions to try as there are slots.
+//! Bounded: solving asks each (selection set, arrival) once, there are as many solutions to try as there are slots, and
+//! past a number of places the search ends with what it has.
 
 use std::rc::Rc;
 
@@ -26,6 +27,10 @@ const STAGES_MAX: u16 = 400;
 
 /// Most sets that keys and `@requires` may nest, so that keys which need each other end.
 const HIDDEN_DEPTH_MAX: u32 = 200;
+
+/// Most places solved for one set of slots after another. Past it the slots found so far are kept: the plan is right, but
+/// may make a request too many. A few seconds; operations that people write need a thousandth.
+const PLACES_SOLVED_MAX: u64 = 1_000_000;
 
 /// One request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,6 +103,8 @@ pub(crate) struct Search<'a> {
     in_progress: FxHashSet<(SetId, Arrivals)>,
     /// How often a set was found to ask for itself.
     pub(crate) cuts: u64,
+    /// How many places were solved, over all sets of slots.
+    pub(crate) places_solved: u64,
     depth: u32,
     pub(crate) classes: FxHashMap<SetId, Rc<[u32]>>,
     pub(crate) key_classes: FxHashMap<TypeId, Option<u32>>,
@@ -127,6 +134,7 @@ impl<'a> Search<'a> {
             completions: FxHashMap::default(),
             in_progress: FxHashSet::default(),
             cuts: 0,
+            places_solved: 0,
             depth: 0,
             classes: FxHashMap::default(),
             key_classes: FxHashMap::default(),
@@ -147,7 +155,7 @@ impl<'a> Search<'a> {
         let mut tried: FxHashSet<Slot> = FxHashSet::default();
         while let Some(slot) = best.iter().copied().find(|slot| !tried.contains(slot)) {
             tried.insert(slot);
-            if best.len() == 1 {
+            if best.len() == 1 || self.places_solved > PLACES_SOLVED_MAX {
                 break;
             }
             self.open(Slots::new(best.iter().copied().filter(|other| *other != slot)));
