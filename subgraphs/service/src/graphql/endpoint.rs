@@ -213,11 +213,15 @@ async fn viewer(verifier: &TokenVerifier, headers: &HeaderMap, accepts_bad: bool
     }
 }
 
+/// Whether the client wants events and nothing else: who also takes JSON gets that, since most operations have one
+/// response.
 fn accepts_event_stream(headers: &HeaderMap) -> bool {
-    headers
+    let mut types = headers
         .get_all(header::ACCEPT)
         .iter()
-        .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/event-stream")))
+        .filter_map(|accept| accept.to_str().ok())
+        .peekable();
+    types.peek().is_some() && types.all(|accept| accept.split(',').all(|one| one.contains("text/event-stream")))
 }
 
 /// `_service { sdl }` under whatever alias: async-graphql prints it without our options (see `sdl`).

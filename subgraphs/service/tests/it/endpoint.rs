@@ -171,6 +171,16 @@ async fn a_subscription_is_a_stream_of_events() {
 }
 
 #[tokio::test]
+async fn who_takes_json_gets_json() {
+    let (router, _) = subgraph();
+    for accept in ["application/json, text/event-stream", "*/*", "application/json"] {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+        let (_, headers, _) = client(&router).send(json!({ "query": "{ viewer }" }), headers).await;
+        assert_eq!(headers[header::CONTENT_TYPE], "application/json", "{accept}");
+    }
+}
+
+#[tokio::test]
 async fn the_schema_is_the_same_under_any_alias() {
     let (router, _) = subgraph();
     let answer = client(&router)
