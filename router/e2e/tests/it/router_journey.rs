@@ -201,8 +201,7 @@ async fn somebody_elses_subgraphs_are_served() {
         a_slow_subgraph_costs_only_its_part(&project, &serving).await;
         a_schema_change_is_taken_up_and_a_broken_one_is_not(&project, &serving).await;
         metrics_tell_what_happened(&serving).await;
-        let status = serving.process.terminate(Duration::from_secs(10)).expect("it ends");
-        assert!(status.success(), "{status}\n{}", serving.process.output());
+        it_ends_when_what_is_under_way_is_answered(&project, &mut serving).await;
     }
 }
 
@@ -414,6 +413,32 @@ async fn metrics_tell_what_happened(serving: &Serving) {
     ] {
         assert!(metrics.contains(expected), "`{expected}` is not in\n{metrics}");
     }
+}
+
+async fn it_ends_when_what_is_under_way_is_answered(project: &Project, serving: &mut Serving) {
+    project.subgraphs.reset();
+    project
+        .subgraphs
+        .set_delay(project.last_subgraph(), Duration::from_millis(500));
+    let request = serving
+        .client
+        .post(&serving.graphql)
+        .json(&json!({ "query": project.tests()[0]["query"] }));
+    let answer = tokio::spawn(request.send());
+    while project.subgraphs.requests().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let status = tokio::task::block_in_place(|| serving.process.terminate(Duration::from_secs(10)));
+    let status = status.expect("it ends");
+    assert!(status.success(), "{status}\n{}", serving.process.output());
+    let answer: Value = answer
+        .await
+        .expect("it ran")
+        .expect("an answer")
+        .json()
+        .await
+        .expect("in JSON");
+    assert_eq!(answer["data"], project.tests()[0]["expected"]["data"], "{answer}");
 }
 
 #[test]

@@ -54,7 +54,9 @@ pub(super) async fn run(arguments: ComposeArgs) -> Result<Outcome> {
         if last.as_ref() != Some(&now) {
             match &read {
                 Ok(subgraphs) => {
-                    report(&arguments, subgraphs)?;
+                    if report(&arguments, subgraphs)? == Outcome::Success {
+                        io::stderr().write_all(b"composed; waiting for changes\n")?;
+                    }
                 }
                 Err(message) => io::stderr().write_all(message.as_bytes())?,
             }
