@@ -2,5 +2,6 @@
 //!
 //! Holds no test itself; those are in `tests/it`.
 
+pub mod deployment;
 pub mod fixture_subgraphs;
 pub mod processes;

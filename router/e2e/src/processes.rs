@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -76,12 +77,25 @@ fn profile_directory() -> Result<PathBuf> {
 
 /// A port of 127.0.0.1 that nobody listens on now.
 ///
-/// Another process may take it before it is used; processes that can, should listen on port 0 instead.
+/// Taken from below the range from which the system gives ports to outgoing connections, and never twice in one process,
+/// so that it is still free when the process it is meant for starts. Prefer port 0 where the port can be asked for later.
 ///
 /// # Errors
 /// When no port can be had.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 18_000;
+    // Another test binary at the same time begins elsewhere.
+    let offset = std::process::id().wrapping_mul(97);
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST + offset.wrapping_add(step) % COUNT).context("ports are below 30,000")?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("every port from {FIRST} on is taken")
 }
 
 /// A running binary.
@@ -115,6 +129,11 @@ impl Process {
             child,
             output,
         })
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// All that the process has printed so far, standard output and standard error in the order read.

@@ -6,4 +6,5 @@ mod graphql_over_http;
 mod invariants;
 mod mission_query;
 mod router_journey;
+mod schema;
 mod shop_journey;

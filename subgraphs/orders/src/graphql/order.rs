@@ -72,6 +72,8 @@ pub(crate) enum OrderFailureReason {
 pub(crate) struct Order {
     pub(crate) id: ID,
     /// For people: #100042.
+    // Payments keeps a copy and provides it: to the router that is a second place which resolves it.
+    #[graphql(shareable)]
     number: String,
     /// Null when the users service cannot answer.
     user: Option<User>,
