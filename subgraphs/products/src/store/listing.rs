@@ -185,7 +185,7 @@ impl Listing<'_> {
             (ProductOrder::Relevance, Some(query)) => {
                 let is_hit = Expr::col((Alias::new(HIT), Alias::new("product_id")))
                     .equals((product::Entity, product::Column::Id));
-                select.join_subquery(JoinType::InnerJoin, self.store.matches(query), HIT, is_hit);
+                select.join_subquery(JoinType::InnerJoin, self.store.scored(query), HIT, is_hit);
                 (Expr::col((Alias::new(HIT), Alias::new("score"))), false)
             }
             (ProductOrder::Relevance | ProductOrder::Newest, _) => (product::Column::CreatedAtMs.into_expr(), false),
@@ -251,10 +251,7 @@ impl Listing<'_> {
         let mut all =
             Condition::all().add(product::Column::Status.is_in(statuses.iter().map(|status| status.as_str())));
         if let Some(query) = &filter.search {
-            let mut hits = Query::select();
-            hits.expr(Expr::cust("product_id"))
-                .from_subquery(self.store.matches(query), "found");
-            all = all.add(product::Column::Id.in_subquery(hits));
+            all = all.add(product::Column::Id.in_subquery(self.store.matching(query)));
         }
         if let Some(category_id) = &filter.within_category_id {
             all = all.add(product::Column::Id.in_subquery(self.in_categories(std::slice::from_ref(category_id))));

@@ -15,7 +15,8 @@ pub(crate) use reservations::ReservationConflict;
 pub(crate) use seeding::seed;
 pub(crate) use stock::Adjustment;
 
-use sea_orm::{DatabaseBackend, DbErr};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, EntityTrait, SqlErr};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service::clock::Clock;
@@ -92,4 +93,21 @@ fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
 
 fn time(ms: i64) -> chrono::DateTime<chrono::Utc> {
     chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default()
+}
+
+/// Inserts a row unless there is one with its primary key; whether it did. Waits for a transaction that inserts the
+/// same.
+async fn insert_once<A: ActiveModelTrait>(transaction: &DatabaseTransaction, row: A) -> Result<bool> {
+    let insert = <A::Entity as EntityTrait>::insert(row);
+    if transaction.get_database_backend() == DatabaseBackend::MySql {
+        // Its ON DUPLICATE KEY counts a row that stays as it is like a new one; but an insert that fails leaves the
+        // transaction as it was, which PostgreSQL's does not.
+        return match insert.exec_without_returning(transaction).await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
+            Err(error) => Err(error.into()),
+        };
+    }
+    let nothing = OnConflict::new().do_nothing().to_owned();
+    Ok(insert.on_conflict(nothing).exec_without_returning(transaction).await? == 1)
 }

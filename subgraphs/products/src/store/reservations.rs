@@ -4,11 +4,11 @@
 //! that two orders with the same variants never wait for each other in a circle.
 
 use super::stock::Units;
-use super::{Result, Store, StoreError, from_json, time, to_json};
+use super::{Result, Store, StoreError, from_json, insert_once, time, to_json};
 use crate::domain::product::Variant;
 use crate::domain::stock::{RESERVATION_MS, ReservationState};
 use crate::entity::{reservation, reservation_line, restock, stock, variant};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -215,43 +215,49 @@ impl Store {
             created_at_ms: Set(now),
             updated_at_ms: Set(now),
         };
-        let mut reply = ReleaseReply::Released;
-        if !insert_once(&transaction, tombstone).await? {
-            if self
+        // The update comes first: it takes the row's lock at once, where two inserts that fail would share it and then
+        // wait for each other.
+        if self
+            .turn(
+                &transaction,
+                order_id,
+                ReservationState::Reserved,
+                ReservationState::Released,
+            )
+            .await?
+        {
+            self.give_back(&transaction, order_id).await?;
+        } else if !self
+            .turn(
+                &transaction,
+                order_id,
+                ReservationState::Expired,
+                ReservationState::Released,
+            )
+            .await?
+            && !self
                 .turn(
                     &transaction,
                     order_id,
-                    ReservationState::Reserved,
+                    ReservationState::Refused,
                     ReservationState::Released,
                 )
                 .await?
-            {
-                self.give_back(&transaction, order_id).await?;
-            } else if !self
-                .turn(
-                    &transaction,
-                    order_id,
-                    ReservationState::Expired,
-                    ReservationState::Released,
-                )
-                .await?
-                && !self
-                    .turn(
-                        &transaction,
-                        order_id,
-                        ReservationState::Refused,
-                        ReservationState::Released,
-                    )
-                    .await?
-            {
-                let row = find(&transaction, order_id).await?;
-                if row.is_some_and(|row| row.state == ReservationState::Committed.as_str()) {
-                    reply = ReleaseReply::Committed;
+            && !insert_once(&transaction, tombstone).await?
+        {
+            let row = find(&transaction, order_id).await?;
+            match row.and_then(|row| ReservationState::from_stored(&row.state)) {
+                Some(ReservationState::Committed) => return Ok(ReleaseReply::Committed),
+                Some(ReservationState::Released) => return Ok(ReleaseReply::Released),
+                // A reserve slipped in between: its row is there now, so the second time is the last.
+                _ => {
+                    transaction.rollback().await?;
+                    return Box::pin(self.release_reservation(order_id)).await;
                 }
             }
         }
         transaction.commit().await?;
-        Ok(reply)
+        Ok(ReleaseReply::Released)
     }
 
     /// Brings units of a committed order back.
@@ -267,12 +273,7 @@ impl Store {
             reply: Set(to_json(&RestockReply::Restocked)),
             created_at_ms: Set(self.now_ms()),
         };
-        let on_conflict = OnConflict::column(restock::Column::RestockId).do_nothing().to_owned();
-        let inserted = restock::Entity::insert(claim)
-            .on_conflict(on_conflict)
-            .exec_without_returning(&transaction)
-            .await?;
-        if inserted == 0 {
+        if !insert_once(&transaction, claim).await? {
             let row = restock::Entity::find_by_id(restock_id).one(&transaction).await?;
             return match row.filter(|row| row.request == to_json(request)) {
                 Some(row) => Ok(Ok(from_json("reply", restock_id, &row.reply)?)),
@@ -554,16 +555,6 @@ fn repeated(row: Option<reservation::Model>, request: &ReservationRequest) -> Re
         return Ok(Err(ReservationConflict));
     }
     Ok(Ok(from_json("reply", &row.order_id, &row.reply)?))
-}
-
-/// Inserts a row unless the order has one; whether it did. Waits for a transaction that inserts the same.
-async fn insert_once(transaction: &DatabaseTransaction, row: reservation::ActiveModel) -> Result<bool> {
-    let on_conflict = OnConflict::column(reservation::Column::OrderId).do_nothing().to_owned();
-    let inserted = reservation::Entity::insert(row)
-        .on_conflict(on_conflict)
-        .exec_without_returning(transaction)
-        .await?;
-    Ok(inserted == 1)
 }
 
 async fn find<C: ConnectionTrait>(connection: &C, order_id: &str) -> Result<Option<reservation::Model>> {

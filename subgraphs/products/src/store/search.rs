@@ -21,14 +21,41 @@ pub(super) struct SearchDocument {
 }
 
 impl Store {
+    /// A statement that answers `product_id` of all products that match.
+    pub(crate) fn matching(&self, query: &SearchQuery) -> SelectStatement {
+        self.matches(query).condition
+    }
+
     /// A statement that answers `product_id` and `score` (larger is better) of all products that match.
-    pub(super) fn matches(&self, query: &SearchQuery) -> SelectStatement {
-        match self.backend() {
+    pub(crate) fn scored(&self, query: &SearchQuery) -> SelectStatement {
+        let Matches { mut condition, score } = self.matches(query);
+        condition.expr_as(score, "score");
+        condition
+    }
+
+    fn matches(&self, query: &SearchQuery) -> Matches {
+        let (condition, score) = match self.backend() {
             DatabaseBackend::Postgres => postgres_matches(query),
             DatabaseBackend::MySql => mysql_matches(query),
             _ => sqlite_matches(query),
+        };
+        let mut select = Query::select();
+        select
+            .expr(Expr::cust("product_id"))
+            .from("product_search")
+            .and_where(condition);
+        Matches {
+            condition: select,
+            score,
         }
     }
+}
+
+/// The products that match, and how well. Apart, since the score must not be selected where nobody reads it: MariaDB
+/// 10.11 crashes when it prunes a full-text function from a derived table.
+struct Matches {
+    condition: SelectStatement,
+    score: Expr,
 }
 
 /// Indexes a product, again if it was already.
@@ -55,22 +82,21 @@ pub(super) async fn index<C: ConnectionTrait>(connection: &C, id: &str, document
     Ok(())
 }
 
-fn sqlite_matches(query: &SearchQuery) -> SelectStatement {
+/// Condition and score.
+fn sqlite_matches(query: &SearchQuery) -> (Expr, Expr) {
     let exact = query.exact.iter().map(|token| format!("\"{token}\""));
     let prefix = query.prefix.iter().map(|token| format!("\"{token}\"*"));
     let text = exact.chain(prefix).collect::<Vec<_>>().join(" AND ");
     // bm25 is negative, and more so for better matches.
     let score = format!("CAST(ROUND(bm25(product_search, 0.0, {TITLE_WEIGHT}.0, 1.0) * -1000000.0) AS INTEGER)");
-    let mut select = Query::select();
-    select
-        .expr(Expr::cust("product_id"))
-        .expr_as(Expr::cust(score), "score")
-        .from("product_search")
-        .and_where(Expr::cust_with_values("product_search MATCH ?", [text]));
-    select
+    (
+        Expr::cust_with_values("product_search MATCH ?", [text]),
+        Expr::cust(score),
+    )
 }
 
-fn postgres_matches(query: &SearchQuery) -> SelectStatement {
+/// Condition and score.
+fn postgres_matches(query: &SearchQuery) -> (Expr, Expr) {
     let prefix = query.prefix.iter().map(|token| format!("{token}:*"));
     let text = query
         .exact
@@ -80,16 +106,14 @@ fn postgres_matches(query: &SearchQuery) -> SelectStatement {
         .collect::<Vec<_>>()
         .join(" & ");
     let score = "CAST(ROUND(CAST(ts_rank(vector, to_tsquery('simple', $1)) * 1000000 AS numeric)) AS bigint)";
-    let mut select = Query::select();
-    select
-        .expr(Expr::cust("product_id"))
-        .expr_as(Expr::cust_with_values(score, [text.clone()]), "score")
-        .from("product_search")
-        .and_where(Expr::cust_with_values("vector @@ to_tsquery('simple', $1)", [text]));
-    select
+    (
+        Expr::cust_with_values("vector @@ to_tsquery('simple', $1)", [text.clone()]),
+        Expr::cust_with_values(score, [text]),
+    )
 }
 
-fn mysql_matches(query: &SearchQuery) -> SelectStatement {
+/// Condition and score.
+fn mysql_matches(query: &SearchQuery) -> (Expr, Expr) {
     let tokens = |plus: &str| {
         let exact = query.exact.iter().map(|token| format!("{plus}{token}"));
         let prefix = query.prefix.iter().map(|token| format!("{plus}{token}*"));
@@ -100,11 +124,8 @@ fn mysql_matches(query: &SearchQuery) -> SelectStatement {
          + MATCH (title_tokens, body_tokens) AGAINST (? IN BOOLEAN MODE)) * 1000) AS SIGNED)"
     );
     let matches = "MATCH (title_tokens, body_tokens) AGAINST (? IN BOOLEAN MODE)";
-    let mut select = Query::select();
-    select
-        .expr(Expr::cust("product_id"))
-        .expr_as(Expr::cust_with_values(score, [tokens(""), tokens("+")]), "score")
-        .from("product_search")
-        .and_where(Expr::cust_with_values(matches, [tokens("+")]));
-    select
+    (
+        Expr::cust_with_values(matches, [tokens("+")]),
+        Expr::cust_with_values(score, [tokens(""), tokens("+")]),
+    )
 }

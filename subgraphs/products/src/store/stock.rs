@@ -1,9 +1,9 @@
 //! Changes of stock: the one statement that all of them use, and adjustments by hand.
 
-use super::{Result, Store};
+use super::{Result, Store, insert_once};
 use crate::domain::problem::{Changed, Problem, ProblemCode};
 use crate::entity::{stock, stock_adjustment};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 /// A change of a variant's stock.
@@ -104,14 +104,7 @@ impl Store {
             user_id: Set(adjustment.user_id.clone()),
             created_at_ms: Set(self.now_ms()),
         };
-        let on_conflict = OnConflict::column(stock_adjustment::Column::IdempotencyKey)
-            .do_nothing()
-            .to_owned();
-        let inserted = stock_adjustment::Entity::insert(row)
-            .on_conflict(on_conflict)
-            .exec_without_returning(&transaction)
-            .await?;
-        if inserted == 0 {
+        if !insert_once(&transaction, row).await? {
             let row = stock_adjustment::Entity::find_by_id(&adjustment.idempotency_key)
                 .one(&transaction)
                 .await?;

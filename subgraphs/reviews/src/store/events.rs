@@ -3,7 +3,7 @@
 use super::{Result, Store};
 use crate::entity::{inbox, purchase, review};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, SqlErr};
 
 /// What an event does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +22,11 @@ impl Store {
             event_id: Set(event_id.to_owned()),
             received_at_ms: Set(self.now_ms()),
         };
-        let once = OnConflict::column(inbox::Column::EventId).do_nothing().to_owned();
-        if inbox::Entity::insert(row)
-            .on_conflict(once)
-            .exec_without_returning(&transaction)
-            .await?
-            == 0
-        {
-            return Ok(());
+        // Not ON CONFLICT, whose MySQL form counts a row that stays as it is like a new one.
+        match inbox::Entity::insert(row).exec_without_returning(&transaction).await {
+            Ok(_) => {}
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
         match effect {
             Effect::Bought { user_id, product_ids } => {
@@ -38,7 +35,7 @@ impl Store {
                     product_id: Set(product_id.clone()),
                 });
                 let known = OnConflict::columns([purchase::Column::UserId, purchase::Column::ProductId])
-                    .do_nothing()
+                    .do_nothing_on([purchase::Column::UserId, purchase::Column::ProductId])
                     .to_owned();
                 purchase::Entity::insert_many(rows)
                     .on_conflict(known)
