@@ -93,7 +93,7 @@ impl Deployment {
     /// When it does not start, with its output.
     pub fn start_service(&mut self, name: &'static str) -> Result<()> {
         let mut process = Process::start(name, &mut self.service_command(name, "serve")?)?;
-        process.wait_for_port(self.ports.service(name).http)?;
+        process.wait_until_ready(self.ports.service(name).admin)?;
         self.processes.insert(name.to_owned(), process);
         Ok(())
     }
@@ -250,7 +250,7 @@ impl Deployment {
             .args(["--listen", &address(self.ports.router)])
             .args(["--admin-listen", &address(self.ports.router_admin)]);
         let mut process = Process::start("router", &mut command)?;
-        process.wait_for_port(self.ports.router)?;
+        process.wait_until_ready(self.ports.router_admin)?;
         self.processes.insert("router".into(), process);
         Ok(())
     }
@@ -302,7 +302,7 @@ impl Deployment {
             .env("REVIEW_SERVICE_URL", internal("reviews"))
             .env(
                 "MEDIA_BASE_URL",
-                format!("http://{}/media", address(self.ports.service("products").http)),
+                format!("http://{}", address(self.ports.service("products").http)),
             )
             .env("GATEWAY_URL", &self.sandbox_url)
             .env("GATEWAY_API_KEY", "sk_test_hansa")

@@ -3,7 +3,7 @@
 //! A [`Process`] is ended when it is dropped, so that a failing test leaves nothing behind. Its output is kept for the
 //! failure message. Does not know what any binary does.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -151,6 +151,14 @@ impl Process {
         })
     }
 
+    /// Waits until `/readyz` on `admin_port` of 127.0.0.1 answers 200.
+    ///
+    /// # Errors
+    /// Like [`Process::wait_for_port`].
+    pub fn wait_until_ready(&mut self, admin_port: u16) -> Result<()> {
+        self.wait_until("is ready", |_| is_ready(admin_port).unwrap_or(false))
+    }
+
     /// Waits until the process has printed `text`.
     ///
     /// # Errors
@@ -228,6 +236,16 @@ impl Drop for Process {
         // It may have ended already; there is nobody left to tell in either case.
         let _ = self.kill();
     }
+}
+
+/// A probe as the kubelet sends it, without a client that would need an async runtime.
+fn is_ready(admin_port: u16) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, admin_port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(64 * 1024).read_to_end(&mut answer)?;
+    Ok(answer.starts_with(b"HTTP/1.1 200"))
 }
 
 fn collect(stream: impl Read + Send + 'static, output: Arc<Mutex<String>>) {

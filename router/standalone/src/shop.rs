@@ -48,7 +48,7 @@ impl Shop {
         let mut users_config = defaults::<<Users as Service>::Config>();
         users_config.jwt_keys_dir = data.token_keys();
         let mut products_config = defaults::<<Products as Service>::Config>();
-        products_config.media_base_url = url(addresses.public, "/media")?;
+        products_config.media_base_url = url(addresses.public, "")?;
         let mut payments_config = defaults::<<Payments as Service>::Config>();
         payments_config.gateway_url = url(addresses.sandbox, "")?;
         payments_config.gateway_api_key = Some(sandbox_gateway::config::DEMO_API_KEY.into());
