@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use anyhow::Result;
 use axum::Router;
 use axum::extract::Request;
-use axum::routing::{MethodRouter, any};
+use axum::response::IntoResponse;
+use http::StatusCode;
 use orders::Orders;
 use payments::Payments;
 use products::Products;
@@ -96,13 +97,23 @@ impl Shop {
 
     /// What the outside world reaches beside GraphQL: pictures, token keys, webhooks.
     pub(crate) fn edge(&self) -> Router {
-        let edge = Router::new()
-            .route("/media/{*path}", forward(&self.products.public))
-            .route("/.well-known/jwks.json", forward(&self.users.public));
-        match &self.payments.webhook {
-            Some(webhook) => edge.route("/webhooks/{*path}", forward(webhook)),
-            None => edge,
-        }
+        let (products, users) = (self.products.public.clone(), self.users.public.clone());
+        let webhook = self.payments.webhook.clone();
+        // One fallback and no routes of its own: a route's parameters would be added to those of the app it leads to.
+        Router::new().fallback(move |request: Request| {
+            let app = match request.uri().path() {
+                path if path.starts_with("/media/") => Some(products.clone()),
+                path if path.starts_with("/webhooks/") => webhook.clone(),
+                "/.well-known/jwks.json" => Some(users.clone()),
+                _ => None,
+            };
+            async move {
+                match app {
+                    Some(app) => app.oneshot(request).await.into_response(),
+                    None => StatusCode::NOT_FOUND.into_response(),
+                }
+            }
+        })
     }
 
     /// The payment gateway's API and pages.
@@ -168,12 +179,6 @@ impl<'a> Wiring<'a> {
             ..sandbox_gateway::Config::default()
         })
     }
-}
-
-/// Hands whole requests to `app`, path included.
-fn forward(app: &Router) -> MethodRouter {
-    let app = app.clone();
-    any(move |request: Request| app.clone().oneshot(request))
 }
 
 /// SDL of every subgraph, by name.
