@@ -113,7 +113,8 @@ impl Store {
             .iter()
             .position(|(known, _)| self.bytes(*known) == name.as_bytes())
         else {
-            return;
+            // Left out instead of null, as some servers do with a field that failed.
+            return self.set_failed(object);
         };
         let mut value = &mut self.objects[object.0 as usize].fields[index].1;
         loop {

@@ -339,3 +339,18 @@ fn nothing_is_sent_after_the_deadline() {
         {"shop":null}
     "#]].assert_eq(&run.to_string());
 }
+
+/// Some servers leave a failed field out instead of sending null.
+#[test]
+fn a_field_left_out_with_its_error_is_explained() {
+    let left_out = r#"{"data":{},"errors":[{"message":"this needs a login","path":["me"]}]}"#;
+    check(
+        "{ me { name } }",
+        root(0, "users", "{me{name}}"),
+        &[("users", Canned::Json(left_out))],
+        &expect![[r#"
+            error {"message":"this needs a login","path":["me"],"extensions":{"code":"DOWNSTREAM_SERVICE_ERROR","service":"users"}}
+            null
+        "#]],
+    );
+}
