@@ -40,8 +40,7 @@ try {
   await page.getByRole('button', { name: /^Share/ }).click();
   await page.waitForURL(/#operation=/);
   report.sharedUrl = page.url();
-  await page.reload();
-  await ready(page);
+  await load(page, () => page.reload());
   report.tabsAfterReload = await page.locator('.graphiql-tab').allInnerTexts();
   report.answerAfterReload = await run(page);
 
@@ -70,22 +69,29 @@ async function visit({ colorScheme, url = pageUrl }) {
   });
   page.on('console', (message) => message.type() === 'error' && report.consoleErrors.push(message.text()));
   page.on('pageerror', (error) => report.consoleErrors.push(String(error)));
-  await page.goto(url);
-  await ready(page);
+  await load(page, () => page.goto(url));
   return page;
 }
 
-/** The editor stands, and the schema has come: until then Ctrl-Enter would run a document without a name. */
-async function ready(page) {
+/**
+ * Until the editor stands and the schema has come. Not until the network is idle: Chromium does not tell the page's session
+ * when a worker's script, taken from the cache, has been read.
+ */
+async function load(page, navigate) {
+  const schema = page.waitForResponse((response) => isIntrospection(response.request()));
+  await navigate();
   await page.locator('.graphiql-query-editor .view-line').first().waitFor();
-  await page.locator('.graphiql-sidebar').waitFor();
-  await page.waitForLoadState('networkidle');
+  await (await schema).finished();
+}
+
+function isIntrospection(request) {
+  return request.method() === 'POST' && (request.postData() ?? '').includes('IntrospectionQuery');
 }
 
 /** Presses Ctrl-Enter in the editor; the answer as it came over the wire. */
 async function run(page) {
-  const isAnswer = (response) => response.request().method() === 'POST';
-  await page.locator('.graphiql-query-editor .view-line').first().click();
+  const isAnswer = (response) => response.request().method() === 'POST' && !isIntrospection(response.request());
+  await page.locator('.graphiql-query-editor .view-line').first().click({ position: { x: 2, y: 4 } });
   const [response] = await Promise.all([page.waitForResponse(isAnswer), page.keyboard.press('Control+Enter')]);
   return response.json();
 }

@@ -35,6 +35,7 @@ export function App({ config }) {
             {merge}
             {copy}
             <ShareButton />
+            <PlainUnicode />
           </>
         )}
       </GraphiQL.Toolbar>
@@ -87,6 +88,22 @@ function ShareButton() {
       {isCopied ? <CheckIcon /> : <LinkIcon />}
     </ToolbarButton>
   );
+}
+
+/**
+ * No boxes around characters that look like ASCII ones: the editor means to warn of them in source code, but in data a dash
+ * or a Chinese comma is nothing suspicious. Draws nothing.
+ */
+function PlainUnicode() {
+  const queryEditor = useGraphiQL((state) => state.queryEditor);
+  const variableEditor = useGraphiQL((state) => state.variableEditor);
+  const responseEditor = useGraphiQL((state) => state.responseEditor);
+  useEffect(() => {
+    for (const editor of [queryEditor, variableEditor, responseEditor]) {
+      editor?.updateOptions({ unicodeHighlight: { ambiguousCharacters: false } });
+    }
+  }, [queryEditor, variableEditor, responseEditor]);
+  return null;
 }
 
 function LinkIcon() {

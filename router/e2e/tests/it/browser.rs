@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 use e2e::fixture_subgraphs::FixtureSubgraphs;
-use e2e::processes::workspace_root;
+use e2e::processes::{Process, binary, free_port, workspace_root};
 use federation::subgraph::Subgraph;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -99,6 +99,57 @@ async fn serve_catalogue() -> Result<SocketAddr> {
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, router.app.public).await });
     Ok(address)
+}
+
+#[test]
+fn a_visitor_of_the_shop_runs_the_missions_query() -> Result<()> {
+    let Some(visitor) = visitor()? else { return Ok(()) };
+    let (mut hansa, port) = start_hansa()?;
+    hansa.wait_for_port(port)?;
+    let report = visitor.visit("shop", &format!("http://{}:{port}/", Ipv4Addr::LOCALHOST))?;
+
+    assert_all_went_well(&report);
+    assert_eq!(report.title, "Hansa");
+    assert_eq!(report.tabs.first().map(String::as_str), Some("Mission"));
+    for answer in [&report.answer, &report.answer_after_reload, &report.visitor_answer] {
+        assert_is_mission_answer(answer);
+    }
+    let number = report.answer["data"]["order"]["number"].as_str().unwrap_or_default();
+    assert!(
+        report.shown.contains(number),
+        "the answer is on the screen: {}",
+        report.shown
+    );
+    for subgraph in ["orders", "users", "products", "payments"] {
+        assert!(report.plan.contains(subgraph), "{subgraph} in {}", report.plan);
+    }
+    Ok(())
+}
+
+fn start_hansa() -> Result<(Process, u16)> {
+    let port = free_port()?;
+    let mut command = Command::new(binary("hansa")?);
+    command.args(["--ephemeral", "--listen", &format!("{}:{port}", Ipv4Addr::LOCALHOST)]);
+    for flag in ["--admin-listen", "--sandbox-listen"] {
+        command.args([flag, &format!("{}:{}", Ipv4Addr::LOCALHOST, free_port()?)]);
+    }
+    Ok((Process::start("hansa", &mut command)?, port))
+}
+
+fn assert_is_mission_answer(answer: &Value) {
+    assert_eq!(answer["errors"], Value::Null, "{answer:#}");
+    let order = &answer["data"]["order"];
+    for pointer in [
+        "/number",
+        "/user/displayName",
+        "/lines/nodes/0/variant/product/title",
+        "/payments/0/status",
+    ] {
+        assert!(
+            order.pointer(pointer).is_some_and(Value::is_string),
+            "{pointer} in {answer:#}"
+        );
+    }
 }
 
 /// What holds for every page, whatever its graph.
