@@ -16,9 +16,10 @@ use federation::query_plan::OperationKind;
 use http::{HeaderName, Method, header, request};
 use serde_json::json;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::failure::Failure;
-use crate::graph::PreparedOperation;
+use crate::graph::{Graph, PreparedOperation};
 use crate::media_type::MediaType;
 use crate::request::GraphqlRequest;
 use crate::state::RouterState;
@@ -94,13 +95,27 @@ async fn answer(
         // For the metrics; the records are small, and there is one for each fetch.
         explain: true,
     };
-    let mut response = graph.execute(&prepared, execution).await;
+    let mut response = match prepared.operation.kind() {
+        OperationKind::Mutation => execute_to_the_end(graph, Arc::clone(&prepared), execution).await?,
+        OperationKind::Query | OperationKind::Subscription => graph.execute(&prepared, execution).await,
+    };
     if state.explain_enabled && parts.headers.contains_key(EXPLAIN_HEADER) {
         response
             .extensions
             .insert("explain".into(), explain(&prepared, &response.fetches));
     }
     Ok(response)
+}
+
+/// In a task of its own: a client that goes away must not stop a mutation between two of its steps.
+async fn execute_to_the_end(
+    graph: Arc<Graph>,
+    prepared: Arc<PreparedOperation>,
+    execution: ExecutionRequest,
+) -> Result<ExecutionResponse, Failure> {
+    let task = tokio::spawn(async move { graph.execute(&prepared, execution).await }.in_current_span());
+    // A panic was logged where it happened.
+    task.await.map_err(|_| Failure::internal())
 }
 
 /// The plan, and what each of its fetches did this time.

@@ -3,6 +3,7 @@
 mod explain;
 mod failures;
 mod headers;
+mod mutations;
 mod reload;
 
 use std::sync::{Arc, Mutex};
