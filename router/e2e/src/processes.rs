@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::thread::sleep;
+use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -49,6 +49,10 @@ fn build_binaries() -> Result<()> {
         .current_dir(workspace_root());
     if profile.ends_with("release") {
         command.arg("--release");
+    } else {
+        // Dependencies get the same features as under `cargo test --workspace`; without it, half of them would be
+        // compiled a second time.
+        command.arg("--tests");
     }
     let output = command.output().context("cargo could not be started")?;
     if !output.status.success() {
@@ -103,6 +107,7 @@ pub struct Process {
     name: String,
     child: Child,
     output: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -118,16 +123,18 @@ impl Process {
             .spawn()
             .with_context(|| format!("`{name}` could not be started"))?;
         let output = Arc::new(Mutex::new(String::new()));
+        let mut readers = Vec::new();
         if let Some(stream) = child.stdout.take() {
-            collect(stream, Arc::clone(&output));
+            readers.push(collect(stream, Arc::clone(&output)));
         }
         if let Some(stream) = child.stderr.take() {
-            collect(stream, Arc::clone(&output));
+            readers.push(collect(stream, Arc::clone(&output)));
         }
         Ok(Self {
             name: name.to_owned(),
             child,
             output,
+            readers,
         })
     }
 
@@ -167,10 +174,22 @@ impl Process {
         self.wait_until(&format!("prints `{text}`"), |process| process.output().contains(text))
     }
 
+    /// The exit status, once the process has ended and all that it printed is in [`Process::output`].
+    fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        let status = self.child.try_wait()?;
+        if status.is_some() {
+            for reader in self.readers.drain(..) {
+                // It panics never; were it to, the output would be incomplete and the test say so.
+                let _ = reader.join();
+            }
+        }
+        Ok(status)
+    }
+
     fn wait_until(&mut self, what: &str, ready: impl Fn(&Self) -> bool) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         while !ready(self) {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.ended()? {
                 bail!(
                     "`{}` ended with {status} before it {what}:\n{}",
                     self.name,
@@ -220,7 +239,7 @@ impl Process {
     pub fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + timeout;
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.ended()? {
                 return Ok(status);
             }
             if Instant::now() > deadline {
@@ -248,7 +267,7 @@ fn is_ready(admin_port: u16) -> std::io::Result<bool> {
     Ok(answer.starts_with(b"HTTP/1.1 200"))
 }
 
-fn collect(stream: impl Read + Send + 'static, output: Arc<Mutex<String>>) {
+fn collect(stream: impl Read + Send + 'static, output: Arc<Mutex<String>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut lines = BufReader::new(stream);
         let mut line = Vec::new();
@@ -258,5 +277,5 @@ fn collect(stream: impl Read + Send + 'static, output: Arc<Mutex<String>>) {
             }
             line.clear();
         }
-    });
+    })
 }
