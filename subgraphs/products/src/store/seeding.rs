@@ -1,19 +1,22 @@
-//! Fills empty tables with the catalogue of the demo shop.
+//! Fills empty tables with the catalogue of the demo shop, and with what its orders took from the stock.
 
 use super::catalogue_changes::search_document;
 use super::search::index;
 use super::stock::LOW_STOCK_THRESHOLD;
 use super::{Result, to_json};
 use crate::domain::product::{Media, MediaKind, NameValue, ProductOption, ProductStatus};
+use crate::domain::stock::ReservationState;
 use crate::entity::{
-    category, category_ancestor, price, product, product_attribute, product_category, product_price, stock, variant,
-    variant_option,
+    category, category_ancestor, price, product, product_attribute, product_category, product_price, reservation,
+    reservation_line, stock, variant, variant_option,
 };
 use sea_orm::{ActiveValue::Set, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait};
+use service::contract::products::{ReservationReply, ReservationRequest, VariantQuantity};
 use service::database::Database;
 use service::id;
 use service::seed::catalogue::{self, SeedProduct, SeedVariant};
 use service::seed::opening;
+use service::seed::orders::{self, SeedOrder, SeedPaymentOutcome};
 use std::collections::HashMap;
 
 /// Rows in one statement; sixteen columns stay far below every database's limit of parameters.
@@ -31,6 +34,7 @@ pub(crate) async fn seed(database: &Database) -> Result<()> {
     insert_categories(&transaction).await?;
     insert_products(&transaction).await?;
     insert_variants(&transaction).await?;
+    insert_reservations(&transaction).await?;
     for product in catalogue::products() {
         let (attributes, options) = (pairs(&product.attributes), options(product));
         let skus = product.variants.iter().map(|variant| variant.sku.as_str());
@@ -192,6 +196,56 @@ async fn insert_variants(transaction: &DatabaseTransaction) -> Result<()> {
         updated_at_ms: Set(now),
     });
     insert(transaction, stocks.collect()).await
+}
+
+/// The orders that were paid took their units for good, and what came back of them is counted: so that cancelling one
+/// restocks it, as it does any order.
+async fn insert_reservations(transaction: &DatabaseTransaction) -> Result<()> {
+    let committed = || orders::all().iter().filter(|order| is_paid(order));
+    insert(transaction, committed().map(reservation_row).collect()).await?;
+    let lines = committed().flat_map(|order| {
+        order.lines.iter().map(|line| reservation_line::ActiveModel {
+            order_id: Set(order.id.clone()),
+            variant_id: Set(line.variant.id.clone()),
+            quantity: Set(units(line.quantity)),
+            restocked: Set(units(line.refunded_quantity)),
+        })
+    });
+    insert(transaction, lines.collect()).await
+}
+
+fn is_paid(order: &SeedOrder) -> bool {
+    let payment = order.payment.as_ref();
+    payment.is_some_and(|payment| payment.outcome == SeedPaymentOutcome::Captured)
+}
+
+fn reservation_row(order: &SeedOrder) -> reservation::ActiveModel {
+    let lines = order.lines.iter().map(|line| VariantQuantity {
+        variant_id: line.variant.id.clone(),
+        quantity: line.quantity,
+    });
+    let request = ReservationRequest {
+        lines: lines.collect(),
+        currency_code: orders::CURRENCY_CODE.to_owned(),
+    };
+    // For a reserve that is repeated, which these orders are past.
+    let reply = ReservationReply::Reserved {
+        expires_at: order.settled_at,
+        variants: Vec::new(),
+    };
+    reservation::ActiveModel {
+        order_id: Set(order.id.clone()),
+        state: Set(ReservationState::Committed.as_str().to_owned()),
+        request: Set(to_json(&request)),
+        reply: Set(to_json(&reply)),
+        expires_at_ms: Set(order.settled_at.timestamp_millis()),
+        created_at_ms: Set(order.placed_at.timestamp_millis()),
+        updated_at_ms: Set(order.settled_at.timestamp_millis()),
+    }
+}
+
+fn units(quantity: u32) -> i32 {
+    i32::try_from(quantity).expect("seeded orders are of a few units")
 }
 
 fn variant_row(position: usize, seed: &SeedVariant, now: i64) -> variant::Model {

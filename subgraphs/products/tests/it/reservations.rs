@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use service::clock::Clock;
 use service::id;
 use service::peer::{PeerClient, PeerError};
+use service::seed::orders::{self, SeedOrder, SeedOrderLine, SeedOrderStatus};
 use service::testing::{TestService, each_database};
 use std::time::Duration;
 
@@ -289,6 +290,31 @@ async fn units_come_back_once_and_never_more_than_left() {
         service.app.database.close().await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn units_of_the_demo_shop_s_orders_come_back() {
+    let shop = Shop::open().await;
+    let paid = |order: &&SeedOrder| order.status == SeedOrderStatus::Paid;
+    let order = orders::all().iter().find(paid).expect("a paid order");
+    let on_hand = async |line: &SeedOrderLine| {
+        let query = "query($id: ID!) { productVariant(id: $id) { stock { onHand } } }";
+        let answer = shop.admin(query, json!({"id": line.variant.id})).await;
+        answer["productVariant"]["stock"]["onHand"].as_i64().expect("units")
+    };
+    let line = &order.lines[0];
+    let before = on_hand(line).await;
+    let lines: Vec<Value> = order
+        .lines
+        .iter()
+        .map(|line| json!({"variantId": line.variant.id, "quantity": line.quantity}))
+        .collect();
+    let body = json!({"orderId": order.id, "lines": lines});
+    let reply = call(&shop.service, Method::PUT, "/internal/restocks/rfd_test", Some(&body)).await;
+    assert_eq!(reply, json!({"outcome": "RESTOCKED"}));
+    assert_eq!(on_hand(line).await, before + i64::from(line.quantity));
+    let again = call(&shop.service, Method::PUT, "/internal/restocks/rfd_other", Some(&body)).await;
+    assert_eq!(again, json!({"outcome": "REFUSED"}), "all of it is back");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
