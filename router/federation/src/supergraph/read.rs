@@ -14,6 +14,7 @@ use super::{
 };
 use crate::api_schema::ApiSchema;
 use crate::field_set::FieldSet;
+use crate::link::Links;
 use crate::query_graph::QueryGraph;
 
 pub(super) fn read(sdl: &str) -> Result<Supergraph, SupergraphError> {
@@ -27,11 +28,9 @@ pub(super) fn read(sdl: &str) -> Result<Supergraph, SupergraphError> {
         SupergraphError::Syntax(first.unwrap_or_default())
     })?;
     let mut reader = Reader::new(&schema)?;
-    let is_machinery = |name: &str| {
-        ["join__", "link__", "core__"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-    };
+    // `@join` itself is linked as a rule, and its types are never the graph's.
+    let links = Links::of(&schema);
+    let is_machinery = |name: &str| name.starts_with("join__") || links.owns_type(name);
     let names = schema.types.iter().filter(|(name, definition)| {
         let is_introspection = definition.is_built_in() && !definition.is_scalar();
         !is_machinery(name) && !is_introspection
@@ -71,6 +70,8 @@ struct Reader<'a> {
     /// By the value of `join__Graph`.
     subgraph_ids: FxHashMap<Name, SubgraphId>,
     type_ids: FxHashMap<Name, TypeId>,
+    /// What `@inaccessible` is called here.
+    inaccessible: Name,
 }
 
 impl<'a> Reader<'a> {
@@ -102,6 +103,7 @@ impl<'a> Reader<'a> {
             subgraphs,
             subgraph_ids,
             type_ids: FxHashMap::default(),
+            inaccessible: Links::of(schema).directive_name("inaccessible"),
         })
     }
 
@@ -126,7 +128,7 @@ impl<'a> Reader<'a> {
         let mut enum_values: Vec<Name> = match definition {
             ExtendedType::Enum(values) => {
                 let seen = values.values.values();
-                let seen = seen.filter(|value| !value.directives.has("inaccessible"));
+                let seen = seen.filter(|value| !value.directives.has(&self.inaccessible));
                 seen.map(|value| value.value.clone()).collect()
             }
             _ => Vec::new(),
@@ -135,7 +137,7 @@ impl<'a> Reader<'a> {
         Ok(TypeDefinition {
             name: name.clone(),
             kind,
-            is_inaccessible: definition.directives().has("inaccessible"),
+            is_inaccessible: definition.directives().has(&self.inaccessible),
             joins,
             fields,
             possible_types: Vec::new(),
@@ -213,7 +215,7 @@ impl<'a> Reader<'a> {
         Ok(FieldDefinition {
             name: field.name.clone(),
             field_type: field.ty.clone(),
-            is_inaccessible: field.directives.has("inaccessible"),
+            is_inaccessible: field.directives.has(&self.inaccessible),
             joins,
         })
     }

@@ -3,3 +3,4 @@
 mod api_schema;
 mod introspection;
 mod operation;
+mod supergraphs_of_others;
