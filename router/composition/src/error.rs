@@ -16,16 +16,25 @@ pub struct SourceLocation {
     pub line: u32,
     /// Column in Unicode scalar values, from 1.
     pub column: u32,
+    /// How many of them are meant; `None` when they are on several lines.
+    pub length: Option<u32>,
 }
 
 impl SourceLocation {
     /// Translates a span of `sources`; `None` for what composition made up itself.
     pub(crate) fn of_span(subgraph: &str, sources: &SourceMap, span: Option<SourceSpan>) -> Option<Self> {
-        let start = span?.line_column(sources)?;
+        let span = span?;
+        let start = span.line_column(sources)?;
+        let end = span.line_column_range(sources).map(|range| range.end);
+        let length = end
+            .filter(|end| end.line == start.line)
+            .map(|end| end.column.saturating_sub(start.column));
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Some(Self {
             subgraph: subgraph.to_owned(),
-            line: u32::try_from(start.line).unwrap_or(u32::MAX),
-            column: u32::try_from(start.column).unwrap_or(u32::MAX),
+            line: number(start.line),
+            column: number(start.column),
+            length: length.map(number),
         })
     }
 }

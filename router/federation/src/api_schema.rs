@@ -6,10 +6,11 @@ use std::fmt;
 
 use apollo_compiler::collections::{HashMap, IndexSet};
 use apollo_compiler::schema::{
-    Component, DirectiveList, ExtendedType, FieldDefinition, Implementers, InputValueDefinition,
+    Component, DirectiveDefinition, DirectiveList, DirectiveLocation, ExtendedType, FieldDefinition, Implementers,
+    InputValueDefinition,
 };
-use apollo_compiler::validation::Valid;
-use apollo_compiler::{Name, Node, Schema, ast};
+use apollo_compiler::validation::{DiagnosticList, Valid};
+use apollo_compiler::{Name, Node, Schema, ast, name};
 
 use crate::link::Links;
 use crate::query_plan::OperationKind;
@@ -17,11 +18,21 @@ use crate::query_plan::OperationKind;
 /// Why a supergraph has no API schema.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ApiSchemaError {
+    /// Not a GraphQL schema; where, and why.
+    #[error("{line}:{column}: {reason}")]
+    Syntax {
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// What is wrong.
+        reason: String,
+    },
     /// The root type of queries is missing, or hidden by `@inaccessible`.
     #[error("the supergraph has no query root type that clients may see")]
     NoQueryType,
     /// What remains is not valid GraphQL: an element that clients see uses one that is `@inaccessible`.
-    #[error("without its @inaccessible elements the supergraph is not a valid schema: {0}")]
+    #[error("the schema, without its @inaccessible elements, is not valid: {0}")]
     Invalid(String),
 }
 
@@ -58,12 +69,35 @@ impl ApiSchema {
         }
         let schema = schema
             .validate()
-            .map_err(|failed| ApiSchemaError::Invalid(failed.errors.to_string()))?;
+            .map_err(|failed| ApiSchemaError::Invalid(first_of(&failed.errors)))?;
         Ok(Self {
             sdl: schema.to_string(),
             implementers: schema.implementers_map(),
             schema,
         })
+    }
+
+    /// Reads the SDL of a supergraph, or of an API schema as [`Self::sdl`] and other tools print it.
+    ///
+    /// # Errors
+    /// [`ApiSchemaError`].
+    pub fn parse(sdl: &str) -> Result<Self, ApiSchemaError> {
+        let mut schema = Schema::parse(sdl, "schema.graphql").map_err(|failed| {
+            let first = failed.errors.iter().next();
+            let start = first.as_ref().and_then(|diagnostic| diagnostic.line_column_range());
+            let start = start.map(|range| range.start);
+            ApiSchemaError::Syntax {
+                line: start.map_or(1, |start| start.line),
+                column: start.map_or(1, |start| start.column),
+                reason: first.map(|diagnostic| diagnostic.error.to_string()).unwrap_or_default(),
+            }
+        })?;
+        // Built in since the specification of September 2025, so that it may be applied without being defined.
+        schema
+            .directive_definitions
+            .entry(name!("oneOf"))
+            .or_insert_with(|| one_of().into());
+        Self::from_supergraph(&schema)
     }
 
     /// The schema itself.
@@ -107,6 +141,31 @@ impl ApiSchema {
         };
         possible_types.sort_unstable();
         possible_types
+    }
+}
+
+/// The first error with its place, and how many more there are.
+fn first_of(errors: &DiagnosticList) -> String {
+    let Some(first) = errors.iter().next() else {
+        return "no reason is known".to_owned();
+    };
+    let place = first.line_column_range().map(|range| range.start);
+    let place = place.map(|start| format!(" (line {}, column {})", start.line, start.column));
+    let more = match errors.len() {
+        1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    format!("{}{}{more}", first.error, place.unwrap_or_default())
+}
+
+/// `directive @oneOf on INPUT_OBJECT` (GraphQL spec, "@oneOf").
+fn one_of() -> DirectiveDefinition {
+    DirectiveDefinition {
+        description: None,
+        name: name!("oneOf"),
+        arguments: Vec::new(),
+        repeatable: false,
+        locations: vec![DirectiveLocation::InputObject],
     }
 }
 

@@ -11,6 +11,8 @@ mod link;
 pub mod operation;
 pub mod query_graph;
 pub mod query_plan;
+pub mod recorded_operations;
+pub mod schema_changes;
 pub mod subgraph;
 pub mod supergraph;
 

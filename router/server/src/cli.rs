@@ -1,7 +1,8 @@
-//! The command line of `router`: `compose`, `plan` and `serve`.
+//! The command line of `router`: `compose`, `check`, `plan` and `serve`.
 //!
 //! People's scripts rely on the flags, the output and the exit codes here. What a command does is in a module of its own.
 
+mod check;
 mod compose;
 mod diagnostics;
 mod plan;
@@ -12,7 +13,11 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::error_chain;
+use crate::supergraph_yaml::SupergraphYamlError;
 
 /// A general Apollo Federation 2 router.
 #[derive(Debug, Parser)]
@@ -26,6 +31,9 @@ struct Cli {
 enum Command {
     /// Composes subgraphs into a supergraph. Exit code 0: composed; 1: the subgraphs do not fit together; 2: bad usage.
     Compose(compose::ComposeArgs),
+    /// Compares two schemas: what the step from OLD to NEW breaks for clients. Exit code 0: nothing; 1: something; 2: bad
+    /// usage.
+    Check(check::CheckArgs),
     /// Shows how an operation would be answered: which subgraphs are asked what, in which order.
     Plan(plan::PlanArgs),
     /// Serves a supergraph over HTTP.
@@ -65,6 +73,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let result = match cli.command {
         Command::Compose(arguments) => compose::run(arguments).await,
+        Command::Check(arguments) => check::run(arguments).await,
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Serve(arguments) => serve::run(arguments).await,
     };
@@ -72,9 +81,18 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Outcome::Success) => ExitCode::SUCCESS,
         Ok(Outcome::Failure) => ExitCode::from(1),
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let drawn: String = messages(&error).into_iter().map(diagnostics::error_line).collect();
+            let _ = anstream::stderr().write_all(drawn.as_bytes());
             ExitCode::from(2)
         }
+    }
+}
+
+/// What there is to say of `error`: one line each.
+fn messages(error: &anyhow::Error) -> Vec<String> {
+    match error.downcast_ref::<SupergraphYamlError>() {
+        Some(SupergraphYamlError::Several(errors)) => errors.iter().map(|error| error_chain(error)).collect(),
+        _ => vec![format!("{error:#}")],
     }
 }
 
@@ -82,13 +100,19 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 ///
 /// The file is replaced as a whole: a router that watches it never reads half of it.
 fn write_output(output: Option<&Path>, text: &str) -> anyhow::Result<()> {
-    use anyhow::Context;
-
     let Some(path) = output else {
         return io::stdout()
             .write_all(text.as_bytes())
             .context("cannot write to standard output");
     };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        bail!(
+            "cannot write {}: there is no folder {}; make it first",
+            path.display(),
+            folder.display()
+        );
+    }
     let mut name = path
         .file_name()
         .with_context(|| format!("{} is not a file", path.display()))?

@@ -22,6 +22,7 @@ mod source;
 mod state;
 mod supergraph_yaml;
 mod telemetry;
+mod text_file;
 mod trace_context;
 mod upstream;
 

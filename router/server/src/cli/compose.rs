@@ -10,14 +10,17 @@ use composition::{Composed, CompositionError, Hint, compose};
 use federation::subgraph::Subgraph;
 use serde::Serialize;
 
-use super::diagnostics::Diagnostic;
-use super::{Format, Outcome, write_output};
+use super::diagnostics::{Diagnostic, error_line};
+use super::{Format, Outcome, messages, write_output};
 use crate::introspect_subgraph::SdlClient;
 use crate::source::{ContentHash, SourceContent};
 use crate::supergraph_yaml::SupergraphYaml;
 
 /// Time between two looks at the sources with `--watch`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Code in JSON of what is wrong before anything is composed: a file that cannot be read, YAML that is malformed.
+const BAD_USAGE: &str = "BAD_USAGE";
 
 #[derive(Debug, Args)]
 pub(super) struct ComposeArgs {
@@ -38,30 +41,46 @@ pub(super) struct ComposeArgs {
 
 pub(super) async fn run(arguments: ComposeArgs) -> Result<Outcome> {
     let client = SdlClient::default();
-    if !arguments.watch {
-        let subgraphs = read(&arguments, &client).await?;
-        return report(&arguments, &subgraphs);
+    if arguments.watch {
+        return watch(&arguments, &client).await;
     }
+    let outcome = read(&arguments, &client)
+        .await
+        .and_then(|subgraphs| report(&arguments, &subgraphs));
+    if let (Err(error), Format::Json) = (&outcome, arguments.format) {
+        // Whoever reads JSON gets JSON, besides the line for people on standard error.
+        write_output(None, &json(&Report::of_bad_usage(&messages(error)))?)?;
+    }
+    outcome
+}
+
+/// Composes whenever what was read has changed. What cannot be read or written is said once, and tried again.
+async fn watch(arguments: &ComposeArgs, client: &SdlClient) -> Result<Outcome> {
     let mut last: Option<Result<ContentHash, String>> = None;
     loop {
-        let read = read(&arguments, &client)
-            .await
-            .map_err(|error| format!("error: {error:#}\n"));
-        let now = read
-            .as_ref()
-            .map(|s| SourceContent::Subgraphs(s.clone()).hash())
-            .map_err(Clone::clone);
-        if last.as_ref() != Some(&now) {
-            match &read {
-                Ok(subgraphs) => {
-                    if report(&arguments, subgraphs)? == Outcome::Success {
-                        io::stderr().write_all(b"composed; waiting for changes\n")?;
-                    }
+        let attempt = match read(arguments, client).await {
+            Ok(subgraphs) => {
+                let hash = SourceContent::Subgraphs(subgraphs.clone()).hash();
+                match last {
+                    Some(Ok(known)) if known == hash => Ok(hash),
+                    _ => report(arguments, &subgraphs).map(|outcome| {
+                        if outcome == Outcome::Success {
+                            // Nobody is there to read it when this fails.
+                            let _ = io::stderr().write_all(b"composed; waiting for changes\n");
+                        }
+                        hash
+                    }),
                 }
-                Err(message) => io::stderr().write_all(message.as_bytes())?,
             }
-            last = Some(now);
+            Err(error) => Err(error),
+        };
+        let attempt = attempt.map_err(|error| (format!("{error:#}"), error));
+        if let Err((text, error)) = &attempt
+            && last.as_ref() != Some(&Err(text.clone()))
+        {
+            say(arguments, error)?;
         }
+        last = Some(attempt.map_err(|(text, _)| text));
         tokio::select! {
             () = tokio::time::sleep(WATCH_INTERVAL) => {}
             interrupted = tokio::signal::ctrl_c() => return interrupted.map(|()| Outcome::Success).map_err(Into::into),
@@ -69,19 +88,30 @@ pub(super) async fn run(arguments: ComposeArgs) -> Result<Outcome> {
     }
 }
 
+/// Says what could not be read or written, and goes on.
+fn say(arguments: &ComposeArgs, error: &anyhow::Error) -> Result<()> {
+    let messages = messages(error);
+    if arguments.format == Format::Json {
+        write_output(None, &json(&Report::of_bad_usage(&messages))?)?;
+    }
+    let drawn: String = messages.into_iter().map(error_line).collect();
+    anstream::stderr()
+        .write_all(drawn.as_bytes())
+        .context("cannot write to standard error")
+}
+
 async fn read(arguments: &ComposeArgs, client: &SdlClient) -> Result<Vec<Subgraph>> {
-    Ok(SupergraphYaml::read(&arguments.config).await?.subgraphs(client).await?)
+    let yaml = SupergraphYaml::read(&arguments.config).await?;
+    Ok(yaml.subgraphs(client).await?)
 }
 
 fn report(arguments: &ComposeArgs, subgraphs: &[Subgraph]) -> Result<Outcome> {
     let result = compose(subgraphs);
     match arguments.format {
         Format::Json => {
-            let mut text = serde_json::to_string_pretty(&Report::new(&result)).context("a report is plain data")?;
-            text.push('\n');
             // The report of a failure is for whoever reads standard output; the file keeps the last good one.
             let output = arguments.output.as_deref().filter(|_| result.is_ok());
-            write_output(output, &text)?;
+            write_output(output, &json(&Report::new(&result))?)?;
         }
         Format::Text => {
             let diagnostics = match &result {
@@ -95,7 +125,7 @@ fn report(arguments: &ComposeArgs, subgraphs: &[Subgraph]) -> Result<Outcome> {
                 }
                 Err(errors) => draw_errors(errors, subgraphs),
             };
-            io::stderr()
+            anstream::stderr()
                 .write_all(diagnostics.as_bytes())
                 .context("cannot write to standard error")?;
         }
@@ -105,6 +135,11 @@ fn report(arguments: &ComposeArgs, subgraphs: &[Subgraph]) -> Result<Outcome> {
     } else {
         Outcome::Failure
     })
+}
+
+fn json(report: &Report<'_>) -> Result<String> {
+    let text = serde_json::to_string_pretty(report).context("a report is plain data")?;
+    Ok(text + "\n")
 }
 
 /// Every error with the lines it is about, and how many there are.
@@ -163,6 +198,23 @@ impl<'a> Report<'a> {
                 hints: Vec::new(),
                 errors: errors.iter().map(ErrorReport::new).collect(),
             },
+        }
+    }
+}
+
+impl<'a> Report<'a> {
+    /// There is nothing to compose, or nowhere to write it.
+    fn of_bad_usage(messages: &'a [String]) -> Self {
+        let errors = messages.iter().map(|message| ErrorReport {
+            code: BAD_USAGE,
+            message,
+            locations: Vec::new(),
+        });
+        Self {
+            supergraph: None,
+            api_schema: None,
+            hints: Vec::new(),
+            errors: errors.collect(),
         }
     }
 }

@@ -16,6 +16,7 @@ use planner::Planner;
 use serde_json::json;
 
 use super::{Format, Outcome, write_output};
+use crate::text_file;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
@@ -67,7 +68,7 @@ pub(super) fn run(arguments: &PlanArgs) -> Result<Outcome> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    text_file::read_blocking(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// The operation, or one line for each reason why it is none.

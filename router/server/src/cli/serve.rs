@@ -1,6 +1,6 @@
 //! `router serve`: serves a graph until it is told to end.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -76,7 +76,7 @@ pub(super) async fn run(arguments: ServeArgs) -> Result<Outcome> {
     let router = match RouterBuilder::new(config).metrics(metrics).build().await {
         Ok(router) => router,
         Err(BuildError::Load(LoadError::Source(SourceError::Composition { subgraphs, errors }))) => {
-            io::stderr().write_all(draw_errors(&errors, &subgraphs).as_bytes())?;
+            anstream::stderr().write_all(draw_errors(&errors, &subgraphs).as_bytes())?;
             return Ok(Outcome::Failure);
         }
         Err(error) => return Err(error.into()),

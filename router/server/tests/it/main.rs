@@ -1,4 +1,7 @@
-//! The router as a library, with subgraphs in this process that answer what a test tells them to.
+//! The router as a library, with subgraphs in this process that answer what a test tells them to; and its commands.
+
+mod check;
+mod commands;
 
 mod explain;
 mod failures;
