@@ -24,7 +24,7 @@ pub enum IntrospectError {
     #[error("the URL is not an HTTP address")]
     Url(#[source] http::Error),
     /// No connection, or it broke.
-    #[error("it could not be reached")]
+    #[error("it could not be reached (is it running?)")]
     Unreachable(#[source] hyper_util::client::legacy::Error),
     /// The answer was not complete, or too long.
     #[error("its answer could not be read")]

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::config::ConfigError;
 use crate::introspect_subgraph::SdlClient;
 use crate::supergraph_yaml::{SupergraphYaml, SupergraphYamlError};
+use crate::text_file;
 
 /// Where a router takes its supergraph from.
 #[derive(Debug, Clone)]
@@ -92,7 +93,7 @@ impl SupergraphSource {
     pub async fn read(&self, client: &SdlClient) -> Result<SourceContent, SourceError> {
         match self {
             Self::Sdl(sdl) => Ok(SourceContent::Supergraph(sdl.clone())),
-            Self::File(path) => match tokio::fs::read_to_string(path).await {
+            Self::File(path) => match text_file::read(path).await {
                 Ok(sdl) => Ok(SourceContent::Supergraph(sdl)),
                 Err(source) => Err(SourceError::Unreadable {
                     path: path.clone(),

@@ -26,6 +26,7 @@ use url::Url;
 use crate::config::{ConfigError, read_yaml};
 use crate::error_chain;
 use crate::introspect_subgraph::{IntrospectError, SdlClient};
+use crate::text_file;
 
 /// Why the subgraphs of a `supergraph.yaml` are not at hand.
 #[derive(Debug, thiserror::Error)]
@@ -125,12 +126,10 @@ impl SupergraphYaml {
     /// # Errors
     /// [`ConfigError`], naming file, line and key.
     pub(crate) async fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = tokio::fs::read_to_string(path)
-            .await
-            .map_err(|source| ConfigError::Unreadable {
-                path: path.to_owned(),
-                source,
-            })?;
+        let text = text_file::read(path).await.map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::parse(&text, path)
     }
 
@@ -214,7 +213,7 @@ impl SubgraphEntry {
         } = self;
         let sdl = match schema {
             Schema::Sdl(sdl) => sdl,
-            Schema::File(path) => match tokio::fs::read_to_string(&path).await {
+            Schema::File(path) => match text_file::read(&path).await {
                 Ok(sdl) => sdl,
                 Err(source) => {
                     return Err(SupergraphYamlError::SchemaFile {

@@ -66,6 +66,11 @@ impl Loader<'_> {
     }
 
     fn parse(&self) -> Result<Document, Vec<CompositionError>> {
+        let mut lines = self.subgraph.sdl.lines().map(str::trim_start);
+        if lines.all(|line| line.is_empty() || line.starts_with('#')) {
+            let message = "the schema is empty: it must define a type at least";
+            return Err(vec![self.error(ErrorCode::InvalidGraphql, None, message)]);
+        }
         let mut parser = Parser::new().recursion_limit(RECURSION_MAX);
         parser
             .parse_ast(self.subgraph.sdl.as_str(), format!("{}.graphql", self.subgraph.name))

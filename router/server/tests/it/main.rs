@@ -2,7 +2,7 @@
 
 mod check;
 mod commands;
-
+mod compose;
 mod explain;
 mod failures;
 mod headers;
