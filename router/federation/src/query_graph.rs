@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use crate::field_set::{FieldSet, FieldSetSelection};
 use crate::query_plan::OperationKind;
-use crate::supergraph::{FieldJoin, SubgraphId, Supergraph, TypeId, TypeKind};
+use crate::supergraph::{ActiveLabels, FieldJoin, OverrideLabel, SubgraphId, Supergraph, TypeId, TypeKind};
 
 /// Index of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,8 +29,8 @@ pub struct Node {
     pub is_interface_object: bool,
     /// Runtime types that the subgraph may return here, sorted by name. Of an interface object: all of the supergraph.
     pub possible_types: Vec<TypeId>,
-    /// What can be selected here. Of an interface: only what every possible type resolves without inputs.
-    pub fields: FxHashMap<Name, FieldEdge>,
+    /// What can be selected here, with whatever labels; [`QueryGraph::field`] looks into it.
+    fields: FxHashMap<Name, FieldEdge>,
     /// The node of each possible type, in the order of `possible_types`. Empty for objects and interface objects.
     pub downcasts: Vec<NodeId>,
 }
@@ -44,6 +44,8 @@ pub struct FieldEdge {
     pub requires: Option<Arc<FieldSet>>,
     /// Type of the field in this subgraph.
     pub field_type: Type,
+    /// On which label it depends that the field is resolved here, if on any.
+    pub override_label: Option<OverrideLabel>,
 }
 
 /// A way into a subgraph: `_entities` with this key.
@@ -95,6 +97,19 @@ impl QueryGraph {
     /// A node.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
+    }
+
+    /// The edge of `field` at a node for operations for which `labels` are on; `None`: the subgraph does not resolve it.
+    ///
+    /// Of an interface: only where every possible type resolves the field without inputs, and by the same label.
+    pub fn field(&self, id: NodeId, field: &str, labels: &ActiveLabels) -> Option<&FieldEdge> {
+        let edge = self.node(id).fields.get(field)?;
+        labels.allow(edge.override_label).then_some(edge)
+    }
+
+    /// The edges at a node whatever labels are on, in no order.
+    pub fn fields(&self, id: NodeId) -> impl Iterator<Item = (&Name, &FieldEdge)> {
+        self.node(id).fields.iter()
     }
 
     /// How many nodes there are.
@@ -233,6 +248,7 @@ impl Builder<'_> {
             target,
             requires: join.requires.clone(),
             field_type,
+            override_label: join.override_label,
         }
     }
 
@@ -321,9 +337,14 @@ impl Builder<'_> {
             let Some(resolved) = resolved.filter(|edges| edges.iter().all(|edge| edge.requires.is_none())) else {
                 continue;
             };
+            let override_label = resolved.first().and_then(|edge| edge.override_label);
+            if resolved.iter().any(|edge| edge.override_label != override_label) {
+                continue;
+            }
             // Where the objects lead, the interface does: to what is provided on this path, if anything is.
             let targets: Vec<Option<NodeId>> = resolved.iter().map(|edge| edge.target).collect();
             let mut edge = self.edge(subgraph, join, &field.field_type, join.provides.as_deref());
+            edge.override_label = override_label;
             // Not if objects declare a narrower type: requests are typed by what the interface declares.
             let type_of = |target: Option<NodeId>| target.map(|target| self.graph.node(target).type_id);
             if let [first, others @ ..] = targets.as_slice()

@@ -3,6 +3,7 @@
 //! In: SDL as composition writes it. Out: flat tables, the API schema, and the query graph.
 //! Does not check what composition has checked (satisfiability, field types).
 
+mod override_label;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,8 @@ use crate::api_schema::{ApiSchema, ApiSchemaError};
 use crate::field_set::{FieldSet, FieldSetError};
 use crate::query_graph::QueryGraph;
 use crate::query_plan::OperationKind;
+
+pub use override_label::{ActiveLabels, LabelId, OverrideLabel};
 
 /// Index of a subgraph in [`Supergraph::subgraphs`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,6 +76,7 @@ pub struct Supergraph {
     pub(crate) types: Vec<TypeDefinition>,
     pub(crate) type_ids: FxHashMap<Name, TypeId>,
     pub(crate) root_types: [Option<TypeId>; 3],
+    pub(crate) override_labels: Vec<Arc<str>>,
     pub(crate) api_schema: Arc<ApiSchema>,
     pub(crate) query_graph: QueryGraph,
 }
@@ -168,8 +172,10 @@ pub struct FieldJoin {
     pub requires: Option<Arc<FieldSet>>,
     /// What of the field's own selection is resolved on this path only (`@provides`).
     pub provides: Option<Arc<FieldSet>>,
-    /// Whether the subgraph only mentions the field, or lost it to an `@override`.
+    /// Whether the subgraph only mentions the field, or lost it to an `@override` without a label.
     pub is_external: bool,
+    /// When the subgraph resolves the field, if an `@override` has a label; not set where `is_external` is.
+    pub override_label: Option<OverrideLabel>,
 }
 
 impl Supergraph {
@@ -216,6 +222,11 @@ impl Supergraph {
         self.type_ids.get(name).copied()
     }
 
+    /// The labels of all progressive overrides, each once; their ids are indices.
+    pub fn override_labels(&self) -> &[Arc<str>] {
+        &self.override_labels
+    }
+
     /// The type at the root of operations of `kind`.
     pub fn root_type(&self, kind: OperationKind) -> Option<TypeId> {
         self.root_types[kind as usize]
@@ -241,6 +252,7 @@ impl FieldJoin {
             requires: None,
             provides: None,
             is_external: false,
+            override_label: None,
         }
     }
 }

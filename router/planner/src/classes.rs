@@ -54,7 +54,7 @@ impl Search<'_> {
                 continue;
             };
             for (index, field) in &selected {
-                let Some(edge) = self.graph.node(node).fields.get(*field) else {
+                let Some(edge) = self.edge(node, field) else {
                     continue;
                 };
                 if edge.requires.is_some() {
@@ -97,7 +97,7 @@ impl Search<'_> {
                 continue;
             };
             for field in &fields {
-                if let Some(edge) = self.graph.node(node).fields.get(*field) {
+                if let Some(edge) = self.edge(node, field) {
                     if edge.requires.is_some() {
                         return None;
                     }

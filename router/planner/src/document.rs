@@ -10,7 +10,7 @@ use std::rc::Rc;
 use apollo_compiler::Name;
 use apollo_compiler::ast::Value;
 use apollo_compiler::executable::{self, OperationType};
-use federation::query_graph::{Node, NodeId};
+use federation::query_graph::NodeId;
 use federation::query_plan::BooleanCondition;
 use federation::supergraph::{SubgraphId, TypeId};
 
@@ -142,23 +142,23 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             .flat_map(|tree| fetches.tree(*tree).fields.iter())
             .collect();
         if node.is_interface_object {
-            self.fields(&fields, node);
+            self.fields(&fields, id);
         } else if node.downcasts.is_empty() {
             let fields: Vec<&TreeField> = fields
                 .into_iter()
                 .filter(|field| field.types.binary_search(&node.type_id).is_ok())
                 .collect();
-            self.fields(&fields, node);
+            self.fields(&fields, id);
         } else {
             let selects_all = |field: &&TreeField| {
-                node.fields.contains_key(&field.field)
+                fetches.search().edge(id, &field.field).is_some()
                     && node
                         .possible_types
                         .iter()
                         .all(|id| field.types.binary_search(id).is_ok())
             };
             let (plain, by_type): (Vec<&TreeField>, Vec<&TreeField>) = fields.into_iter().partition(selects_all);
-            self.fields(&plain, node);
+            self.fields(&plain, id);
             self.by_type(&by_type, &node.possible_types, Some(id));
         }
         if self.text.len() == start {
@@ -193,7 +193,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             };
             if let Some(interface) = interface {
                 self.fragment_start(graph.node(interface).type_id);
-                self.fields(&selected, graph.node(interface));
+                self.fields(&selected, interface);
                 self.put("}");
                 continue;
             }
@@ -204,7 +204,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
                 };
                 if let Some(node) = node {
                     self.fragment_start(type_id);
-                    self.fields(&selected, graph.node(node));
+                    self.fields(&selected, node);
                     self.put("}");
                 }
             }
@@ -221,11 +221,11 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             let stands_for = types.iter().filter(|id| node.possible_types.contains(id));
             !node.is_interface_object
                 && stands_for.eq(members.iter())
-                && fields.iter().all(|field| node.fields.contains_key(&field.field))
+                && fields.iter().all(|field| search.edge(*id, &field.field).is_some())
         })
     }
 
-    fn fields(&mut self, fields: &[&'f TreeField], node: &Node) {
+    fn fields(&mut self, fields: &[&'f TreeField], node: NodeId) {
         for selected in self.merged(fields) {
             self.field(&selected, node);
         }
@@ -262,7 +262,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         merged
     }
 
-    fn field(&mut self, selected: &Selected<'f>, node: &Node) {
+    fn field(&mut self, selected: &Selected<'f>, node: NodeId) {
         let field = selected.field;
         let (around, on_field) = split(&selected.conditions);
         for conditions in &around {
@@ -301,16 +301,12 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         }
     }
 
-    fn target(&self, node: &Node, field: &TreeField) -> Option<NodeId> {
-        if let Some(edge) = node.fields.get(&field.field) {
+    fn target(&self, node: NodeId, field: &TreeField) -> Option<NodeId> {
+        let search = self.fetches.search();
+        if let Some(edge) = search.edge(node, &field.field) {
             return edge.target;
         }
-        let search = self.fetches.search();
-        let definition = search
-            .supergraph
-            .type_definition(node.type_id)
-            .fields
-            .get(&field.field)?;
+        let definition = search.sets.field(search.graph.node(node).type_id, &field.field)?;
         let type_id = search.supergraph.type_id(definition.field_type.inner_named_type())?;
         search.graph.node_of(self.subgraph, type_id)
     }

@@ -294,13 +294,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             let (tree, group) = self.visit(place, visit, provision.requires.as_deref(), conditions)?;
             needs.push(Need::Group(group));
             let node = solved.visits[visit].node;
-            let target = self
-                .search
-                .graph
-                .node(node)
-                .fields
-                .get(&item.field)
-                .and_then(|edge| edge.target);
+            let target = self.search.edge(node, &item.field).and_then(|edge| edge.target);
             at.push((tree, group, target, solved.visits[visit].stage));
             let purpose = match provision.requires {
                 Some(_) => Purpose::Requiring,

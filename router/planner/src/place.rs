@@ -206,7 +206,8 @@ impl<'a> Search<'a> {
         let mut whole = Completion::at(arrival.stage);
         let mut provisions = Vec::with_capacity(universe.items.len());
         for item in &universe.items {
-            let Some(edge) = node.fields.get(&item.field).filter(|edge| edge.requires.is_none()) else {
+            let edge = self.edge(arrival.node, &item.field);
+            let Some(edge) = edge.filter(|edge| edge.requires.is_none()) else {
                 return Ok(None);
             };
             let completion = match (item.child, edge.target) {
@@ -249,7 +250,7 @@ impl<'a> Search<'a> {
         let first = arrivals.iter().map(|arrival| arrival.stage).min().unwrap_or_default();
         let universe = self.own_universe(set, type_id);
         universe.items.iter().any(|item| {
-            let resolves = |node: NodeId| graph.node(node).fields.contains_key(&item.field);
+            let resolves = |node: NodeId| self.edge(node, &item.field).is_some();
             let may_jump = |target: NodeId, is_root: bool| {
                 let subgraph = graph.node(target).subgraph;
                 let node = graph.downcast(target, type_id);
@@ -325,7 +326,8 @@ impl<'a> Search<'a> {
     /// Notes what can be resolved from a new visit.
     fn add_visit(&mut self, run: &mut Run, visit: Visit) -> Result<(), PlanError> {
         let graph = self.graph;
-        let node = graph.node(visit.node);
+        let node_id = visit.node;
+        let node = graph.node(node_id);
         let index = run.visits.len();
         if !node.is_interface_object && run.typed_from.is_none() {
             run.typed_from = Some(visit.stage);
@@ -335,7 +337,8 @@ impl<'a> Search<'a> {
         run.visits.push(visit);
         let universe = Rc::clone(&run.universe);
         for (item_index, item) in universe.items.iter().enumerate() {
-            let Some(edge) = node.fields.get(&item.field).filter(|edge| edge.requires.is_none()) else {
+            let edge = self.edge(node_id, &item.field);
+            let Some(edge) = edge.filter(|edge| edge.requires.is_none()) else {
                 continue;
             };
             let known = run.provisions[item_index].as_ref().map(|known| known.completion);
@@ -396,8 +399,7 @@ impl<'a> Search<'a> {
                 if requires.is_empty() {
                     continue;
                 }
-                let fields = &self.graph.node(node).fields;
-                let edge = fields.get(&run.universe.items[item].field);
+                let edge = self.edge(node, &run.universe.items[item].field);
                 if edge.is_none_or(|edge| edge.requires.is_none()) {
                     continue;
                 }
@@ -469,12 +471,7 @@ impl<'a> Search<'a> {
             return Ok(());
         };
         let item = &universe.items[item_index];
-        let target = self
-            .graph
-            .node(node)
-            .fields
-            .get(&item.field)
-            .and_then(|edge| edge.target);
+        let target = self.edge(node, &item.field).and_then(|edge| edge.target);
         let completion = self.below(item, target, candidate.stage)?;
         let known = run.provisions[item_index].as_ref().map(|known| known.completion);
         // What cannot be completed from here never can from here: later stages know no more.
@@ -505,7 +502,7 @@ impl<'a> Search<'a> {
             let mut visits: SmallVec<[usize; 1]> = SmallVec::new();
             let mut arrivals = Arrivals::new();
             for (index, visit) in run.visits.iter().enumerate() {
-                let edge = self.graph.node(visit.node).fields.get(&item.field);
+                let edge = self.edge(visit.node, &item.field);
                 if let Some(target) = edge.filter(|edge| edge.requires.is_none()).and_then(|edge| edge.target) {
                     visits.push(index);
                     arrivals.push(Arrival {
@@ -588,12 +585,11 @@ impl<'a> Search<'a> {
                 let Some(node) = graph.downcast(universe.jumps[jump].target, type_id) else {
                     continue;
                 };
-                let node = graph.node(node);
-                let field_set = node.fields.get(&field).and_then(|edge| edge.requires.as_deref());
-                if let Some(field_set) = field_set.filter(|_| requires.iter().all(|(known, _)| *known != node.subgraph))
-                {
+                let subgraph = graph.node(node).subgraph;
+                let field_set = self.edge(node, &field).and_then(|edge| edge.requires.as_deref());
+                if let Some(field_set) = field_set.filter(|_| requires.iter().all(|(known, _)| *known != subgraph)) {
                     let inputs = self.add_hidden(&mut universe, field_set, type_id)?;
-                    requires.push((node.subgraph, inputs));
+                    requires.push((subgraph, inputs));
                 }
             }
             universe.requires.push(requires);

@@ -139,7 +139,7 @@ impl Planning<'_> {
             .collect();
         let mut runs: Vec<(Vec<usize>, Vec<NodeId>)> = Vec::new();
         for (index, field) in fields.iter().enumerate() {
-            let resolves = |node: &NodeId| search.graph.node(*node).fields.contains_key(field);
+            let resolves = |node: &NodeId| search.edge(*node, field).is_some();
             let nodes: Vec<NodeId> = self.roots.iter().copied().filter(|node| resolves(node)).collect();
             if let Some((items, shared)) = runs.last_mut() {
                 let both: Vec<NodeId> = shared.iter().copied().filter(|node| nodes.contains(node)).collect();

@@ -11,9 +11,9 @@
 use std::rc::Rc;
 
 use apollo_compiler::executable::ExecutableDocument;
-use federation::query_graph::{NodeId, QueryGraph};
+use federation::query_graph::{FieldEdge, NodeId, QueryGraph};
 use federation::query_plan::OperationKind;
-use federation::supergraph::{SubgraphId, Supergraph, TypeId};
+use federation::supergraph::{ActiveLabels, SubgraphId, Supergraph, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 
@@ -90,6 +90,7 @@ impl Slots {
 pub(crate) struct Search<'a> {
     pub(crate) supergraph: &'a Supergraph,
     pub(crate) graph: &'a QueryGraph,
+    labels: ActiveLabels,
     pub(crate) sets: Normalizer<'a>,
     pub(crate) slots: Slots,
     pub(crate) query_type: Option<TypeId>,
@@ -123,6 +124,7 @@ impl<'a> Search<'a> {
         Self {
             supergraph,
             graph: supergraph.query_graph(),
+            labels: ActiveLabels::NONE,
             sets: Normalizer::new(supergraph, document, field_names),
             slots: Slots::All,
             query_type: supergraph.root_type(OperationKind::Query),
@@ -140,6 +142,11 @@ impl<'a> Search<'a> {
             key_classes: FxHashMap::default(),
             key_signatures: FxHashMap::default(),
         }
+    }
+
+    /// The edge of a field with the labels of this operation.
+    pub(crate) fn edge(&self, node: NodeId, field: &str) -> Option<&'a FieldEdge> {
+        self.graph.field(node, field, &self.labels)
     }
 
     /// Chooses slots for the set at the root, and leaves them open.
@@ -313,7 +320,7 @@ impl<'a> Search<'a> {
         let field = &solved.universe.items[item].field;
         let targets = provision.visits.iter().filter_map(|index| {
             let visit = &solved.visits[*index];
-            let node = self.graph.node(visit.node).fields.get(field)?.target?;
+            let node = self.edge(visit.node, field)?.target?;
             Some(Arrival {
                 node,
                 stage: visit.stage,

@@ -8,6 +8,7 @@ use apollo_compiler::schema::{Component, ExtendedType, FieldDefinition as Schema
 use apollo_compiler::{Name, Node, Schema};
 use rustc_hash::FxHashMap;
 
+use super::override_label::{Labels, OverrideLabel};
 use super::{
     FieldDefinition, FieldJoin, Key, SubgraphEndpoint, SubgraphId, Supergraph, SupergraphError, TypeDefinition, TypeId,
     TypeJoin, TypeKind,
@@ -57,6 +58,7 @@ pub(super) fn read(sdl: &str) -> Result<Supergraph, SupergraphError> {
         types,
         type_ids: reader.type_ids,
         root_types,
+        override_labels: reader.labels.into_names(),
         api_schema,
         query_graph: QueryGraph::default(),
     };
@@ -72,6 +74,7 @@ struct Reader<'a> {
     type_ids: FxHashMap<Name, TypeId>,
     /// What `@inaccessible` is called here.
     inaccessible: Name,
+    labels: Labels,
 }
 
 impl<'a> Reader<'a> {
@@ -104,11 +107,13 @@ impl<'a> Reader<'a> {
             subgraph_ids,
             type_ids: FxHashMap::default(),
             inaccessible: Links::of(schema).directive_name("inaccessible"),
+            labels: Labels::default(),
         })
     }
 
-    fn type_definition(&self, name: &Name) -> Result<TypeDefinition, SupergraphError> {
-        let definition = &self.schema.types[name];
+    fn type_definition(&mut self, name: &Name) -> Result<TypeDefinition, SupergraphError> {
+        let schema = self.schema;
+        let definition = &schema.types[name];
         let joins = self.type_joins(name, definition)?;
         let (kind, schema_fields) = match definition {
             ExtendedType::Scalar(_) => (TypeKind::Scalar, None),
@@ -176,7 +181,7 @@ impl<'a> Reader<'a> {
     }
 
     fn field(
-        &self,
+        &mut self,
         type_name: &Name,
         field: &Component<SchemaField>,
         type_joins: &[TypeJoin],
@@ -221,7 +226,7 @@ impl<'a> Reader<'a> {
     }
 
     fn field_join(
-        &self,
+        &mut self,
         coordinate: &str,
         subgraph: SubgraphId,
         directive: &Directive,
@@ -239,25 +244,27 @@ impl<'a> Reader<'a> {
             })?),
             None => None,
         };
-        let name = &self.subgraphs[subgraph.0 as usize].name;
-        // A label is a share of requests (`percent(5)`); none is on until an operation says so, and until then the
-        // subgraph that is overridden still resolves the field.
-        let takes_by_label = text(directive, "override").is_some() && text(directive, "overrideLabel").is_some();
-        let is_taken = applied
-            .iter()
-            .any(|other| text(other, "override") == Some(name) && text(other, "overrideLabel").is_none());
+        let name = Arc::clone(&self.subgraphs[subgraph.0 as usize].name);
+        let taker = applied.iter().find(|other| text(other, "override") == Some(&*name));
+        // A label is on for some requests only; the subgraph that is overridden resolves the field in the others.
+        let taken_by_label = taker.and_then(|taker| text(taker, "overrideLabel"));
+        let (label, resolves_if_on) = match text(directive, "override") {
+            Some(_) => (text(directive, "overrideLabel"), true),
+            None => (taken_by_label.or_else(|| text(directive, "overrideLabel")), false),
+        };
+        let is_taken = taken_by_label.is_none() && (taker.is_some() || flag(directive, "usedOverridden") == Some(true));
+        let is_external = flag(directive, "external") == Some(true) || is_taken;
+        let override_label = label.filter(|_| !is_external).map(|label| OverrideLabel {
+            label: self.labels.intern(label),
+            resolves_if_on,
+        });
         Ok(FieldJoin {
             subgraph,
             field_type,
             requires: optional_set("requires")?,
             provides: optional_set("provides")?,
-            is_external: flag(directive, "external") == Some(true)
-                || (flag(directive, "usedOverridden") == Some(true)
-                    && !applied
-                        .iter()
-                        .any(|other| text(other, "override") == Some(name) && text(other, "overrideLabel").is_some()))
-                || takes_by_label
-                || is_taken,
+            is_external,
+            override_label,
         })
     }
 

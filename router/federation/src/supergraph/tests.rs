@@ -8,7 +8,7 @@ schema @link(url: "https://specs.apollo.dev/link/v1.0") @link(url: "https://spec
 directive @link(url: String, as: String, for: link__Purpose, import: [link__Import]) repeatable on SCHEMA
 directive @join__graph(name: String!, url: String!) on ENUM_VALUE
 directive @join__type(graph: join__Graph!, key: join__FieldSet, extension: Boolean! = false, resolvable: Boolean! = true, isInterfaceObject: Boolean! = false) repeatable on OBJECT | INTERFACE | UNION | ENUM | INPUT_OBJECT | SCALAR
-directive @join__field(graph: join__Graph, requires: join__FieldSet, provides: join__FieldSet, type: String, external: Boolean, override: String, usedOverridden: Boolean) repeatable on FIELD_DEFINITION | INPUT_FIELD_DEFINITION
+directive @join__field(graph: join__Graph, requires: join__FieldSet, provides: join__FieldSet, type: String, external: Boolean, override: String, usedOverridden: Boolean, overrideLabel: String) repeatable on FIELD_DEFINITION | INPUT_FIELD_DEFINITION
 directive @join__implements(graph: join__Graph!, interface: String!) repeatable on OBJECT | INTERFACE
 enum link__Purpose { SECURITY EXECUTION }
 scalar link__Import
@@ -41,9 +41,8 @@ fn nodes(supergraph: &Supergraph) -> String {
     let line = |id: u32| {
         let node = graph.node(crate::query_graph::NodeId(id));
         let subgraph = &supergraph.subgraph(node.subgraph).name;
-        let mut fields: Vec<String> = node
-            .fields
-            .iter()
+        let mut fields: Vec<String> = graph
+            .fields(crate::query_graph::NodeId(id))
             .map(|(name, edge)| {
                 let star = if edge.requires.is_some() { "*" } else { "" };
                 let target = edge.target.map(|target| format!(">{}", target.0)).unwrap_or_default();
@@ -98,4 +97,32 @@ fn faults_are_named() {
         let error = Supergraph::parse(&SDL.replace(from, to)).unwrap_err();
         assert!(!error.to_string().is_empty());
     }
+}
+
+#[test]
+fn labels_say_which_subgraph_resolves_a_field() {
+    let external = "weight: Int @join__field(graph: PRODUCTS, external: true) @join__field(graph: SHIPPING)";
+    let taken = |products: &str, shipping: &str| {
+        let joins = format!(
+            "weight: Int @join__field(graph: PRODUCTS{products}) @join__field(graph: SHIPPING, override: \"products\"{shipping})"
+        );
+        let supergraph = Supergraph::parse(&SDL.replace(external, &joins)).unwrap();
+        let book = supergraph.type_id("Book").unwrap();
+        let graph = supergraph.query_graph();
+        let resolvers = |labels: ActiveLabels| {
+            let nodes = [0, 1].map(|index| graph.node_of(SubgraphId(index), book).unwrap());
+            let resolvers = nodes.map(|node| graph.field(node, "weight", &labels).is_some());
+            format!("{resolvers:?}")
+        };
+        let on: ActiveLabels = (0..supergraph.override_labels().len() as u32).map(LabelId).collect();
+        (resolvers(ActiveLabels::NONE), resolvers(on))
+    };
+    let label = ", overrideLabel: \"percent(5)\"";
+    let by_label = ("[true, false]".to_owned(), "[false, true]".to_owned());
+    assert_eq!(taken(label, label), by_label);
+    assert_eq!(taken("", label), by_label, "only one side says the label");
+    assert_eq!(taken(&format!(", usedOverridden: true{label}"), label), by_label);
+    let for_good = ("[false, true]".to_owned(), "[false, true]".to_owned());
+    assert_eq!(taken("", ""), for_good);
+    assert_eq!(taken(", usedOverridden: true", ""), for_good);
 }

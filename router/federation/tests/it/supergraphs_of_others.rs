@@ -96,7 +96,7 @@ fn describe(supergraph: &Supergraph) -> String {
     let graph = supergraph.query_graph();
     for id in (0..graph.len() as u32).map(NodeId) {
         let node = graph.node(id);
-        let mut fields: Vec<String> = node.fields.keys().map(|name| name.to_string()).collect();
+        let mut fields: Vec<String> = graph.fields(id).map(|(name, _)| name.to_string()).collect();
         fields.sort_unstable();
         let (name, subgraph) = (
             type_name(supergraph, node.type_id),
@@ -260,8 +260,9 @@ fn is_resolved(supergraph: &Supergraph, parent: &TypeDefinition, field: &FieldDe
     let owners = interfaces.chain([parent]).map(|owner| &owner.name);
     let owners: Vec<&str> = owners.map(|name| name.as_str()).collect();
     (0..graph.len() as u32)
-        .map(|id| graph.node(NodeId(id)))
-        .any(|node| owners.contains(&type_name(supergraph, node.type_id)) && node.fields.contains_key(&field.name))
+        .map(NodeId)
+        .filter(|id| owners.contains(&type_name(supergraph, graph.node(*id).type_id)))
+        .any(|id| graph.fields(id).any(|(name, _)| *name == field.name))
 }
 
 fn unknown_fields(supergraph: &Supergraph, parent: &TypeDefinition, set: &FieldSet, faults: &mut Vec<String>) {

@@ -5,7 +5,7 @@ use apollo_compiler::ast::{Definition, Document, Field, OperationDefinition, Sel
 use federation::field_set::{FieldSet, FieldSetSelection};
 use federation::query_graph::NodeId;
 use federation::query_plan::{Fetch, OperationKind};
-use federation::supergraph::{SubgraphId, TypeId};
+use federation::supergraph::{ActiveLabels, SubgraphId, TypeId};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
@@ -302,9 +302,7 @@ impl<'w, 'a> Subgraph<'w, 'a> {
             .downcast(seen.node, seen.object.type_id)
             .ok_or("a type that is not possible here")?;
         let edge = graph
-            .node(node)
-            .fields
-            .get(&field.name)
+            .field(node, &field.name, &ActiveLabels::NONE)
             .ok_or_else(|| format!("{coordinate} is not resolved here"))?;
         if let Some(requires) = &edge.requires {
             let representation = seen
