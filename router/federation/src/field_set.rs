@@ -7,8 +7,24 @@ use std::fmt;
 use apollo_compiler::ast::{self, Argument, Definition, Selection};
 use apollo_compiler::{Name, Node};
 
-/// Most levels that a field set may nest: deeper ones are not written by people.
-const DEPTH_MAX: usize = 64;
+/// Most levels that a field set may nest: deeper ones are not written by people, and all that walk one are recursive.
+pub const DEPTH_MAX: usize = 100;
+
+/// The parser counts a level more than once, and its default would allow more than small stacks hold.
+const PARSER_RECURSION_MAX: usize = 4 * DEPTH_MAX;
+
+/// Whether a text nests deeper than [`DEPTH_MAX`]; asked before it is parsed.
+pub fn is_too_deep(text: &str) -> bool {
+    let mut depth = 0_usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEPTH_MAX
+    })
+}
 
 /// A selection set without aliases, variables, named fragments and directives.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -53,6 +69,9 @@ pub enum FieldSetError {
         /// What the parser says.
         reason: String,
     },
+    /// It nests too deep to be walked.
+    #[error("a field set nests deeper than {DEPTH_MAX} levels")]
+    TooDeep,
     /// It uses what only operations may use.
     #[error("`{text}` holds {what}, which a field set must not")]
     NotAllowed {
@@ -73,10 +92,16 @@ impl FieldSet {
             text: text.to_owned(),
             reason,
         };
+        if let Some(plain) = Self::plain(text) {
+            return Ok(plain);
+        }
+        if is_too_deep(text) {
+            return Err(FieldSetError::TooDeep);
+        }
         let braced = text.trim_start().starts_with('{');
         let source = if braced { text.to_owned() } else { format!("{{{text}}}") };
         let document = ast::Document::parser()
-            .recursion_limit(DEPTH_MAX)
+            .recursion_limit(PARSER_RECURSION_MAX)
             .parse_ast(source, "field_set.graphql")
             .map_err(|failed| {
                 let first = failed
@@ -95,6 +120,19 @@ impl FieldSet {
             }
             _ => Err(syntax("expected one selection set".to_owned())),
         }
+    }
+
+    /// What `text` selects if it is a list of names, as most keys are: reading these without the parser is much faster.
+    fn plain(text: &str) -> Option<Self> {
+        let field = |name: &str| {
+            Some(FieldSetSelection::Field(FieldSetField {
+                name: Name::new(name).ok()?,
+                arguments: Vec::new(),
+                selections: Self::default(),
+            }))
+        };
+        let selections: Vec<FieldSetSelection> = text.split_ascii_whitespace().map(field).collect::<Option<_>>()?;
+        (!selections.is_empty()).then_some(Self { selections })
     }
 
     fn from_ast(selections: &[Selection]) -> Result<Self, &'static str> {
@@ -218,5 +256,8 @@ mod tests {
         for text in ["", "{", "id }", "id } query { x", "a{".repeat(1000).as_str()] {
             assert!(FieldSet::parse(text).is_err(), "{text}");
         }
+        let nested = |levels: usize| format!("{}id{}", "a { ".repeat(levels), " }".repeat(levels));
+        assert!(FieldSet::parse(&nested(99)).is_ok());
+        assert_eq!(FieldSet::parse(&nested(1_000)), Err(FieldSetError::TooDeep));
     }
 }

@@ -191,21 +191,19 @@ impl Builder<'_> {
 
     /// Objects first: what an interface can resolve depends on them.
     fn add_fields(&mut self) {
-        let ids: Vec<NodeId> = (0..self.graph.nodes.len() as u32).map(NodeId).collect();
-        for &id in &ids {
+        let ids = (0..self.graph.nodes.len()).map(|index| NodeId(index as u32));
+        for id in ids {
             let node = self.graph.node(id);
-            if self.has_own_fields(node.type_id, node.is_interface_object) {
-                let (subgraph, type_id) = (node.subgraph, node.type_id);
-                let fields = self.object_fields(subgraph, type_id);
-                self.graph.nodes[id.0 as usize].fields = fields;
-            } else {
-                let node = self.graph.node(id);
+            if !self.has_own_fields(node.type_id, node.is_interface_object) {
                 let downcasts = node.possible_types.iter();
                 let downcasts = downcasts
                     .filter_map(|object| self.graph.node_of(node.subgraph, *object))
                     .collect();
                 self.graph.nodes[id.0 as usize].downcasts = downcasts;
             }
+        }
+        for index in 0..self.supergraph.types().len() {
+            self.add_own_fields(TypeId(index as u32));
         }
         for id in (0..self.graph.nodes.len() as u32).map(NodeId) {
             let node = self.graph.node(id);
@@ -217,6 +215,24 @@ impl Builder<'_> {
 
     fn has_own_fields(&self, type_id: TypeId, is_interface_object: bool) -> bool {
         is_interface_object || self.supergraph.type_definition(type_id).kind == TypeKind::Object
+    }
+
+    /// Adds the fields of an object to its nodes, and of an interface to interface objects.
+    ///
+    /// By field rather than by node: a node has a few of the fields, and a field is on a few of the nodes.
+    fn add_own_fields(&mut self, type_id: TypeId) {
+        let supergraph = self.supergraph;
+        for field in supergraph.type_definition(type_id).fields.values() {
+            for join in field.joins.iter().filter(|join| !join.is_external) {
+                let Some(id) = self.graph.node_of(join.subgraph, type_id) else {
+                    continue;
+                };
+                if self.has_own_fields(type_id, self.graph.node(id).is_interface_object) {
+                    let edge = self.edge(join.subgraph, join, &field.field_type, join.provides.as_deref());
+                    self.graph.nodes[id.0 as usize].fields.insert(field.name.clone(), edge);
+                }
+            }
+        }
     }
 
     fn object_fields(&mut self, subgraph: SubgraphId, type_id: TypeId) -> FxHashMap<Name, FieldEdge> {
@@ -308,7 +324,8 @@ impl Builder<'_> {
                             self.supergraph
                                 .type_definition(condition)
                                 .possible_types
-                                .contains(&type_id)
+                                .binary_search(&type_id)
+                                .is_ok()
                         })
                     });
                     if applies {
@@ -381,7 +398,7 @@ impl Builder<'_> {
             let kind = match implementer {
                 None => KeyEdgeKind::Object,
                 Some(_) if join.is_interface_object => KeyEdgeKind::InterfaceObject,
-                Some(object) if join.possible_types.contains(&object) => KeyEdgeKind::Interface,
+                Some(object) if join.possible_types.binary_search(&object).is_ok() => KeyEdgeKind::Interface,
                 Some(_) => continue,
             };
             let Some(target) = self.graph.node_of(join.subgraph, type_id) else {

@@ -10,9 +10,9 @@ mod tests;
 
 use std::sync::Arc;
 
-use apollo_compiler::Name;
 use apollo_compiler::ast::Type;
 use apollo_compiler::collections::IndexMap;
+use apollo_compiler::{Name, Schema};
 use rustc_hash::FxHashMap;
 
 use crate::api_schema::{ApiSchema, ApiSchemaError};
@@ -187,6 +187,14 @@ impl Supergraph {
         read::read(sdl)
     }
 
+    /// Reads a supergraph that is a schema already, as composition has it before printing.
+    ///
+    /// # Errors
+    /// As [`Supergraph::parse`].
+    pub fn from_schema(schema: &Schema) -> Result<Self, SupergraphError> {
+        read::read_schema(schema)
+    }
+
     /// The subgraphs, in the order of the supergraph.
     pub fn subgraphs(&self) -> &[SubgraphEndpoint] {
         &self.subgraphs
@@ -260,13 +268,15 @@ impl FieldJoin {
 impl TypeDefinition {
     /// How `subgraph` defines this type, if it does.
     pub fn join(&self, subgraph: SubgraphId) -> Option<&TypeJoin> {
-        self.joins.iter().find(|join| join.subgraph == subgraph)
+        let index = self.joins.binary_search_by_key(&subgraph, |join| join.subgraph).ok()?;
+        self.joins.get(index)
     }
 }
 
 impl FieldDefinition {
     /// How `subgraph` defines this field, if it does.
     pub fn join(&self, subgraph: SubgraphId) -> Option<&FieldJoin> {
-        self.joins.iter().find(|join| join.subgraph == subgraph)
+        let index = self.joins.binary_search_by_key(&subgraph, |join| join.subgraph).ok()?;
+        self.joins.get(index)
     }
 }

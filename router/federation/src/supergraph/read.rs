@@ -1,5 +1,6 @@
 //! From supergraph SDL to tables.
 
+use std::fmt;
 use std::sync::Arc;
 
 use apollo_compiler::ast::{self, Directive, Type, Value};
@@ -28,9 +29,13 @@ pub(super) fn read(sdl: &str) -> Result<Supergraph, SupergraphError> {
             .map(|diagnostic| diagnostic.error.to_string());
         SupergraphError::Syntax(first.unwrap_or_default())
     })?;
-    let mut reader = Reader::new(&schema)?;
+    read_schema(&schema)
+}
+
+pub(super) fn read_schema(schema: &Schema) -> Result<Supergraph, SupergraphError> {
+    let mut reader = Reader::new(schema)?;
     // `@join` itself is linked as a rule, and its types are never the graph's.
-    let links = Links::of(&schema);
+    let links = Links::of(schema);
     let is_machinery = |name: &str| name.starts_with("join__") || links.owns_type(name);
     let names = schema.types.iter().filter(|(name, definition)| {
         let is_introspection = definition.is_built_in() && !definition.is_scalar();
@@ -46,8 +51,8 @@ pub(super) fn read(sdl: &str) -> Result<Supergraph, SupergraphError> {
     for name in &names {
         types.push(reader.type_definition(name)?);
     }
-    fill_possible_types(&mut types, &schema, &reader)?;
-    let api_schema = Arc::new(ApiSchema::from_supergraph(&schema)?);
+    fill_possible_types(&mut types, schema, &reader)?;
+    let api_schema = Arc::new(ApiSchema::from_supergraph(schema)?);
     let roots = &schema.schema_definition;
     let root = |name: &Option<apollo_compiler::schema::ComponentName>| {
         name.as_ref().and_then(|name| reader.type_ids.get(&name.name).copied())
@@ -75,6 +80,8 @@ struct Reader<'a> {
     /// What `@inaccessible` is called here.
     inaccessible: Name,
     labels: Labels,
+    /// By text: most keys of a supergraph are `id`.
+    field_sets: FxHashMap<String, Arc<FieldSet>>,
 }
 
 impl<'a> Reader<'a> {
@@ -108,6 +115,7 @@ impl<'a> Reader<'a> {
             type_ids: FxHashMap::default(),
             inaccessible: Links::of(schema).directive_name("inaccessible"),
             labels: Labels::default(),
+            field_sets: FxHashMap::default(),
         })
     }
 
@@ -151,7 +159,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn type_joins(&self, name: &Name, definition: &ExtendedType) -> Result<Vec<TypeJoin>, SupergraphError> {
+    fn type_joins(&mut self, name: &Name, definition: &ExtendedType) -> Result<Vec<TypeJoin>, SupergraphError> {
         let mut joins: Vec<TypeJoin> = Vec::new();
         for directive in definition.directives().get_all("join__type") {
             let subgraph = self.graph(name, directive)?.ok_or_else(|| SupergraphError::Join {
@@ -167,7 +175,7 @@ impl<'a> Reader<'a> {
             join.is_interface_object |= flag(directive, "isInterfaceObject") == Some(true);
             if let Some(fields) = text(directive, "key") {
                 join.keys.push(Key {
-                    fields: field_set(name.as_str(), fields)?,
+                    fields: self.field_set(name, fields)?,
                     is_resolvable: flag(directive, "resolvable") != Some(false),
                 });
             }
@@ -187,12 +195,14 @@ impl<'a> Reader<'a> {
         type_joins: &[TypeJoin],
         owner: Option<SubgraphId>,
     ) -> Result<FieldDefinition, SupergraphError> {
-        let coordinate = format!("{type_name}.{}", field.name);
+        let coordinate = format_args!("{type_name}.{}", field.name);
         let applied: Vec<&Node<Directive>> = field.directives.get_all("join__field").collect();
+        let mut takers = applied.clone();
+        takers.retain(|directive| text(directive, "override").is_some());
         let mut joins = Vec::new();
         for directive in &applied {
             if let Some(subgraph) = self.graph(type_name, directive)? {
-                joins.push(self.field_join(&coordinate, subgraph, directive, &applied)?);
+                joins.push(self.field_join(&coordinate, subgraph, directive, &takers)?);
             }
         }
         if applied.is_empty() {
@@ -227,25 +237,27 @@ impl<'a> Reader<'a> {
 
     fn field_join(
         &mut self,
-        coordinate: &str,
+        coordinate: &dyn fmt::Display,
         subgraph: SubgraphId,
         directive: &Directive,
-        applied: &[&Node<Directive>],
+        takers: &[&Node<Directive>],
     ) -> Result<FieldJoin, SupergraphError> {
-        let optional_set = |argument| {
+        let mut optional_set = |argument| {
             text(directive, argument)
-                .map(|fields| field_set(coordinate, fields))
+                .map(|fields| self.field_set(coordinate, fields))
                 .transpose()
         };
-        let field_type = match text(directive, "type") {
-            Some(written) => Some(Type::parse(written, "type.graphql").map_err(|_| SupergraphError::Join {
-                coordinate: coordinate.to_owned(),
-                reason: format!("`{written}` is not a type"),
-            })?),
-            None => None,
-        };
+        let (requires, provides) = (optional_set("requires")?, optional_set("provides")?);
+        let field_type = text(directive, "type")
+            .map(|written| {
+                parse_type(written).ok_or_else(|| SupergraphError::Join {
+                    coordinate: coordinate.to_string(),
+                    reason: format!("`{written}` is not a type"),
+                })
+            })
+            .transpose()?;
         let name = Arc::clone(&self.subgraphs[subgraph.0 as usize].name);
-        let taker = applied.iter().find(|other| text(other, "override") == Some(&*name));
+        let taker = takers.iter().find(|other| text(other, "override") == Some(&*name));
         // A label is on for some requests only; the subgraph that is overridden resolves the field in the others.
         let taken_by_label = taker.and_then(|taker| text(taker, "overrideLabel"));
         let (label, resolves_if_on) = match text(directive, "override") {
@@ -261,11 +273,24 @@ impl<'a> Reader<'a> {
         Ok(FieldJoin {
             subgraph,
             field_type,
-            requires: optional_set("requires")?,
-            provides: optional_set("provides")?,
+            requires,
+            provides,
             is_external,
             override_label,
         })
+    }
+
+    fn field_set(&mut self, coordinate: &dyn fmt::Display, fields: &str) -> Result<Arc<FieldSet>, SupergraphError> {
+        if let Some(known) = self.field_sets.get(fields) {
+            return Ok(Arc::clone(known));
+        }
+        let field_set = FieldSet::parse(fields).map(Arc::new);
+        let field_set = field_set.map_err(|source| SupergraphError::FieldSet {
+            coordinate: coordinate.to_string(),
+            source,
+        })?;
+        self.field_sets.insert(fields.to_owned(), Arc::clone(&field_set));
+        Ok(field_set)
     }
 
     /// `None`: the directive has no `graph` (a field that `@interfaceObject`s resolve), or it is null.
@@ -283,23 +308,24 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Subgraphs in which `directives` tie the type to `other` (`@join__implements`, `@join__unionMember`).
-    fn ties(
+    /// By the type that `directive` (`@join__implements`, `@join__unionMember`) ties `definition` to: the subgraphs in
+    /// which it does. `None`: the version of the join specification does not say.
+    fn ties<'d>(
         &self,
-        definition: &ExtendedType,
+        definition: &'d ExtendedType,
         (directive, argument): (&str, &str),
-        other: &str,
-    ) -> Result<Option<Vec<SubgraphId>>, SupergraphError> {
+    ) -> Result<Option<FxHashMap<&'d str, Vec<SubgraphId>>>, SupergraphError> {
         if !self.schema.directive_definitions.contains_key(directive) {
             return Ok(None);
         }
-        let mut subgraphs = Vec::new();
+        let mut ties: FxHashMap<&str, Vec<SubgraphId>> = FxHashMap::default();
         for tie in definition.directives().get_all(directive) {
-            if text(tie, argument) == Some(other) {
-                subgraphs.extend(self.graph(definition.name(), tie)?);
+            if let Some(other) = text(tie, argument) {
+                let subgraph = self.graph(definition.name(), tie)?;
+                ties.entry(other).or_default().extend(subgraph);
             }
         }
-        Ok(Some(subgraphs))
+        Ok(Some(ties))
     }
 }
 
@@ -312,41 +338,25 @@ fn fill_possible_types(
     for index in 0..types.len() {
         let name = types[index].name.clone();
         let id = TypeId(index as u32);
-        // (abstract type, member, subgraphs in which it is one; `None`: wherever both are)
-        let mut ties: Vec<(TypeId, TypeId, Option<Vec<SubgraphId>>)> = Vec::new();
-        match &schema.types[&name] {
+        let definition = &schema.types[&name];
+        match definition {
             ExtendedType::Object(object) => {
-                ties.push((id, id, None));
+                tie(types, id, id, None);
+                let ties = reader.ties(definition, ("join__implements", "interface"))?;
                 for interface in &object.implements_interfaces {
-                    let subgraphs =
-                        reader.ties(&schema.types[&name], ("join__implements", "interface"), &interface.name)?;
-                    let interface = known_type(reader, &name, &interface.name)?;
-                    ties.push((interface, id, subgraphs));
-                    types[index].interfaces.push(interface);
+                    let interface_id = known_type(reader, &name, &interface.name)?;
+                    tie(types, interface_id, id, subgraphs_of(ties.as_ref(), &interface.name));
+                    types[index].interfaces.push(interface_id);
                 }
             }
             ExtendedType::Union(union) => {
+                let ties = reader.ties(definition, ("join__unionMember", "member"))?;
                 for member in &union.members {
-                    let subgraphs = reader.ties(&schema.types[&name], ("join__unionMember", "member"), &member.name)?;
-                    ties.push((id, known_type(reader, &name, &member.name)?, subgraphs));
+                    let member_id = known_type(reader, &name, &member.name)?;
+                    tie(types, id, member_id, subgraphs_of(ties.as_ref(), &member.name));
                 }
             }
             _ => {}
-        }
-        for (abstract_type, member, subgraphs) in ties {
-            let in_member: Vec<SubgraphId> = types[member.0 as usize]
-                .joins
-                .iter()
-                .map(|join| join.subgraph)
-                .collect();
-            let definition = &mut types[abstract_type.0 as usize];
-            definition.possible_types.push(member);
-            for join in &mut definition.joins {
-                let tied = subgraphs.as_ref().is_none_or(|tied| tied.contains(&join.subgraph));
-                if tied && in_member.contains(&join.subgraph) {
-                    join.possible_types.push(member);
-                }
-            }
         }
     }
     for definition in types.iter_mut() {
@@ -358,6 +368,27 @@ fn fill_possible_types(
     Ok(())
 }
 
+fn subgraphs_of<'t>(ties: Option<&'t FxHashMap<&str, Vec<SubgraphId>>>, name: &Name) -> Option<&'t [SubgraphId]> {
+    ties.map(|ties| ties.get(name.as_str()).map_or(&[] as &[SubgraphId], Vec::as_slice))
+}
+
+/// Notes that an abstract type may be `member`: in `subgraphs` that have both, or without them wherever both are.
+fn tie(types: &mut [TypeDefinition], abstract_type: TypeId, member: TypeId, subgraphs: Option<&[SubgraphId]>) {
+    let known_in: Vec<SubgraphId> = types[member.0 as usize]
+        .joins
+        .iter()
+        .map(|join| join.subgraph)
+        .collect();
+    let definition = &mut types[abstract_type.0 as usize];
+    definition.possible_types.push(member);
+    for join in &mut definition.joins {
+        let is_tied = subgraphs.is_none_or(|tied| tied.contains(&join.subgraph));
+        if is_tied && known_in.binary_search(&join.subgraph).is_ok() {
+            join.possible_types.push(member);
+        }
+    }
+}
+
 fn known_type(reader: &Reader<'_>, coordinate: &Name, name: &Name) -> Result<TypeId, SupergraphError> {
     reader.type_ids.get(name).copied().ok_or_else(|| SupergraphError::Join {
         coordinate: coordinate.to_string(),
@@ -365,13 +396,11 @@ fn known_type(reader: &Reader<'_>, coordinate: &Name, name: &Name) -> Result<Typ
     })
 }
 
-fn field_set(coordinate: &str, fields: &str) -> Result<Arc<FieldSet>, SupergraphError> {
-    FieldSet::parse(fields)
-        .map(Arc::new)
-        .map_err(|source| SupergraphError::FieldSet {
-            coordinate: coordinate.to_owned(),
-            source,
-        })
+/// `None`: not a type.
+fn parse_type(text: &str) -> Option<Type> {
+    // The parser panics where its lexer fails on the first character.
+    let may_be_type = text.starts_with(|first: char| first.is_ascii_alphabetic() || "_[ \n\r\t".contains(first));
+    may_be_type.then(|| Type::parse(text, "type.graphql").ok())?
 }
 
 fn text<'a>(directive: &'a Directive, argument: &str) -> Option<&'a str> {

@@ -92,6 +92,8 @@ fn faults_are_named() {
         ("requires: \"sku\"", "requires: \"sku {\""),
         ("graph: SHIPPING, key", "graph: NOWHERE, key"),
         ("enum join__Graph", "enum Other"),
+        ("requires: \"sku\"", "type: \"-Int\""),
+        ("requires: \"sku\"", "requires: \"-sku\""),
         ("type Query", "type Query {"),
     ] {
         let error = Supergraph::parse(&SDL.replace(from, to)).unwrap_err();
