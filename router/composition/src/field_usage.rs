@@ -10,7 +10,7 @@ use apollo_compiler::{Name, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::federation_spec::FederationDirective;
-use crate::field_set::{Coordinate, FieldSet, implementations};
+use crate::field_set::{Coordinate, FieldSet};
 use crate::subgraph::SubgraphSchema;
 
 /// Fields of an object or interface type.
@@ -192,12 +192,12 @@ impl FieldUsage {
         let is_external = origins(subgraph, directives, FederationDirective::External);
         let is_shareable = origins(subgraph, directives, FederationDirective::Shareable);
         for field in fields.values() {
-            let coordinate = (definition.name().clone(), field.name.clone());
+            let coordinate = || (definition.name().clone(), field.name.clone());
             if is_external.contains(&field.origin) || subgraph.has(&field.directives, FederationDirective::External) {
-                self.external.insert(coordinate.clone());
+                self.external.insert(coordinate());
             }
             if is_shareable.contains(&field.origin) || subgraph.has(&field.directives, FederationDirective::Shareable) {
-                self.shareable.insert(coordinate);
+                self.shareable.insert(coordinate());
             }
         }
     }
@@ -225,13 +225,12 @@ impl FieldUsage {
 
     /// A field of an interface may be asked of any of its implementations.
     fn collect_interface_implementations(&mut self, subgraph: &SubgraphSchema) {
-        for definition in subgraph.own_types() {
-            let Some(interface) = definition.as_interface() else {
-                continue;
-            };
-            for object in implementations(&subgraph.schema, &interface.name) {
+        for object in subgraph.own_types().filter_map(ExtendedType::as_object) {
+            let interfaces = object.implements_interfaces.iter();
+            for interface in interfaces.filter_map(|interface| subgraph.schema.get_interface(interface)) {
+                let fields = interface.fields.keys();
                 self.used
-                    .extend(interface.fields.keys().map(|field| (object.clone(), field.clone())));
+                    .extend(fields.map(|field| (object.name.clone(), field.clone())));
             }
         }
     }

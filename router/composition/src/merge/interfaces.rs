@@ -2,6 +2,7 @@
 
 use apollo_compiler::schema::{ExtendedType, InterfaceType};
 use apollo_compiler::{Name, Node};
+use rustc_hash::FxHashSet;
 
 use super::fields::FieldMerge;
 use super::implementations::unplaced;
@@ -54,8 +55,8 @@ impl<'a> Merger<'a> {
             let Some(key) = subgraph.usage.keys(name).find(|key| key.is_resolvable) else {
                 continue;
             };
-            let known: Vec<_> = implementations(&subgraph.schema, definition.name()).collect();
-            let unknown: Vec<_> = all.iter().filter(|object| !known.contains(object)).collect();
+            let known: FxHashSet<_> = implementations(&subgraph.schema, definition.name()).collect();
+            let unknown: Vec<_> = all.iter().filter(|object| !known.contains(*object)).collect();
             if unknown.is_empty() {
                 continue;
             }

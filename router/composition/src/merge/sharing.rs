@@ -8,17 +8,22 @@ use crate::field_set::Coordinate;
 impl<'a> Merger<'a> {
     pub(super) fn check_sharing(&mut self, field: &FieldMerge<'_, 'a>) {
         let mut resolving: Vec<(usize, bool)> = Vec::new();
-        for index in 0..self.subgraphs.len() {
-            if field.overrides.is_overridden(index) {
-                continue;
+        for (index, _) in &field.sources {
+            if !field.overrides.is_overridden(*index) {
+                self.categorise(*index, &field.coordinate, &mut resolving);
             }
-            if field.sources.iter().any(|(own, _)| *own == index) {
-                self.categorise(index, &field.coordinate, &mut resolving);
-            } else {
+        }
+        if self.interfaces.contains_key(&field.coordinate.0) {
+            let others = (0..self.subgraphs.len()).filter(|index| {
+                let is_source = field.sources.iter().any(|(own, _)| own == index);
+                !is_source && !field.overrides.is_overridden(*index)
+            });
+            for index in others {
                 for coordinate in self.interface_objects_with_field(&field.coordinate, index) {
                     self.categorise(index, &coordinate, &mut resolving);
                 }
             }
+            resolving.sort_unstable();
         }
         let not_shareable: Vec<usize> = resolving
             .iter()

@@ -17,7 +17,7 @@ use apollo_compiler::{Name, Node, Schema};
 
 use crate::error::{CompositionError, ErrorCode, SourceLocation};
 use crate::federation_spec::{FEDERATION_IDENTITY, FederationDirective, LINK_IDENTITY, SCALARS};
-use crate::link::{Links, Version};
+use crate::link::{Link, Links, Version};
 
 pub(crate) use load::load;
 
@@ -85,10 +85,10 @@ impl SubgraphSchema {
         directives: &'s impl AppliedDirectives,
         directive: FederationDirective,
     ) -> impl Iterator<Item = &'s Node<Directive>> {
-        let name = self.directives.get(directive).cloned();
+        let name = self.directives.get(directive);
         directives
             .nodes()
-            .filter(move |node| name.as_ref().is_some_and(|name| node.name == *name))
+            .filter(move |node| name.is_some_and(|name| node.name == *name))
     }
 
     pub(crate) fn has(&self, directives: &impl AppliedDirectives, directive: FederationDirective) -> bool {
@@ -123,31 +123,29 @@ impl SubgraphSchema {
         definition.is_object() && self.has(definition.directives(), FederationDirective::InterfaceObject)
     }
 
-    /// Whether a type is part of federation's own machinery rather than of the graph.
-    pub(crate) fn is_machinery(&self, type_name: &str) -> bool {
-        if type_name.starts_with("__") || matches!(type_name, "_Any" | "_Entity" | "_Service" | "_FieldSet") {
-            return true;
-        }
-        self.links.all.iter().any(|link| {
-            let is_own = link.url.identity == FEDERATION_IDENTITY || link.url.identity == LINK_IDENTITY;
-            let has_prefix = || {
-                type_name
-                    .strip_prefix(link.prefix())
-                    .is_some_and(|rest| rest.starts_with("__"))
-            };
-            let is_scalar = || SCALARS.iter().any(|(scalar, _)| link.type_name(scalar) == type_name);
-            is_own && (has_prefix() || is_scalar())
-        }) || type_name.starts_with("link__")
-    }
-
-    /// Types of the graph: neither built in nor machinery.
+    /// Types of the graph: neither built in nor federation's own machinery.
     pub(crate) fn own_types(&self) -> impl Iterator<Item = &ExtendedType> {
-        self.schema.types.values().filter(|definition| {
-            let is_built_in_scalar = matches!(
-                definition.name().as_str(),
-                "Int" | "Float" | "String" | "Boolean" | "ID"
-            );
-            !is_built_in_scalar && !self.is_machinery(definition.name())
+        let links = self.links.all.iter();
+        let links: Vec<&Link> = links
+            .filter(|link| link.url.identity == FEDERATION_IDENTITY || link.url.identity == LINK_IDENTITY)
+            .collect();
+        let scalars = links
+            .iter()
+            .flat_map(|link| SCALARS.iter().map(|(scalar, _)| link.type_name(scalar)));
+        let scalars: Vec<String> = scalars.collect();
+        self.schema.types.values().filter(move |definition| {
+            let name = definition.name().as_str();
+            let is_built_in = name.starts_with("__")
+                || matches!(name, "Int" | "Float" | "String" | "Boolean" | "ID")
+                || matches!(name, "_Any" | "_Entity" | "_Service" | "_FieldSet");
+            let has_prefix = |link: &&Link| {
+                let rest = name.strip_prefix(link.prefix());
+                rest.is_some_and(|rest| rest.starts_with("__"))
+            };
+            let is_of_specification = name.starts_with("link__")
+                || links.iter().any(has_prefix)
+                || (definition.is_scalar() && scalars.iter().any(|scalar| scalar == name));
+            !is_built_in && !is_of_specification
         })
     }
 }
