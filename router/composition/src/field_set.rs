@@ -5,14 +5,17 @@
 use apollo_compiler::executable::{Field, Selection, SelectionSet};
 use apollo_compiler::parser::Parser;
 use apollo_compiler::validation::Valid;
-use apollo_compiler::{Name, Schema};
+use apollo_compiler::{Name, Node, Schema};
+use federation::field_set::{DEPTH_MAX, is_too_deep};
 use rustc_hash::FxHashSet;
+
+use crate::field_usage::fields_of;
 
 /// A field of a type: `Product.price`.
 pub(crate) type Coordinate = (Name, Name);
 
-/// Deepest nesting of a field set; beyond it nobody can read one, and every walk below is recursive.
-const DEPTH_MAX: usize = 100;
+/// More than the parser counts for the deepest field set that is read.
+const PARSER_RECURSION_MAX: usize = 4 * DEPTH_MAX;
 
 /// A field set that selects only existing fields.
 #[derive(Debug, Clone)]
@@ -26,8 +29,14 @@ impl FieldSet {
     /// # Errors
     /// A sentence for people: syntax, unknown fields, missing or forbidden sub-selections.
     pub(crate) fn parse(schema: &Valid<Schema>, type_name: &Name, text: &str) -> Result<Self, String> {
+        if let Some(selection) = plain_leaves(schema, type_name, text) {
+            return Ok(Self { selection });
+        }
+        if is_too_deep(text) {
+            return Err(format!("it nests deeper than {DEPTH_MAX} levels"));
+        }
         // Without names the parser would give an empty selection for a list in braces only.
-        let mut parser = Parser::new().recursion_limit(DEPTH_MAX).token_limit(100_000);
+        let mut parser = Parser::new().recursion_limit(PARSER_RECURSION_MAX).token_limit(100_000);
         let parsed = parser
             .parse_field_set(schema, type_name.clone(), text, "fields")
             .map_err(|failure| {
@@ -60,6 +69,23 @@ impl FieldSet {
         });
         found
     }
+}
+
+/// The selection that `text` is if it only names leaves, as most keys do: reading those without the parser is most of
+/// the time that field sets take. `None` for anything else, and for whatever may be wrong.
+fn plain_leaves(schema: &Schema, type_name: &Name, text: &str) -> Option<SelectionSet> {
+    let fields = fields_of(schema.types.get(type_name)?)?;
+    let mut selection = SelectionSet::new(type_name.clone());
+    for name in text.split_ascii_whitespace() {
+        let definition = &fields.get(name)?.node;
+        let is_leaf = schema.types.get(definition.ty.inner_named_type())?.is_leaf();
+        if !is_leaf || !definition.arguments.is_empty() {
+            return None;
+        }
+        let field = Field::new(definition.name.clone(), definition.clone());
+        selection.selections.push(Selection::Field(Node::new(field)));
+    }
+    (!selection.selections.is_empty()).then_some(selection)
 }
 
 /// Object types of `schema` that implement `interface`.

@@ -7,6 +7,8 @@
 //! Subgraph --load--> SubgraphSchema --upgrade, validate--> ValidSubgraph --merge--> Merged --rules--> Composed
 //! ```
 //!
+//! The last of the rules, `satisfiability`, walks the query graph of `federation`, which the planner walks as well.
+//!
 //! Pure: reads no files and asks no server.
 
 mod access;
@@ -19,15 +21,20 @@ mod graph_names;
 mod inaccessible;
 mod link;
 mod merge;
+mod parallel;
 mod satisfiability;
 mod subgraph;
 mod supergraph_rules;
 mod upgrade;
 mod validate;
 
-use federation::{Subgraph, api_schema::ApiSchema};
+use federation::Subgraph;
+use federation::supergraph::Supergraph;
 
 pub use error::{CompositionError, ErrorCode, Hint, HintCode, SourceLocation};
+
+/// Size of all SDL from which on threads are worth starting, in bytes: below, composing takes about as long.
+const PARALLEL_BYTES_MIN: usize = 100_000;
 
 /// What composition gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,28 +53,48 @@ pub struct Composed {
 /// Every error of the first stage that finds any, in a stable order.
 pub fn compose(subgraphs: &[Subgraph]) -> Result<Composed, Vec<CompositionError>> {
     let graphs = graph_names::check_and_name(subgraphs)?;
-    let loaded: Vec<_> = graphs.iter().map(|(subgraph, _)| subgraph::load(subgraph)).collect();
+    let is_large = subgraphs.iter().map(|subgraph| subgraph.sdl.len()).sum::<usize>() > PARALLEL_BYTES_MIN;
+    let loaded = parallel::map(
+        is_large,
+        graphs.iter().map(|(subgraph, _)| *subgraph).collect(),
+        subgraph::load,
+    );
     if loaded.iter().any(Result::is_err) {
         return Err(errors_of_subgraphs(loaded, graphs));
     }
     let upgraded = upgrade::upgrade(loaded.into_iter().flatten().collect())?;
-    let valid = each(
-        upgraded
-            .into_iter()
-            .zip(graphs)
-            .map(|(loaded, (_, graph))| validate::validate(loaded, graph)),
-    )?;
+    let upgraded = upgraded.into_iter().zip(graphs).collect();
+    let valid = parallel::map(is_large, upgraded, |(loaded, (_, graph))| {
+        validate::validate(loaded, graph)
+    });
+    let valid = each(valid.into_iter())?;
     let merged = merge::merge(&valid)?;
     supergraph_rules::check(&merged, &valid)?;
     access::check(&merged, &valid)?;
-    satisfiability::check(&merged, &valid)?;
-    let api_schema = ApiSchema::from_supergraph(&merged.schema)
-        .map_err(|error| vec![CompositionError::new(ErrorCode::InvalidGraphql, error.to_string())])?;
-    Ok(Composed {
-        supergraph_sdl: merged.schema.to_string(),
-        api_schema_sdl: api_schema.sdl().to_owned(),
-        hints: merged.hints,
-    })
+    let print = || merged.schema.to_string();
+    let check = || -> Result<(Supergraph, Vec<Hint>), Vec<CompositionError>> {
+        let supergraph = Supergraph::from_schema(&merged.schema)
+            .map_err(|error| vec![CompositionError::new(ErrorCode::InvalidGraphql, error.to_string())])?;
+        let hints = satisfiability::check(&supergraph, &valid)?;
+        Ok((supergraph, hints))
+    };
+    let ((supergraph, hints), supergraph_sdl) = if is_large {
+        let (supergraph_sdl, checked) = parallel::both(print, check);
+        (checked?, supergraph_sdl)
+    } else {
+        (check()?, print())
+    };
+    let composed = Composed {
+        supergraph_sdl,
+        api_schema_sdl: supergraph.api_schema().sdl().to_owned(),
+        hints: merged.hints.into_iter().chain(hints).collect(),
+    };
+    if is_large {
+        // Freeing what is large takes longer than printing it.
+        let schema = merged.schema;
+        parallel::both(move || drop((schema, supergraph)), move || drop(valid));
+    }
+    Ok(composed)
 }
 
 /// Everything that is wrong with single subgraphs when one of them cannot even be read. Those of Federation 1 are not

@@ -1,8 +1,11 @@
 //! Arguments of fields: those that every subgraph has which resolves the field.
 
+use std::fmt;
+
 use apollo_compiler::ast::{self, InputValueDefinition, Value};
 use apollo_compiler::{Name, Node};
 use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 
 use super::fields::FieldSources;
 use super::implementations::unplaced;
@@ -31,7 +34,7 @@ impl<'a> Merger<'a> {
         coordinate: &Coordinate,
         fields: &FieldSources<'a>,
     ) -> Vec<InputValueDefinition> {
-        let mut by_name: IndexMap<&Name, Sources<'a, Node<InputValueDefinition>>> = IndexMap::new();
+        let mut by_name: IndexMap<&Name, Sources<'a, Node<InputValueDefinition>>, FxBuildHasher> = IndexMap::default();
         for (index, field) in fields {
             for argument in &field.arguments {
                 // Arguments filled from a context are no business of clients.
@@ -42,7 +45,7 @@ impl<'a> Merger<'a> {
         }
         let mut merged = Vec::with_capacity(by_name.len());
         for (name, sources) in by_name {
-            let place = format!("{}.{}({name}:)", coordinate.0, coordinate.1);
+            let place = format_args!("{}.{}({name}:)", coordinate.0, coordinate.1);
             let has_argument = |index: usize| sources.iter().any(|(own, _)| *own == index);
             let missing: Vec<_> = fields
                 .iter()
@@ -64,7 +67,7 @@ impl<'a> Merger<'a> {
 
     fn report_missing_argument(
         &mut self,
-        place: &str,
+        place: &dyn fmt::Display,
         sources: &Sources<'a, Node<InputValueDefinition>>,
         missing: &[usize],
     ) {
@@ -93,23 +96,23 @@ impl<'a> Merger<'a> {
     /// Merges an argument or input field that stands in all of `sources`.
     pub(super) fn merge_input_value(
         &mut self,
-        place: &str,
+        place: &dyn fmt::Display,
         sources: &Sources<'a, Node<InputValueDefinition>>,
         codes: &InputValueCodes,
     ) -> Option<InputValueDefinition> {
         let merged = self.merge_reference(sources.iter().map(|(_, source)| &*source.ty), Variance::Input)?;
-        let spans: Vec<_> = sources
-            .iter()
-            .map(|(index, source)| (*index, source.location()))
-            .collect();
         if merged.agreement != Agreement::Same {
+            let spans: Vec<_> = sources
+                .iter()
+                .map(|(index, source)| (*index, source.location()))
+                .collect();
             let described = self.describe_types(sources.iter().map(|(index, source)| (*index, &source.ty)));
             if merged.agreement == Agreement::Compatible {
                 let message = format!("`{place}` has type {described}; the supergraph has `{}`", merged.ty);
-                self.hint(codes.compatible_type, message, spans.clone());
+                self.hint(codes.compatible_type, message, spans);
             } else {
                 let message = format!("`{place}` has incompatible types: {described}; give it one type everywhere");
-                self.error(codes.type_mismatch, message, spans.clone());
+                self.error(codes.type_mismatch, message, spans);
             }
         }
         let default_value = self.merge_default(place, sources, codes);
@@ -117,7 +120,7 @@ impl<'a> Merger<'a> {
             .iter()
             .map(|(index, source)| (*index, source.description.as_ref()))
             .collect();
-        let description = self.merge_description(&format!("`{place}`"), &descriptions);
+        let description = self.merge_description(&format_args!("`{place}`"), &descriptions);
         let directives: Vec<_> = sources
             .iter()
             .map(|(index, source)| (*index, &source.directives))
@@ -135,7 +138,7 @@ impl<'a> Merger<'a> {
     /// A default stands in the supergraph only when all subgraphs have it.
     fn merge_default(
         &mut self,
-        place: &str,
+        place: &dyn fmt::Display,
         sources: &Sources<'a, Node<InputValueDefinition>>,
         codes: &InputValueCodes,
     ) -> Option<Node<Value>> {

@@ -1,5 +1,7 @@
 //! Descriptions: the one that most subgraphs give.
 
+use std::fmt;
+
 use apollo_compiler::Node;
 
 use super::Merger;
@@ -9,7 +11,7 @@ impl Merger<'_> {
     /// The description given most often, the first of those in the order of subgraphs; empty ones do not count.
     pub(super) fn merge_description(
         &mut self,
-        place: &str,
+        place: &dyn fmt::Display,
         sources: &[(usize, Option<&Node<str>>)],
     ) -> Option<Node<str>> {
         let mut counts: Vec<(&Node<str>, usize)> = Vec::new();

@@ -3,6 +3,8 @@
 //! Come along: what GraphQL itself defines (`@deprecated`), what federation says must (`@tag`, `@inaccessible`, the
 //! access and cost directives), and what a subgraph names in `@composeDirective`. All others stay in their subgraph.
 
+use std::fmt;
+
 use apollo_compiler::ast::{Argument, Directive, DirectiveDefinition, Value};
 use apollo_compiler::{Name, Node, name};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -195,7 +197,7 @@ impl Merger<'_> {
     /// Applications of one element in the supergraph, in the order in which directives first appear.
     pub(super) fn merge_directives<D: AppliedDirectives>(
         &mut self,
-        place: &str,
+        place: &dyn fmt::Display,
         sources: &[(usize, &D)],
     ) -> Vec<Node<Directive>> {
         let mut groups: Vec<(usize, Applications)> = Vec::new();
@@ -234,7 +236,7 @@ impl Merger<'_> {
 
     fn merge_group(
         &mut self,
-        place: &str,
+        place: &dyn fmt::Display,
         position: usize,
         applications: &[(usize, Node<Directive>)],
     ) -> Vec<Node<Directive>> {

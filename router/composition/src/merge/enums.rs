@@ -83,7 +83,7 @@ impl<'a> Merger<'a> {
             .iter()
             .map(|(index, source)| (*index, source.description.as_ref()))
             .collect();
-        let description = self.merge_description(&format!("`{place}`"), &descriptions);
+        let description = self.merge_description(&format_args!("`{place}`"), &descriptions);
         let own: Vec<_> = sources
             .iter()
             .map(|(index, source)| (*index, &source.directives))

@@ -67,7 +67,7 @@ impl<'a> Merger<'a> {
             .iter()
             .map(|(index, source)| (*index, source.description.as_ref()))
             .collect();
-        let description = self.merge_description(&format!("`@{name}`"), &descriptions);
+        let description = self.merge_description(&format_args!("`@{name}`"), &descriptions);
         let definition = DirectiveDefinition {
             description,
             name: unplaced(name),

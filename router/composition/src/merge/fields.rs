@@ -3,6 +3,8 @@
 use apollo_compiler::ast::{self, Directive, FieldDefinition};
 use apollo_compiler::schema::{Component, ExtendedType};
 use apollo_compiler::{Name, Node};
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 
 use super::implementations::unplaced;
 use super::join::JoinField;
@@ -48,7 +50,7 @@ impl<'a> Merger<'a> {
             .copied()
             .collect();
         self.check_directives_on_external(field);
-        let place = field.place();
+        let place = format_args!("{}.{}", field.coordinate.0, field.coordinate.1);
         // An `@interfaceObject` may resolve a field that is external wherever the type itself is defined.
         let sources = if resolving.is_empty() {
             &field.sources
@@ -62,7 +64,7 @@ impl<'a> Merger<'a> {
             .iter()
             .map(|(index, source)| (*index, source.description.as_ref()))
             .collect();
-        let description = self.merge_description(&format!("`{place}`"), &descriptions);
+        let description = self.merge_description(&format_args!("`{place}`"), &descriptions);
         let directives: Vec<_> = sources
             .iter()
             .map(|(index, source)| (*index, &source.directives))
@@ -89,6 +91,9 @@ impl<'a> Merger<'a> {
         merged: &ast::Type,
         agreement: Agreement,
     ) {
+        if agreement == Agreement::Same {
+            return;
+        }
         let place = field.place();
         let described = || self.describe(sources.iter().map(|(index, source)| (*index, source.ty.to_string())));
         let spans: Vec<_> = sources
@@ -173,8 +178,8 @@ impl<'a> Merger<'a> {
     }
 
     /// Fields of all definitions of a type, by name in order of appearance.
-    pub(super) fn fields_by_name(types: &Sources<'a, ExtendedType>) -> indexmap::IndexMap<Name, FieldSources<'a>> {
-        let mut fields: indexmap::IndexMap<Name, FieldSources<'a>> = indexmap::IndexMap::new();
+    pub(super) fn fields_by_name(types: &Sources<'a, ExtendedType>) -> IndexMap<Name, FieldSources<'a>, FxBuildHasher> {
+        let mut fields: IndexMap<Name, FieldSources<'a>, FxBuildHasher> = IndexMap::default();
         for (index, definition) in types {
             let Some(own) = crate::field_usage::fields_of(definition) else {
                 continue;

@@ -35,10 +35,9 @@ use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::{Component, ComponentName, ExtendedType};
 use apollo_compiler::{Name, Node, Schema, name};
 use indexmap::IndexSet;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::error::{CompositionError, ErrorCode, Hint, HintCode, SourceLocation};
-use crate::field_set::Coordinate;
 use crate::validate::ValidSubgraph;
 
 pub(crate) use directives::ComposedDirectives;
@@ -47,19 +46,12 @@ use enums::EnumUsage;
 /// Definitions of one element, each with the position of its subgraph, in the order of subgraphs.
 pub(crate) type Sources<'a, T> = Vec<(usize, &'a T)>;
 
-/// Definitions that a progressive `@override` concerns: true for the one that takes the field over.
-pub(crate) type LabelledFields = FxHashMap<(usize, Coordinate), bool>;
-
 /// The merged schema and what later stages need besides.
 #[derive(Debug)]
 pub(crate) struct Merged {
     /// With join directives; printing it gives the supergraph SDL.
     pub(crate) schema: Schema,
     pub(crate) hints: Vec<Hint>,
-    /// Fields that a subgraph defines but another one has taken over for good.
-    pub(crate) overridden: FxHashSet<(usize, Coordinate)>,
-    /// Fields that move from one subgraph to another by a label.
-    pub(crate) labelled: LabelledFields,
     /// Directives that came along, by which the merged schema is judged.
     pub(crate) composed: ComposedDirectives,
 }
@@ -74,8 +66,6 @@ pub(crate) fn merge(subgraphs: &[ValidSubgraph]) -> Result<Merged, Vec<Compositi
     Ok(Merged {
         schema: merger.schema,
         hints: merger.hints,
-        overridden: merger.overridden,
-        labelled: merger.labelled,
         composed: merger.composed,
     })
 }
@@ -93,8 +83,6 @@ struct Merger<'a> {
     members: FxHashMap<Name, IndexSet<Name>>,
     /// Where each enum is used, found while fields and arguments are merged.
     enum_usage: FxHashMap<Name, EnumUsage>,
-    overridden: FxHashSet<(usize, Coordinate)>,
-    labelled: LabelledFields,
     errors: Vec<CompositionError>,
     hints: Vec<Hint>,
 }
@@ -118,8 +106,6 @@ impl<'a> Merger<'a> {
             interfaces: FxHashMap::default(),
             members: FxHashMap::default(),
             enum_usage: FxHashMap::default(),
-            overridden: FxHashSet::default(),
-            labelled: LabelledFields::default(),
             errors: Vec::new(),
             hints: Vec::new(),
         }
@@ -287,11 +273,11 @@ impl<'a> Merger<'a> {
         let directives = sources
             .iter()
             .map(|(index, subgraph)| (*index, &subgraph.schema.schema_definition.directives));
-        let merged = self.merge_directives("schema", directives.collect::<Vec<_>>().as_slice());
+        let merged = self.merge_directives(&"schema", directives.collect::<Vec<_>>().as_slice());
         let description = sources
             .iter()
             .map(|(index, subgraph)| (*index, subgraph.schema.schema_definition.description.as_ref()));
-        let description = self.merge_description("the schema", &description.collect::<Vec<_>>());
+        let description = self.merge_description(&"the schema", &description.collect::<Vec<_>>());
         let schema = self.schema.schema_definition.make_mut();
         schema.directives.0.extend(merged.into_iter().map(Component::from));
         schema.description = description;

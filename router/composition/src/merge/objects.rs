@@ -58,18 +58,6 @@ impl<'a> Merger<'a> {
             overrides: Overrides::default(),
         };
         field.overrides = self.collect_overrides(&field);
-        let taken_over: Vec<_> = field
-            .overrides
-            .taken_over()
-            .map(|index| (index, field.coordinate.clone()))
-            .collect();
-        self.overridden.extend(taken_over);
-        let labelled: Vec<_> = field.overrides.labelled().collect();
-        self.labelled.extend(
-            labelled
-                .into_iter()
-                .map(|(index, takes)| ((index, field.coordinate.clone()), takes)),
-        );
         let merged = self.merge_field(&field);
         self.check_sharing(&field);
         merged
@@ -85,7 +73,7 @@ impl<'a> Merger<'a> {
             .iter()
             .map(|(index, source)| (*index, source.description()))
             .collect();
-        let description = self.merge_description(&format!("`{name}`"), &descriptions);
+        let description = self.merge_description(&format_args!("`{name}`"), &descriptions);
         let mut directives: Vec<_> = sources
             .iter()
             .flat_map(|(index, source)| self.join_type(*index, source))

@@ -48,21 +48,6 @@ impl Overrides {
                 .values()
                 .any(|overridden| *overridden == Overridden::Used)
     }
-
-    /// Subgraphs that a label concerns, and whether each is the one that takes the field over.
-    pub(super) fn labelled(&self) -> impl Iterator<Item = (usize, bool)> {
-        self.labels
-            .keys()
-            .map(|index| (*index, !self.overridden.contains_key(index)))
-    }
-
-    /// Subgraphs whose definition no plan may use, whatever labels say.
-    pub(super) fn taken_over(&self) -> impl Iterator<Item = usize> {
-        self.overridden
-            .keys()
-            .copied()
-            .filter(|index| !self.labels.contains_key(index))
-    }
 }
 
 /// One `@override` application.

@@ -1,247 +1,340 @@
 //! Satisfiability: whether every query that the supergraph allows can be answered.
 //!
-//! Walks the supergraph from its root types. At each type it keeps the *positions* where the router may stand: the
-//! subgraphs that know the object, found by following fields and keys. A field that no position resolves is an error;
-//! it names a shortest query, because the walk goes breadth first.
+//! Walks the query graph, the same that the planner walks, from its roots along what clients see. At each type it keeps
+//! the set of nodes that the object can be asked of, found by following fields and keys (`reach`). A field that none of
+//! these nodes resolves is an error; it names a shortest query, because the walk goes breadth first.
+//!
+//! A type is looked at again only for a set of nodes that no set seen before is part of: what can be answered from few
+//! nodes can be answered from more. So the work is about the number of fields, however many queries lead to them.
 //!
 //! Does not plan: it asks whether there is a way, not which is the cheapest.
 
-mod positions;
+mod conditions;
+mod labels;
+mod node_sets;
+mod query;
+mod reach;
 mod reasons;
+mod runtime_types;
 
 use std::collections::VecDeque;
 
-use apollo_compiler::Name;
-use apollo_compiler::schema::ExtendedType;
-use rustc_hash::FxHashSet;
+use apollo_compiler::ast::FieldDefinition;
+use federation::query_graph::{FieldEdge, NodeId};
+use federation::supergraph::{Supergraph, TypeId, TypeKind};
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::error::{CompositionError, ErrorCode};
-use crate::federation_spec::FederationDirective;
-use crate::field_set::Coordinate;
-use crate::field_usage::{fields_of, is_composite};
-use crate::merge::Merged;
-use crate::subgraph::AppliedDirectives;
+use crate::error::{CompositionError, ErrorCode, Hint, HintCode};
 use crate::validate::ValidSubgraph;
 
-use positions::{Position, Positions};
+use conditions::OPERATION_KINDS;
+use labels::LabelChoices;
+use node_sets::SetId;
+use query::{Part, StepId, Steps};
+use reach::{Closure, Reach};
+use reasons::{Failure, Reasons};
+use runtime_types::RuntimeTypes;
 
 /// Most errors that are reported: a missing key makes whole regions unreachable, and the first errors say why.
 const ERRORS_MAX: usize = 100;
 
-/// Finds the fields that some query can ask for and no plan can fetch.
-pub(crate) fn check(merged: &Merged, subgraphs: &[ValidSubgraph]) -> Result<(), Vec<CompositionError>> {
-    // A progressive override is on for some requests and off for others; both must be answered.
-    let label_states: &[bool] = if merged.labelled.is_empty() {
-        &[false]
-    } else {
-        &[false, true]
-    };
+/// Finds the fields that some query can ask for and no plan can fetch, and shared fields of which it matters who is asked.
+///
+/// * `supergraph`: read from the merged schema, so that its subgraphs are `subgraphs`, in the same order.
+pub(crate) fn check(supergraph: &Supergraph, subgraphs: &[ValidSubgraph]) -> Result<Vec<Hint>, Vec<CompositionError>> {
     let mut walk = Walk {
-        merged,
+        supergraph,
         subgraphs,
+        reach: Reach::new(supergraph),
+        queue: VecDeque::new(),
+        steps: Steps::default(),
+        queued: FxHashSet::default(),
+        visited: FxHashMap::default(),
         errors: Vec::new(),
+        hints: Vec::new(),
         reported: FxHashSet::default(),
+        compared: FxHashSet::default(),
     };
-    for labels_on in label_states {
-        walk.run(&mut Positions::new(merged, subgraphs, *labels_on));
-    }
+    walk.run();
     if walk.errors.is_empty() {
-        Ok(())
+        Ok(walk.hints)
     } else {
         Err(walk.errors)
     }
 }
 
 struct Walk<'a> {
-    merged: &'a Merged,
+    supergraph: &'a Supergraph,
     subgraphs: &'a [ValidSubgraph],
+    reach: Reach<'a>,
+    queue: VecDeque<State>,
+    steps: Steps<'a>,
+    /// What has been in the queue.
+    queued: FxHashSet<(TypeId, SetId, LabelChoices)>,
+    /// By object type: the sets of nodes from which it has been looked at, and the labels decided on the way.
+    visited: FxHashMap<TypeId, Vec<(SetId, LabelChoices)>>,
     errors: Vec<CompositionError>,
-    reported: FxHashSet<Coordinate>,
+    hints: Vec<Hint>,
+    /// Fields that no subgraph resolves somewhere, each reported once.
+    reported: FxHashSet<(TypeId, String)>,
+    /// Shared fields whose runtime types differ, each told once.
+    compared: FxHashSet<(TypeId, String)>,
 }
 
-/// A type, where the router may stand, and how it got there.
+/// A type, the nodes where its objects come from, and how the walk got there.
 struct State {
-    type_name: Name,
-    positions: Vec<Position>,
-    /// Index of the step that led here.
-    step: Option<usize>,
-}
-
-/// One step of a query: a field or a type condition.
-struct Step {
-    text: String,
-    parent: Option<usize>,
+    type_id: TypeId,
+    nodes: SetId,
+    labels: LabelChoices,
+    step: StepId,
 }
 
 impl<'a> Walk<'a> {
-    fn run(&mut self, positions: &mut Positions<'a>) {
-        let mut queue: VecDeque<State> = self.roots().collect();
-        let mut steps: Vec<Step> = Vec::new();
-        let mut visited: FxHashSet<(Name, Vec<Position>)> = FxHashSet::default();
-        while let Some(mut state) = queue.pop_front() {
-            let Some(definition) = self.merged.schema.types.get(&state.type_name) else {
+    fn run(&mut self) {
+        for kind in OPERATION_KINDS {
+            let api_schema = self.supergraph.api_schema();
+            let Some(type_id) = api_schema
+                .root_type(kind)
+                .and_then(|name| self.supergraph.type_id(name))
+            else {
                 continue;
             };
-            if definition.is_object() {
-                state.positions = positions.closure(&state.type_name, state.positions);
-            }
-            if !visited.insert((state.type_name.clone(), state.positions.clone())) {
-                continue;
-            }
-            let next = match definition {
-                ExtendedType::Object(_) => self.fields(positions, &state, definition, &steps),
-                _ => self.runtime_types(positions, &state, &steps),
-            };
-            for (text, type_name, positions) in next {
-                steps.push(Step {
-                    text,
-                    parent: state.step,
-                });
-                queue.push_back(State {
-                    type_name,
-                    positions,
-                    step: Some(steps.len() - 1),
-                });
+            let roots = self.supergraph.query_graph().roots(self.supergraph, kind);
+            let step = self.steps.push(Part::Root(kind), None);
+            self.push(type_id, roots, &LabelChoices::default(), step);
+        }
+        while let Some(state) = self.queue.pop_front() {
+            match self.supergraph.type_definition(state.type_id).kind {
+                TypeKind::Object => self.object(&state),
+                _ => self.runtime_types(&state),
             }
             if self.errors.len() >= ERRORS_MAX {
-                return;
+                return self.say_that_there_are_more();
             }
         }
     }
 
-    fn roots(&self) -> impl Iterator<Item = State> {
-        let roots = self.merged.schema.schema_definition.iter_root_operations();
-        roots.map(|(_, root)| {
-            let knowing = self.subgraphs.iter().enumerate();
-            let knowing = knowing.filter(|(_, subgraph)| subgraph.schema.types.contains_key(&root.name));
-            let positions = knowing
-                .map(|(index, _)| Position::new(index, root.name.clone()))
-                .collect();
-            State {
-                type_name: root.name.clone(),
-                positions,
-                step: None,
-            }
-        })
+    fn say_that_there_are_more(&mut self) {
+        self.errors.truncate(ERRORS_MAX);
+        if let Some(last) = self.errors.last_mut() {
+            last.message
+                .push_str("\n  No more than 100 such errors are shown; those that remain may have the same causes");
+        }
     }
 
-    fn is_hidden(&self, directives: &impl AppliedDirectives) -> bool {
-        let name = self.merged.composed.name_of(FederationDirective::Inaccessible);
-        name.is_some_and(|name| directives.nodes().any(|directive| directive.name == *name))
+    fn push(&mut self, type_id: TypeId, nodes: Vec<NodeId>, labels: &LabelChoices, step: StepId) {
+        let nodes = self.reach.sets.intern(nodes);
+        if self.queued.insert((type_id, nodes, labels.clone())) {
+            self.queue.push_back(State {
+                type_id,
+                nodes,
+                labels: labels.clone(),
+                step,
+            });
+        }
     }
 
-    /// Where each field of an object leads.
-    fn fields(
-        &mut self,
-        positions: &mut Positions<'a>,
-        state: &State,
-        definition: &ExtendedType,
-        steps: &[Step],
-    ) -> Vec<(String, Name, Vec<Position>)> {
-        let mut next = Vec::new();
-        for field in fields_of(definition).into_iter().flat_map(|fields| fields.values()) {
-            if self.is_hidden(&field.directives) {
+    /// Each runtime type of an interface or union. A type that no node gives is no error: then no such object is ever
+    /// returned.
+    fn runtime_types(&mut self, state: &State) {
+        let nodes = self.reach.sets.get(state.nodes).to_vec();
+        for (object, set) in self.reach.objects(&nodes) {
+            let definition = self.supergraph.type_definition(object);
+            if !self
+                .supergraph
+                .api_schema()
+                .schema()
+                .types
+                .contains_key(&definition.name)
+            {
                 continue;
             }
-            let reached = positions.advance(&state.type_name, &state.positions, &field.name);
-            if reached.is_empty() {
-                self.report(positions, state, &field.name, steps);
-                continue;
-            }
-            let target = field.ty.inner_named_type();
-            let is_composite = self.merged.schema.types.get(target).is_some_and(is_composite);
-            if is_composite && !self.is_type_hidden(target) {
-                next.push((field.name.to_string(), target.clone(), reached));
+            if self.queued.insert((object, set, state.labels.clone())) {
+                let step = self.steps.push(Part::TypeCondition(&definition.name), Some(state.step));
+                self.queue.push_back(State {
+                    type_id: object,
+                    nodes: set,
+                    labels: state.labels.clone(),
+                    step,
+                });
             }
         }
-        next
     }
 
-    fn is_type_hidden(&self, name: &str) -> bool {
-        self.merged
-            .schema
-            .types
-            .get(name)
-            .is_some_and(|definition| self.is_hidden(definition.directives()))
-    }
-
-    /// Where each runtime type of an interface or union leads. A type that no position can give is no error: then no
-    /// such object is ever returned. Unless an `@interfaceObject` stands there, whose objects may be of any type.
-    fn runtime_types(
-        &mut self,
-        positions: &mut Positions<'a>,
-        state: &State,
-        steps: &[Step],
-    ) -> Vec<(String, Name, Vec<Position>)> {
-        let mut next = Vec::new();
-        for object in positions.possible_types(&state.type_name) {
-            if self.is_type_hidden(&object) {
-                continue;
-            }
-            let reached = positions.cast(&state.positions, &object);
-            if !reached.is_empty() {
-                next.push((format!("... on {object}"), object, reached));
-            } else if let Some(subgraph) = positions.interface_object_of(&state.positions) {
-                self.report_unknown_runtime_type(state, &object, subgraph, steps);
-            }
-        }
-        next
-    }
-
-    fn report(&mut self, positions: &mut Positions<'a>, state: &State, field: &Name, steps: &[Step]) {
-        let coordinate = (state.type_name.clone(), field.clone());
-        if !self.reported.insert(coordinate.clone()) {
+    fn object(&mut self, state: &State) {
+        let closure = self.reach.closure((state.type_id, state.nodes));
+        if self.is_covered(state, closure.set) {
             return;
         }
-        let query = query_text(&state.type_name, state.step, field, steps);
-        let reasons = positions.reasons(&coordinate, &state.positions);
-        let message = format!(
-            "`{}.{field}` cannot be fetched in the query `{query}`: {}",
-            state.type_name,
-            reasons.join("; ")
-        );
-        let places = crate::supergraph_rules::locate(self.subgraphs, &state.type_name, Some(field));
-        self.errors
-            .push(CompositionError::new(ErrorCode::SatisfiabilityError, message).at(places));
+        if !closure.is_typed {
+            return self.report_unknown_type(state, &closure);
+        }
+        let supergraph = self.supergraph;
+        let definition = supergraph.type_definition(state.type_id);
+        let Some(object) = supergraph.api_schema().schema().get_object(&definition.name) else {
+            return;
+        };
+        let edges = self.edges(state.type_id, &closure);
+        for field in object.fields.values() {
+            let edges = match definition.fields.get_index_of(&field.name) {
+                Some(index) => edges[index].as_slice(),
+                None => &[],
+            };
+            self.field(state, &closure, field, edges);
+        }
     }
 
-    fn report_unknown_runtime_type(&mut self, state: &State, object: &Name, subgraph: usize, steps: &[Step]) {
-        if !self.reported.insert((state.type_name.clone(), object.clone())) {
+    /// Whether the type has been looked at from some of these nodes only, and with no other labels.
+    fn is_covered(&mut self, state: &State, nodes: SetId) -> bool {
+        let visited = self.visited.entry(state.type_id).or_default();
+        let sets = &self.reach.sets;
+        let is_covered = visited
+            .iter()
+            .any(|(seen, labels)| sets.is_subset(*seen, nodes) && labels.is_part_of(&state.labels));
+        if !is_covered {
+            visited.push((nodes, state.labels.clone()));
+        }
+        is_covered
+    }
+
+    /// Per field of the type, the edges at these nodes that can be taken.
+    fn edges(&mut self, type_id: TypeId, closure: &Closure) -> Vec<Vec<&'a FieldEdge>> {
+        let supergraph = self.supergraph;
+        let fields = &supergraph.type_definition(type_id).fields;
+        let mut edges: Vec<Vec<&FieldEdge>> = vec![Vec::new(); fields.len()];
+        for node in closure.nodes.iter() {
+            for (name, edge) in supergraph.query_graph().fields(*node) {
+                let Some(index) = fields.get_index_of(name) else {
+                    continue;
+                };
+                if self.reach.has_required(type_id, closure, edge) {
+                    edges[index].push(edge);
+                }
+            }
+        }
+        edges
+    }
+
+    fn field(&mut self, state: &State, closure: &Closure, field: &'a FieldDefinition, edges: &[&'a FieldEdge]) {
+        let target = self.supergraph.type_id(field.ty.inner_named_type());
+        let target = target.filter(|target| self.supergraph.type_definition(*target).kind.is_composite());
+        if target.is_some() && edges.len() > 1 {
+            self.compare_runtime_types(state, field, edges);
+        }
+        let forks = state.labels.forks(edges);
+        let mut reached: Vec<(LabelChoices, Vec<NodeId>)> = Vec::with_capacity(forks.len());
+        for labels in forks {
+            let allowed = edges.iter().filter(|edge| labels.allow(edge.override_label));
+            let mut allowed = allowed.peekable();
+            if allowed.peek().is_none() {
+                self.report(state, closure, field, &labels);
+            } else {
+                let nodes = allowed.filter_map(|edge| edge.target).collect();
+                reached.push((labels, nodes));
+            }
+        }
+        let Some(target) = target.filter(|_| !reached.is_empty()) else {
+            return;
+        };
+        if reached.len() > 1 && self.lead_to_the_same(target, &reached) {
+            // What the labels are does not matter below, so it need not be remembered.
+            reached.truncate(1);
+            reached[0].0 = state.labels.clone();
+        }
+        let step = self.steps.push(Part::Field(field), Some(state.step));
+        for (labels, nodes) in reached {
+            self.push(target, nodes, &labels, step);
+        }
+    }
+
+    fn compare_runtime_types(&mut self, state: &State, field: &'a FieldDefinition, edges: &[&'a FieldEdge]) {
+        let supergraph = self.supergraph;
+        let Some(types) = RuntimeTypes::that_differ(supergraph.query_graph(), edges) else {
+            return;
+        };
+        if !self.compared.insert((state.type_id, field.name.to_string())) {
             return;
         }
-        let interface = &state.type_name;
-        let query = query_text(interface, state.step, &format!("... on {object}"), steps);
+        let type_name = &supergraph.type_definition(state.type_id).name;
+        let places = crate::supergraph_rules::locate(self.subgraphs, type_name, Some(&field.name));
+        let query = self.steps.query(state.step, &[Part::Field(field), Part::Typename]);
+        let described = types.describe(supergraph);
+        if types.have_one_in_common() {
+            self.hints.push(Hint {
+                code: HintCode::InconsistentRuntimeTypesForShareableReturn,
+                message: format!(
+                    "`{type_name}.{}` is shared, but in the query `{query}` its objects may be of different types: {described}. \
+                     Any of these subgraphs may be asked, so they should resolve it to the same objects",
+                    field.name
+                ),
+                locations: places,
+            });
+        } else {
+            let message = format!(
+                "`{type_name}.{}` is shared, but in the query `{query}` its objects have no type in common: {described}. Any of \
+                 these subgraphs may be asked, so define a type that all of them return, or resolve the field in one of them",
+                field.name
+            );
+            let error = CompositionError::new(ErrorCode::ShareableHasMismatchedRuntimeTypes, message);
+            self.errors.push(error.at(places));
+        }
+    }
+
+    /// Whether the router may stand in the same places, whichever way labels are decided.
+    fn lead_to_the_same(&mut self, target: TypeId, reached: &[(LabelChoices, Vec<NodeId>)]) -> bool {
+        if self.supergraph.type_definition(target).kind != TypeKind::Object {
+            return false;
+        }
+        let mut sets = reached.iter().map(|(_, nodes)| {
+            let start = self.reach.sets.intern(nodes.clone());
+            self.reach.closure((target, start)).set
+        });
+        let first = sets.next();
+        sets.all(|set| Some(set) == first)
+    }
+
+    fn report(&mut self, state: &State, closure: &Closure, field: &'a FieldDefinition, labels: &LabelChoices) {
+        if !self.reported.insert((state.type_id, field.name.to_string())) {
+            return;
+        }
+        let is_leaf = self
+            .supergraph
+            .type_id(field.ty.inner_named_type())
+            .is_none_or(|target| {
+                let definition = self.supergraph.type_definition(target);
+                !definition.kind.is_composite()
+            });
+        let rest = [Part::Field(field), Part::Typename];
+        let rest = if is_leaf { &rest[..1] } else { &rest[..] };
+        let failure = Failure {
+            query: self.steps.query(state.step, rest),
+            type_id: state.type_id,
+            field: &field.name,
+            closure,
+            labels,
+        };
+        let error = Reasons::new(&mut self.reach, self.subgraphs).explain(&failure);
+        self.errors.push(error);
+    }
+
+    fn report_unknown_type(&mut self, state: &State, closure: &Closure) {
+        let object = &self.supergraph.type_definition(state.type_id).name;
+        let Some(node) = closure.nodes.first() else { return };
+        let node = self.supergraph.query_graph().node(*node);
+        if !self.reported.insert((node.type_id, object.to_string())) {
+            return;
+        }
+        let interface = &self.supergraph.type_definition(node.type_id).name;
+        let subgraph = &self.subgraphs[node.subgraph.0 as usize];
+        let query = self.steps.query(state.step, &[Part::Typename]);
         let message = format!(
-            "whether an object is a `{object}` cannot be found out in the query `{query}`: `{interface}` is an \
-             `@interfaceObject` in `{}`, and no subgraph that defines it as an interface can be reached by a key; give the \
-             interface a `@key` there",
-            self.subgraphs[subgraph].name
+            "the query `{query}` cannot be answered: nobody can tell whether an object is a `{object}`, because \
+             `{interface}` is an `@interfaceObject` in `{}`, and no subgraph that defines it as an interface can be reached \
+             from there by a key. Give `interface {interface}` in one of them a `@key` that `{}` has too",
+            subgraph.name, subgraph.name
         );
         let places = crate::supergraph_rules::locate(self.subgraphs, interface, None);
         self.errors
             .push(CompositionError::new(ErrorCode::SatisfiabilityError, message).at(places));
     }
-}
-
-/// `{ user { ... on Admin { name } } }`: the steps to a place, and what is asked there.
-fn query_text(root: &str, last: Option<usize>, leaf: &str, steps: &[Step]) -> String {
-    let mut texts = vec![leaf];
-    let mut current = last;
-    while let Some(step) = current.map(|index| &steps[index]) {
-        texts.push(&step.text);
-        current = step.parent;
-    }
-    let operation = match (last, root) {
-        (None, "Mutation") => "mutation ",
-        (None, "Subscription") => "subscription ",
-        _ => "",
-    };
-    let mut text = operation.to_owned();
-    for part in texts.iter().rev() {
-        text.push_str("{ ");
-        text.push_str(part);
-        text.push(' ');
-    }
-    text.push_str(&vec!["}"; texts.len()].join(" "));
-    text
 }

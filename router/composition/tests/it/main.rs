@@ -2,5 +2,6 @@
 
 mod conformance;
 mod fixtures;
+mod large;
 mod malformed;
 mod meaning;
