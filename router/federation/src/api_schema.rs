@@ -266,10 +266,24 @@ impl Hiding {
     /// Cleans a field; false when it is hidden itself, by its directive or by its type.
     fn field(&self, field: &mut Component<FieldDefinition>) -> bool {
         let visible = !field.directives.has(&self.inaccessible) && !self.types.contains(field.ty.inner_named_type());
-        let field = field.make_mut();
-        self.ast_directives(&mut field.directives);
-        self.arguments(&mut field.arguments);
+        // Most fields are as clients see them, and need no copy.
+        let is_clean = !self.has_own(&field.directives)
+            && field
+                .arguments
+                .iter()
+                .all(|argument| self.visible_input(argument) && !self.has_own(&argument.directives));
+        if !is_clean {
+            let field = field.make_mut();
+            self.ast_directives(&mut field.directives);
+            self.arguments(&mut field.arguments);
+        }
         visible
+    }
+
+    fn has_own(&self, directives: &ast::DirectiveList) -> bool {
+        directives
+            .iter()
+            .any(|directive| self.links.owns_directive(&directive.name))
     }
 
     fn arguments(&self, arguments: &mut Vec<Node<InputValueDefinition>>) {
