@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use apollo_compiler::ast::Value;
 use apollo_compiler::parser::{SourceMap, SourceSpan};
 
 /// A place in the SDL of one subgraph.
@@ -77,6 +78,11 @@ pub struct Hint {
     pub locations: Vec<SourceLocation>,
 }
 
+/// A value as a sentence can hold it.
+pub(crate) fn on_one_line(value: &Value) -> String {
+    value.serialize().no_indent().to_string()
+}
+
 macro_rules! codes {
     ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$outer])*
@@ -105,10 +111,12 @@ codes! {
         AuthRequirementsAppliedOnInterface = "AUTH_REQUIREMENTS_APPLIED_ON_INTERFACE",
         ContextNameContainsUnderscore = "CONTEXT_NAME_CONTAINS_UNDERSCORE",
         ContextNameInvalid = "CONTEXT_NAME_INVALID",
+        ContextNoResolvableKey = "CONTEXT_NO_RESOLVABLE_KEY",
         ContextNotSet = "CONTEXT_NOT_SET",
         ContextSelectionInvalid = "CONTEXT_INVALID_SELECTION",
         NoContextInSelection = "NO_CONTEXT_IN_SELECTION",
         NoSelectionForContext = "NO_SELECTION_FOR_CONTEXT",
+        ContextualArgumentNotContextualInAllSubgraphs = "CONTEXTUAL_ARGUMENT_NOT_CONTEXTUAL_IN_ALL_SUBGRAPHS",
         CostAppliedToInterfaceField = "COST_APPLIED_TO_INTERFACE_FIELD",
         DefaultValueUsesInaccessible = "DEFAULT_VALUE_USES_INACCESSIBLE",
         DirectiveCompositionError = "DIRECTIVE_COMPOSITION_ERROR",
@@ -121,6 +129,7 @@ codes! {
         ExternalArgumentDefaultMismatch = "EXTERNAL_ARGUMENT_DEFAULT_MISMATCH",
         ExternalArgumentMissing = "EXTERNAL_ARGUMENT_MISSING",
         ExternalArgumentTypeMismatch = "EXTERNAL_ARGUMENT_TYPE_MISMATCH",
+        ExternalCollisionWithAnotherDirective = "EXTERNAL_COLLISION_WITH_ANOTHER_DIRECTIVE",
         ExternalMissingOnBase = "EXTERNAL_MISSING_ON_BASE",
         ExternalOnInterface = "EXTERNAL_ON_INTERFACE",
         ExternalTypeMismatch = "EXTERNAL_TYPE_MISMATCH",
@@ -193,8 +202,11 @@ codes! {
 codes! {
     /// Codes of the Federation hint reference.
     HintCode {
+        ContextualArgumentNotContextualInAllSubgraphs = "CONTEXTUAL_ARGUMENT_NOT_CONTEXTUAL_IN_ALL_SUBGRAPHS",
         DirectiveCompositionInfo = "DIRECTIVE_COMPOSITION_INFO",
+        DirectiveCompositionWarn = "DIRECTIVE_COMPOSITION_WARN",
         FromSubgraphDoesNotExist = "FROM_SUBGRAPH_DOES_NOT_EXIST",
+        ImplicitlyUpgradedFederationVersion = "IMPLICITLY_UPGRADED_FEDERATION_VERSION",
         InconsistentArgumentPresence = "INCONSISTENT_ARGUMENT_PRESENCE",
         InconsistentButCompatibleArgumentType = "INCONSISTENT_BUT_COMPATIBLE_ARGUMENT_TYPE",
         InconsistentButCompatibleFieldType = "INCONSISTENT_BUT_COMPATIBLE_FIELD_TYPE",
@@ -213,6 +225,7 @@ codes! {
         InconsistentRuntimeTypesForShareableReturn = "INCONSISTENT_RUNTIME_TYPES_FOR_SHAREABLE_RETURN",
         InconsistentUnionMember = "INCONSISTENT_UNION_MEMBER",
         MergedNonRepeatableDirectiveArguments = "MERGED_NON_REPEATABLE_DIRECTIVE_ARGUMENTS",
+        NoExecutableDirectiveIntersection = "NO_EXECUTABLE_DIRECTIVE_INTERSECTION",
         OverriddenFieldCanBeRemoved = "OVERRIDDEN_FIELD_CAN_BE_REMOVED",
         OverrideDirectiveCanBeRemoved = "OVERRIDE_DIRECTIVE_CAN_BE_REMOVED",
         OverrideMigrationInProgress = "OVERRIDE_MIGRATION_IN_PROGRESS",

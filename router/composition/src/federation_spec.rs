@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use apollo_compiler::Node;
 use apollo_compiler::ast::{Definition, DirectiveDefinition, Document};
 
-use crate::link::Version;
+use crate::link::{Link, Version};
 
 /// Identity of the federation specification in `@link(url:)`.
 pub(crate) const FEDERATION_IDENTITY: &str = "https://specs.apollo.dev/federation";
@@ -98,6 +98,15 @@ impl FederationDirective {
         }
         definition
     }
+}
+
+/// The version of federation that first came with the specification of a link; `None` for others than federation's own.
+pub(crate) fn implied_version(link: &Link) -> Option<Version> {
+    let name = link.url.identity.strip_prefix("https://specs.apollo.dev/")?;
+    let directive = FederationDirective::ALL
+        .iter()
+        .find(|directive| directive.name() == name)?;
+    Some(directive.since())
 }
 
 static DEFINITIONS: LazyLock<Vec<Node<DirectiveDefinition>>> = LazyLock::new(|| {

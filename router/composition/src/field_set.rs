@@ -17,6 +17,22 @@ pub(crate) type Coordinate = (Name, Name);
 /// More than the parser counts for the deepest field set that is read.
 const PARSER_RECURSION_MAX: usize = 4 * DEPTH_MAX;
 
+/// Why a text is no field set.
+#[derive(Debug)]
+pub(crate) struct InvalidFieldSet {
+    /// A sentence for people: syntax, unknown fields, missing or forbidden sub-selections.
+    pub(crate) reason: String,
+    /// What could be read of it: these fields are meant to be used, so that they are not reported as unused besides.
+    readable: SelectionSet,
+}
+
+impl InvalidFieldSet {
+    /// Coordinates of the fields that could be read.
+    pub(crate) fn coordinates(&self, schema: &Schema) -> FxHashSet<Coordinate> {
+        coordinates(&self.readable, schema)
+    }
+}
+
 /// A field set that selects only existing fields.
 #[derive(Debug, Clone)]
 pub(crate) struct FieldSet {
@@ -27,30 +43,44 @@ impl FieldSet {
     /// Reads `text` as a selection on `type_name`.
     ///
     /// # Errors
-    /// A sentence for people: syntax, unknown fields, missing or forbidden sub-selections.
-    pub(crate) fn parse(schema: &Valid<Schema>, type_name: &Name, text: &str) -> Result<Self, String> {
+    /// The text cannot be read, or selects what is not there.
+    pub(crate) fn parse(schema: &Valid<Schema>, type_name: &Name, text: &str) -> Result<Self, InvalidFieldSet> {
         if let Some(selection) = plain_leaves(schema, type_name, text) {
             return Ok(Self { selection });
         }
+        let unreadable = |reason: String| InvalidFieldSet {
+            reason,
+            readable: SelectionSet::new(type_name.clone()),
+        };
+        if let Some(found) = text.chars().next().filter(|_| !can_begin(text)) {
+            let reason = format!("syntax error: expected the name of a field, found `{found}`");
+            return Err(unreadable(reason));
+        }
         if is_too_deep(text) {
-            return Err(format!("it nests deeper than {DEPTH_MAX} levels"));
+            return Err(unreadable(format!("it nests deeper than {DEPTH_MAX} levels")));
         }
         // Without names the parser would give an empty selection for a list in braces only.
         let mut parser = Parser::new().recursion_limit(PARSER_RECURSION_MAX).token_limit(100_000);
-        let parsed = parser
-            .parse_field_set(schema, type_name.clone(), text, "fields")
-            .map_err(|failure| {
-                let messages: Vec<_> = failure
-                    .errors
-                    .iter()
-                    .map(|diagnostic| diagnostic.error.to_string())
-                    .collect();
-                messages.join("; ")
-            })?;
-        check_leaves(schema, &parsed.selection_set)?;
-        Ok(Self {
-            selection: parsed.selection_set,
-        })
+        let parsed = parser.parse_field_set(schema, type_name.clone(), text, "fields");
+        let parsed = parsed.map_err(|failure| {
+            let messages: Vec<_> = failure
+                .errors
+                .iter()
+                .map(|diagnostic| diagnostic.error.to_string())
+                .collect();
+            InvalidFieldSet {
+                reason: messages.join("; "),
+                readable: failure.partial.selection_set,
+            }
+        })?;
+        let selection = parsed.selection_set;
+        match check_leaves(schema, &selection) {
+            Ok(()) => Ok(Self { selection }),
+            Err(reason) => Err(InvalidFieldSet {
+                reason,
+                readable: selection,
+            }),
+        }
     }
 
     /// Every field selected, with its parent type, outermost first.
@@ -60,14 +90,7 @@ impl FieldSet {
 
     /// Coordinates of every field selected; a field of an interface counts for its implementations too.
     pub(crate) fn coordinates(&self, schema: &Schema) -> FxHashSet<Coordinate> {
-        let mut found = FxHashSet::default();
-        self.for_each_field(|parent, field| {
-            found.insert((parent.clone(), field.name.clone()));
-            if schema.get_interface(parent).is_some() {
-                found.extend(implementations(schema, parent).map(|object| (object.clone(), field.name.clone())));
-            }
-        });
-        found
+        coordinates(&self.selection, schema)
     }
 }
 
@@ -86,6 +109,23 @@ fn plain_leaves(schema: &Schema, type_name: &Name, text: &str) -> Option<Selecti
         selection.selections.push(Selection::Field(Node::new(field)));
     }
     (!selection.selections.is_empty()).then_some(selection)
+}
+
+/// Whether a text begins with something that GraphQL knows. apollo-parser 0.8 panics on a field set that does not.
+fn can_begin(text: &str) -> bool {
+    let is_known = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '{' | ' ' | '\t' | '\n' | '\r' | ',' | '#');
+    text.starts_with(is_known) || text.starts_with("...")
+}
+
+fn coordinates(selection: &SelectionSet, schema: &Schema) -> FxHashSet<Coordinate> {
+    let mut found = FxHashSet::default();
+    visit_fields(selection, &mut |parent, field| {
+        found.insert((parent.clone(), field.name.clone()));
+        if schema.get_interface(parent).is_some() {
+            found.extend(implementations(schema, parent).map(|object| (object.clone(), field.name.clone())));
+        }
+    });
+    found
 }
 
 /// Object types of `schema` that implement `interface`.

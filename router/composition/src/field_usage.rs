@@ -10,7 +10,7 @@ use apollo_compiler::{Name, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::federation_spec::FederationDirective;
-use crate::field_set::{Coordinate, FieldSet};
+use crate::field_set::{Coordinate, FieldSet, InvalidFieldSet};
 use crate::subgraph::SubgraphSchema;
 
 /// Fields of an object or interface type.
@@ -27,7 +27,7 @@ pub(crate) struct AppliedFieldSet {
     /// `fields` as written; `None` when it is not a string.
     pub(crate) text: Option<String>,
     /// The selection, or why there is none. `None` without a `text`, or when the field of a `@provides` is a leaf.
-    pub(crate) parsed: Option<Result<FieldSet, String>>,
+    pub(crate) parsed: Option<Result<FieldSet, InvalidFieldSet>>,
     /// `resolvable` of a `@key`; true otherwise.
     pub(crate) is_resolvable: bool,
     /// Whether a `@key` stands on `extend type`, or on a type with `@extends`.
@@ -204,7 +204,14 @@ impl FieldUsage {
 
     fn collect_from_field_sets(&mut self, subgraph: &SubgraphSchema) {
         for applied in &self.field_sets {
-            let Some(field_set) = applied.field_set() else { continue };
+            let field_set = match &applied.parsed {
+                Some(Ok(field_set)) => field_set,
+                Some(Err(invalid)) => {
+                    self.used.extend(invalid.coordinates(&subgraph.schema));
+                    continue;
+                }
+                None => continue,
+            };
             let coordinates = field_set.coordinates(&subgraph.schema);
             match applied.directive {
                 FederationDirective::Key => {

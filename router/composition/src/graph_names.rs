@@ -37,7 +37,7 @@ fn faults(sorted: &[&Subgraph]) -> Vec<CompositionError> {
     if sorted.is_empty() {
         errors.push(CompositionError::new(
             ErrorCode::NoQueries,
-            "there is no subgraph to compose",
+            "there is no subgraph to compose; give at least one",
         ));
     }
     for subgraph in sorted {
@@ -50,7 +50,10 @@ fn faults(sorted: &[&Subgraph]) -> Vec<CompositionError> {
         }
     }
     for pair in sorted.windows(2).filter(|pair| pair[0].name == pair[1].name) {
-        let message = format!("two subgraphs are called `{}`; names must be unique", pair[0].name);
+        let message = format!(
+            "two subgraphs are called `{}`, but names must be unique; rename one of them",
+            pair[0].name
+        );
         errors.push(CompositionError::new(ErrorCode::InvalidSubgraphName, message));
     }
     errors

@@ -1,13 +1,13 @@
 //! Rules of `@inaccessible` (inaccessible spec v0.2): what clients see must stand without what they do not see.
 
-use apollo_compiler::ast::{FieldDefinition, InputValueDefinition, Type, Value};
+use apollo_compiler::ast::{DirectiveDefinition, FieldDefinition, InputValueDefinition, Type, Value};
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Name, Node, Schema};
 
-use crate::error::{CompositionError, ErrorCode};
+use crate::error::{CompositionError, ErrorCode, on_one_line};
 use crate::federation_spec::FederationDirective;
 use crate::field_usage::fields_of;
-use crate::merge::Merged;
+use crate::merge::{Merged, is_executable};
 use crate::subgraph::AppliedDirectives;
 use crate::supergraph_rules::locate;
 use crate::validate::ValidSubgraph;
@@ -30,6 +30,11 @@ pub(crate) fn check(merged: &Merged, subgraphs: &[ValidSubgraph]) -> Vec<Composi
             checker.check_type(definition);
         }
     }
+    for definition in merged.schema.directive_definitions.values() {
+        if !definition.name.contains("__") {
+            checker.check_directive(definition);
+        }
+    }
     checker.errors
 }
 
@@ -45,6 +50,14 @@ impl<'a> Checker<'a> {
     fn error(&mut self, code: ErrorCode, message: String, (type_name, field): (&str, Option<&str>)) {
         let places = locate(self.subgraphs, type_name, field);
         self.errors.push(CompositionError::new(code, message).at(places));
+    }
+
+    /// Something shown refers to a hidden type: both places matter.
+    fn error_of_reference(&mut self, message: String, (type_name, field): (&str, &str), target: &str) {
+        let places = locate(self.subgraphs, type_name, Some(field)).into_iter();
+        let places = places.chain(locate(self.subgraphs, target, None));
+        let error = CompositionError::new(ErrorCode::ReferencedInaccessible, message).at(places);
+        self.errors.push(error);
     }
 
     fn is_hidden(&self, directives: &impl AppliedDirectives) -> bool {
@@ -86,7 +99,7 @@ impl<'a> Checker<'a> {
                 let is_hidden = self.is_hidden(&field.directives);
                 if is_hidden && field.is_required() {
                     let message = format!(
-                        "`{type_name}.{}` is `@inaccessible` but required; give it a default",
+                        "`{type_name}.{}` is `@inaccessible` but required; give it a default, or make it optional",
                         field.name
                     );
                     self.error(ErrorCode::RequiredInaccessible, message, (type_name, Some(&field.name)));
@@ -121,7 +134,7 @@ impl<'a> Checker<'a> {
             let message = format!(
                 "`{type_name}.{field}` has type `{ty}`, which is `@inaccessible`; hide the field too, or show the type"
             );
-            self.error(ErrorCode::ReferencedInaccessible, message, (type_name, Some(field)));
+            self.error_of_reference(message, (type_name, field), target);
         }
     }
 
@@ -129,22 +142,19 @@ impl<'a> Checker<'a> {
         let type_name = definition.name();
         let place = format!("argument `{}` of `{type_name}.{}`", argument.name, field.name);
         if !self.is_hidden(&argument.directives) {
-            if self.is_type_hidden(argument.ty.inner_named_type()) {
+            let target = argument.ty.inner_named_type();
+            if self.is_type_hidden(target) {
                 let message = format!(
-                    "{place} has type `{}`, which is `@inaccessible`; hide the argument too",
+                    "{place} has type `{}`, which is `@inaccessible`; hide the argument too, or show the type",
                     argument.ty
                 );
-                self.error(
-                    ErrorCode::ReferencedInaccessible,
-                    message,
-                    (type_name, Some(&field.name)),
-                );
+                self.error_of_reference(message, (type_name, &field.name), target);
             }
             self.check_default(argument, type_name, &field.name);
             return;
         }
         if argument.is_required() {
-            let message = format!("{place} is `@inaccessible` but required; give it a default");
+            let message = format!("{place} is `@inaccessible` but required; give it a default, or make it optional");
             self.error(ErrorCode::RequiredInaccessible, message, (type_name, Some(&field.name)));
         }
         for interface in self.interfaces(definition) {
@@ -164,6 +174,45 @@ impl<'a> Checker<'a> {
                     (type_name, Some(&field.name)),
                 );
             }
+        }
+    }
+
+    /// Clients write directives in operations, so that their arguments are hidden and shown like those of fields; what
+    /// stands in schemas is of no use to them anyway.
+    fn check_directive(&mut self, directive: &DirectiveDefinition) {
+        let name = &directive.name;
+        let places = |checker: &Self| {
+            let definitions = checker.subgraphs.iter().filter_map(|subgraph| {
+                let own = subgraph.schema.directive_definitions.get(name)?;
+                subgraph.locate(own.name.location())
+            });
+            definitions.collect::<Vec<_>>()
+        };
+        let is_of_schemas = directive.locations.iter().any(|location| !is_executable(*location));
+        for argument in &directive.arguments {
+            let place = format!("argument `@{name}({}:)`", argument.name);
+            let is_hidden = self.is_hidden(&argument.directives);
+            let target = argument.ty.inner_named_type();
+            let (code, message) = if is_hidden && is_of_schemas {
+                let message =
+                    "is `@inaccessible`, which means nothing for a directive of schemas; remove `@inaccessible`";
+                (ErrorCode::DisallowedInaccessible, message.to_owned())
+            } else if is_hidden && argument.is_required() {
+                let message = "is `@inaccessible` but required; give it a default, or make it optional";
+                (ErrorCode::RequiredInaccessible, message.to_owned())
+            } else if !is_hidden && self.is_type_hidden(target) {
+                let message = format!("has type `{}`, which is `@inaccessible`; show the type", argument.ty);
+                (ErrorCode::ReferencedInaccessible, message)
+            } else if let Some(default) = argument.default_value.as_ref().filter(|_| !is_hidden)
+                && let Some(hidden) = self.hidden_part(default, &argument.ty)
+            {
+                let message = format!("has a default with `{hidden}`, which is `@inaccessible`; use another default");
+                (ErrorCode::DefaultValueUsesInaccessible, message)
+            } else {
+                continue;
+            };
+            let error = CompositionError::new(code, format!("{place} {message}")).at(places(self));
+            self.errors.push(error);
         }
     }
 
@@ -212,7 +261,9 @@ impl<'a> Checker<'a> {
         let Some(default) = &input.default_value else { return };
         if let Some(hidden) = self.hidden_part(default, &input.ty) {
             let message = format!(
-                "the default `{default}` of `{}` in `{type_name}.{field}` uses `{hidden}`, which is `@inaccessible`",
+                "the default `{}` of `{}` in `{type_name}.{field}` uses `{hidden}`, which is `@inaccessible`; use \
+                 another default, or show it",
+                on_one_line(default),
                 input.name
             );
             self.error(

@@ -70,7 +70,6 @@ pub fn compose(subgraphs: &[Subgraph]) -> Result<Composed, Vec<CompositionError>
     let valid = each(valid.into_iter())?;
     let merged = merge::merge(&valid)?;
     supergraph_rules::check(&merged, &valid)?;
-    access::check(&merged, &valid)?;
     let print = || merged.schema.to_string();
     let check = || -> Result<(Supergraph, Vec<Hint>), Vec<CompositionError>> {
         let supergraph = Supergraph::from_schema(&merged.schema)

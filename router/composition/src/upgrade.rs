@@ -16,6 +16,7 @@ use crate::federation_spec::{FederationDirective, NEWEST_VERSION};
 use crate::field_set::Coordinate;
 use crate::field_usage::{FieldUsage, fields_of, is_composite};
 use crate::subgraph::SubgraphSchema;
+use crate::validate::validate;
 
 /// Upgrades those of `subgraphs` that are of Federation 1.
 ///
@@ -27,7 +28,9 @@ pub(crate) fn upgrade(subgraphs: Vec<SubgraphSchema>) -> Result<Vec<SubgraphSche
     }
     let errors = check(&subgraphs);
     if !errors.is_empty() {
-        return Err(errors);
+        // What is wrong with single subgraphs comes before what they are to each other, as when one cannot be read.
+        let own = errors_of_federation_2(subgraphs);
+        return Err(if own.is_empty() { errors } else { own });
     }
     let originals: Vec<Original> = subgraphs.into_iter().map(Original::new).collect();
     let upgraded = originals.iter().enumerate().map(|(index, original)| {
@@ -42,6 +45,12 @@ pub(crate) fn upgrade(subgraphs: Vec<SubgraphSchema>) -> Result<Vec<SubgraphSche
         .run()
     });
     crate::each(upgraded)
+}
+
+fn errors_of_federation_2(subgraphs: Vec<SubgraphSchema>) -> Vec<CompositionError> {
+    let checked = subgraphs.into_iter().filter(SubgraphSchema::is_federation_2);
+    let errors = checked.filter_map(|subgraph| validate(subgraph, name!("join__Graph")).err());
+    errors.flatten().collect()
 }
 
 /// A subgraph as it was written.

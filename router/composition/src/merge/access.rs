@@ -9,8 +9,10 @@ use apollo_compiler::{Name, Node};
 
 use super::Merger;
 use super::directives::{ComposedKind, combine};
+use crate::error::HintCode;
 use crate::federation_spec::FederationDirective;
 use crate::field_usage::fields_of;
+use crate::supergraph_rules::place_of;
 use crate::validate::ACCESS_DIRECTIVES;
 
 impl Merger<'_> {
@@ -68,9 +70,12 @@ impl Merger<'_> {
             let definition = self.schema.types.get(object)?;
             access.of(definition.directives().iter().map(|component| &component.node))
         });
-        let Some(required) = access.all_of(of_types.collect()) else {
+        let Some((required, are_different)) = access.all_of(of_types.collect()) else {
             return;
         };
+        if are_different {
+            self.hint_combined(access, interface, interface);
+        }
         if let Some(ExtendedType::Interface(definition)) = self.schema.types.get_mut(interface) {
             definition.make_mut().directives.push(Component::from(required));
         }
@@ -83,15 +88,30 @@ impl Merger<'_> {
             .iter())
     }
 
+    fn hint_combined(&mut self, access: &Access, type_name: &Name, place: &str) {
+        let message = format!(
+            "`{place}` asks for all that the `@{}` of the interface and its implementations ask for, which differ",
+            access.name
+        );
+        let sources = self.sources.get(type_name).into_iter().flatten();
+        let spans: Vec<_> = sources
+            .map(|(index, definition)| (*index, place_of(definition)))
+            .collect();
+        self.hint(HintCode::MergedNonRepeatableDirectiveArguments, message, spans);
+    }
+
     fn set_field_requirement(
         &mut self,
         access: &Access,
         (type_name, field): (&Name, &Name),
         required: Vec<Node<Directive>>,
     ) {
-        let Some(required) = access.all_of(required) else {
+        let Some((required, are_different)) = access.all_of(required) else {
             return;
         };
+        if are_different {
+            self.hint_combined(access, type_name, &format!("{type_name}.{field}"));
+        }
         let fields = match self.schema.types.get_mut(type_name) {
             Some(ExtendedType::Object(object)) => &mut object.make_mut().fields,
             Some(ExtendedType::Interface(interface)) => &mut interface.make_mut().fields,
@@ -116,15 +136,23 @@ impl Access {
         directives.find(|directive| directive.name == self.name).cloned()
     }
 
-    /// One requirement that includes all; `None` if there is none.
-    fn all_of(&self, mut required: Vec<Node<Directive>>) -> Option<Node<Directive>> {
-        required.dedup();
-        let first = required.first()?.clone();
-        let all: Vec<&Directive> = required.iter().map(|directive| &**directive).collect();
+    /// One requirement that includes all, and whether they differ; `None` if there is none.
+    fn all_of(&self, required: Vec<Node<Directive>>) -> Option<(Node<Directive>, bool)> {
+        let mut different: Vec<Node<Directive>> = Vec::new();
+        for directive in required {
+            if !different.contains(&directive) {
+                different.push(directive);
+            }
+        }
+        let first = different.first()?.clone();
+        let all: Vec<&Directive> = different.iter().map(|directive| &**directive).collect();
         match all.as_slice() {
-            [_] => Some(first),
+            [_] => Some((first, false)),
             // Without arguments (`@authenticated`) one is like another.
-            all => combine(ComposedKind::Federation(self.directive), &self.name, all).or(Some(first)),
+            all => match combine(ComposedKind::Federation(self.directive), &self.name, all) {
+                Some(combined) => Some((combined, true)),
+                None => Some((first, false)),
+            },
         }
     }
 }

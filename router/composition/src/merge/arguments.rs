@@ -1,19 +1,17 @@
-//! Arguments of fields: those that every subgraph has which resolves the field.
+//! Arguments of fields and of directives: those that every subgraph has which has the field or directive.
 
 use std::fmt;
 
 use apollo_compiler::ast::{self, InputValueDefinition, Value};
+use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::{Name, Node};
-use indexmap::IndexMap;
-use rustc_hash::FxBuildHasher;
 
-use super::fields::FieldSources;
 use super::implementations::unplaced;
 use super::references::{Agreement, Variance};
+use super::values::same_value;
 use super::{Merger, Sources};
-use crate::error::{ErrorCode, HintCode};
+use crate::error::{ErrorCode, HintCode, on_one_line};
 use crate::federation_spec::FederationDirective;
-use crate::field_set::Coordinate;
 
 /// Codes for an input value: an argument or an input field.
 pub(super) struct InputValueCodes {
@@ -28,35 +26,46 @@ pub(super) const ARGUMENT_CODES: InputValueCodes = InputValueCodes {
     compatible_type: HintCode::InconsistentButCompatibleArgumentType,
 };
 
+/// One subgraph's field or directive, and its arguments.
+pub(super) struct ArgumentOwner<'a> {
+    pub(super) index: usize,
+    pub(super) arguments: &'a [Node<InputValueDefinition>],
+    pub(super) span: Option<SourceSpan>,
+}
+
+impl<'a> ArgumentOwner<'a> {
+    fn argument(&self, name: &Name) -> Option<&'a Node<InputValueDefinition>> {
+        self.arguments.iter().find(|argument| argument.name == *name)
+    }
+}
+
 impl<'a> Merger<'a> {
+    /// Merges the arguments of all definitions of what `place` names, such as `Product.price`.
     pub(super) fn merge_arguments(
         &mut self,
-        coordinate: &Coordinate,
-        fields: &FieldSources<'a>,
+        place: &dyn fmt::Display,
+        owners: &[ArgumentOwner<'a>],
     ) -> Vec<InputValueDefinition> {
-        let mut by_name: IndexMap<&Name, Sources<'a, Node<InputValueDefinition>>, FxBuildHasher> = IndexMap::default();
-        for (index, field) in fields {
-            for argument in &field.arguments {
-                // Arguments filled from a context are no business of clients.
-                if !self.subgraphs[*index].has(&argument.directives, FederationDirective::FromContext) {
-                    by_name.entry(&argument.name).or_default().push((*index, argument));
-                }
+        let mut names: Vec<&'a Name> = Vec::new();
+        for argument in owners.iter().flat_map(|owner| owner.arguments) {
+            if !names.contains(&&argument.name) {
+                names.push(&argument.name);
             }
         }
-        let mut merged = Vec::with_capacity(by_name.len());
-        for (name, sources) in by_name {
-            let place = format_args!("{}.{}({name}:)", coordinate.0, coordinate.1);
-            let has_argument = |index: usize| sources.iter().any(|(own, _)| *own == index);
-            let missing: Vec<_> = fields
-                .iter()
-                .filter(|(index, field)| !has_argument(*index) && field.argument_by_name(name).is_none())
-                .map(|(index, _)| *index)
-                .collect();
-            let argument = self.merge_input_value(&place, &sources, &ARGUMENT_CODES);
-            if missing.is_empty() {
-                merged.extend(argument);
+        let mut merged = Vec::with_capacity(names.len());
+        for name in names {
+            let place = format!("{place}({name}:)");
+            if owners.iter().any(|owner| self.is_from_context(owner, name)) {
+                // Arguments filled from a context are no business of clients.
+                self.report_not_from_context(&place, owners, name);
+            } else if owners.iter().any(|owner| owner.argument(name).is_none()) {
+                self.report_missing_argument(&place, owners, name);
             } else {
-                self.report_missing_argument(&place, &sources, &missing);
+                let sources: Vec<_> = owners
+                    .iter()
+                    .filter_map(|owner| Some((owner.index, owner.argument(name)?)))
+                    .collect();
+                merged.extend(self.merge_input_value(&place, &sources, &ARGUMENT_CODES));
             }
         }
         for argument in &merged {
@@ -65,22 +74,50 @@ impl<'a> Merger<'a> {
         merged
     }
 
-    fn report_missing_argument(
-        &mut self,
-        place: &dyn fmt::Display,
-        sources: &Sources<'a, Node<InputValueDefinition>>,
-        missing: &[usize],
-    ) {
-        let requiring: Vec<_> = sources
-            .iter()
-            .filter(|(_, source)| source.is_required())
-            .map(|(index, _)| *index)
-            .collect();
-        let without = self.name_subgraphs(missing.iter().copied());
-        let spans: Vec<_> = sources
-            .iter()
-            .map(|(index, source)| (*index, source.location()))
-            .collect();
+    fn is_from_context(&self, owner: &ArgumentOwner<'a>, name: &Name) -> bool {
+        let directive = FederationDirective::FromContext;
+        owner
+            .argument(name)
+            .is_some_and(|argument| self.subgraphs[owner.index].has(&argument.directives, directive))
+    }
+
+    /// The router fills the argument in some subgraphs; in the others nobody can, so that it must be optional there.
+    fn report_not_from_context(&mut self, place: &str, owners: &[ArgumentOwner<'a>], name: &Name) {
+        let filling = owners.iter().filter(|owner| self.is_from_context(owner, name));
+        let filling: Vec<_> = filling.map(|owner| (owner.index, owner.span)).collect();
+        let filled = self.name_subgraphs(filling.iter().map(|(index, _)| *index));
+        for owner in owners {
+            let Some(argument) = owner.argument(name) else { continue };
+            if self.is_from_context(owner, name) {
+                continue;
+            }
+            let subgraph = &self.subgraphs[owner.index].name;
+            let spans = [(owner.index, argument.location())]
+                .into_iter()
+                .chain(filling.iter().copied());
+            if argument.is_required() {
+                let message = format!(
+                    "[{subgraph}] argument `{place}` is required here, but {filled} fills it by `@fromContext`, so that clients \
+                     cannot give it; add `@fromContext` here too, or make it optional"
+                );
+                self.error(ErrorCode::ContextualArgumentNotContextualInAllSubgraphs, message, spans);
+            } else {
+                let message = format!(
+                    "[{subgraph}] argument `{place}` is never given here, because {filled} fills it by `@fromContext`, which \
+                     takes it out of the supergraph"
+                );
+                self.hint(HintCode::ContextualArgumentNotContextualInAllSubgraphs, message, spans);
+            }
+        }
+    }
+
+    fn report_missing_argument(&mut self, place: &str, owners: &[ArgumentOwner<'a>], name: &Name) {
+        let requires = |owner: &&ArgumentOwner<'a>| owner.argument(name).is_some_and(|argument| argument.is_required());
+        let requiring: Vec<_> = owners.iter().filter(requires).map(|owner| owner.index).collect();
+        let missing = owners.iter().filter(|owner| owner.argument(name).is_none());
+        let without = self.name_subgraphs(missing.map(|owner| owner.index));
+        let span = |owner: &ArgumentOwner<'a>| owner.argument(name).map_or(owner.span, |argument| argument.location());
+        let spans: Vec<_> = owners.iter().map(|owner| (owner.index, span(owner))).collect();
         if requiring.is_empty() {
             let message = format!("argument `{place}` is not in the supergraph, because {without} does not have it");
             self.hint(HintCode::InconsistentArgumentPresence, message, spans);
@@ -149,10 +186,10 @@ impl<'a> Merger<'a> {
             .iter()
             .map(|(index, source)| (*index, source.location()))
             .collect();
-        if given.any(|other| *other != first) {
+        if given.any(|other| !same_value(other, &first)) {
             let described = sources
                 .iter()
-                .filter_map(|(index, source)| Some((*index, source.default_value.as_ref()?.to_string())));
+                .filter_map(|(index, source)| Some((*index, on_one_line(source.default_value.as_ref()?))));
             let described = self.describe(described);
             let message = format!("`{place}` has different defaults: {described}; give it one default everywhere");
             self.error(codes.default_mismatch, message, spans);

@@ -4,14 +4,15 @@ use apollo_compiler::ast::DirectiveDefinition;
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::{Name, Node};
 use indexmap::IndexMap;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Merger;
 use super::directives::{ComposedDirective, ComposedKind, SupergraphLink};
 use super::implementations::unplaced;
 use crate::error::{ErrorCode, HintCode};
 use crate::federation_spec::{FEDERATION_IDENTITY, FederationDirective, LINK_IDENTITY};
-use crate::link::Version;
+use crate::link::{Link, Version};
+use crate::validate::ValidSubgraph;
 
 /// One subgraph's wish.
 struct Wish {
@@ -20,10 +21,24 @@ struct Wish {
     name: Name,
     identity: String,
     version: Version,
-    alias: Option<String>,
     element: String,
-    definition: Node<DirectiveDefinition>,
     span: Option<SourceSpan>,
+}
+
+/// Why a wish cannot be met.
+struct Fault {
+    message: String,
+    /// A place in another subgraph that it has to do with.
+    elsewhere: Option<(usize, Option<SourceSpan>)>,
+}
+
+impl From<String> for Fault {
+    fn from(message: String) -> Self {
+        Self {
+            message,
+            elsewhere: None,
+        }
+    }
 }
 
 impl Merger<'_> {
@@ -39,9 +54,17 @@ impl Merger<'_> {
         }
         self.check_names_are_unique(&wishes);
         self.check_versions(&wishes);
-        for ((_, element), wishes) in wishes {
+        let mut newest: FxHashMap<String, (Version, usize)> = FxHashMap::default();
+        for wish in wishes.values().flatten() {
+            let known = newest
+                .entry(wish.identity.clone())
+                .or_insert((wish.version, wish.index));
+            *known = (*known).max((wish.version, wish.index));
+        }
+        for ((identity, element), wishes) in wishes {
             self.hint_not_composed(&element, &wishes, used);
-            self.compose_custom_directive(&element, &wishes);
+            self.hint_other_name(&element, &wishes);
+            self.compose_custom_directive(&element, &wishes, newest[&identity].1);
         }
     }
 
@@ -57,15 +80,16 @@ impl Merger<'_> {
             let name = crate::link::string_argument(&application, "name").unwrap_or_default();
             match self.wish(index, &name, application.location()) {
                 Ok(wish) => wishes.extend(wish),
-                Err(message) => {
+                Err(fault) => {
                     let message = format!(
-                        "[{}] `@composeDirective(name: {name:?})`: {message}",
-                        self.subgraphs[index].name
+                        "[{}] `@composeDirective(name: {name:?})`: {}",
+                        self.subgraphs[index].name, fault.message
                     );
+                    let spans = [Some((index, application.location())), fault.elsewhere];
                     self.error(
                         ErrorCode::DirectiveCompositionError,
                         message,
-                        [(index, application.location())],
+                        spans.into_iter().flatten(),
                     );
                 }
             }
@@ -73,25 +97,24 @@ impl Merger<'_> {
         wishes
     }
 
-    fn wish(&mut self, index: usize, name: &str, span: Option<SourceSpan>) -> Result<Option<Wish>, String> {
+    fn wish(&mut self, index: usize, name: &str, span: Option<SourceSpan>) -> Result<Option<Wish>, Fault> {
         let subgraph = &self.subgraphs[index];
         let Some(bare) = name.strip_prefix('@') else {
-            return Err(format!("the name must begin with `@`: `@{name}`"));
+            return Err(format!("the name must begin with `@`: `@{name}`").into());
         };
         let Some(definition) = subgraph.schema.directive_definitions.get(bare) else {
-            return Err(format!("there is no directive `{name}`; define it in this subgraph"));
+            return Err(format!("there is no directive `{name}`; define it in this subgraph").into());
         };
         let Some((link, element)) = subgraph.links.source_of_directive(bare) else {
             return Err(format!(
                 "`{name}` is not part of a linked specification; add `@link(url: \"https://.../v1.0\", import: [{name:?}])`"
-            ));
+            )
+            .into());
         };
-        if link.url.identity == FEDERATION_IDENTITY || link.url.identity == LINK_IDENTITY {
-            let federation = subgraph.directives.find(bare);
-            let comes_along = federation.is_some_and(|directive| {
-                matches!(directive, FederationDirective::Tag | FederationDirective::Inaccessible)
-            });
-            if comes_along {
+        let federation = subgraph.directives.find(bare);
+        let identity = link.url.identity.as_str();
+        if federation.is_some() || matches!(identity, FEDERATION_IDENTITY | LINK_IDENTITY) {
+            if federation.is_some_and(super::directives::comes_along) {
                 let message = format!(
                     "[{}] `{name}` is in the supergraph anyway; `@composeDirective` can be removed",
                     subgraph.name
@@ -99,24 +122,51 @@ impl Merger<'_> {
                 self.hint(HintCode::DirectiveCompositionInfo, message, [(index, span)]);
                 return Ok(None);
             }
-            return Err(format!("`{name}` belongs to federation itself and cannot be composed"));
+            return Err(format!(
+                "`{name}` belongs to federation itself and cannot be composed; remove the `@composeDirective`"
+            )
+            .into());
+        }
+        if let Some(conflict) = self.conflict_with_federation(bare) {
+            return Err(conflict);
         }
         Ok(Some(Wish {
             index,
             name: definition.name.clone(),
             identity: link.url.identity.clone(),
-            version: link.url.version.unwrap_or(Version { major: 0, minor: 0 }),
-            alias: link.alias.clone(),
+            version: version(link),
             element,
-            definition: definition.clone(),
             span,
         }))
     }
 
+    /// `@tag` and `@inaccessible` are in every supergraph, so that nothing else can have their names.
+    fn conflict_with_federation(&self, name: &str) -> Option<Fault> {
+        let taken = [FederationDirective::Tag, FederationDirective::Inaccessible];
+        for directive in taken {
+            let has_name = |subgraph: &ValidSubgraph| subgraph.directives.get(directive).is_some_and(|own| own == name);
+            let Some(index) = self.subgraphs.iter().position(has_name) else {
+                continue;
+            };
+            let subgraph = &self.subgraphs[index];
+            let message = format!(
+                "`@{name}` is the name of federation's own `@{}` in `{}`; import one of them under another name with `as:`",
+                directive.name(),
+                subgraph.name
+            );
+            let span = subgraph.links.source_of_directive(name).and_then(|(link, _)| link.span);
+            return Some(Fault {
+                message,
+                elsewhere: Some((index, span)),
+            });
+        }
+        None
+    }
+
     /// One name in the supergraph for one directive, and one directive for one name.
-    fn check_names_are_unique(&mut self, wishes: &IndexMap<(String, String), Vec<Wish>>) {
+    fn check_names_are_unique(&mut self, all: &IndexMap<(String, String), Vec<Wish>>) {
         let mut owners: IndexMap<Name, &(String, String)> = IndexMap::new();
-        for (directive, wishes) in wishes {
+        for (directive, wishes) in all {
             if wishes.iter().any(|wish| wish.name != wishes[0].name) {
                 let described = self.describe(wishes.iter().map(|wish| (wish.index, format!("@{}", wish.name))));
                 let message = format!(
@@ -136,10 +186,11 @@ impl Merger<'_> {
                         "`@{}` is a directive of `{}` in one subgraph and of `{}` in another; rename one of them with `as:`",
                         wishes[0].name, other.0, directive.0
                     );
+                    let both = wishes.iter().chain(&all[other]);
                     self.error(
                         ErrorCode::DirectiveCompositionError,
                         message,
-                        wishes.iter().map(|wish| (wish.index, wish.span)),
+                        both.map(|wish| (wish.index, wish.span)),
                     );
                 }
                 _ => {}
@@ -147,24 +198,41 @@ impl Merger<'_> {
         }
     }
 
-    /// Subgraphs may link different minor versions of a specification, but one major version.
+    /// Subgraphs may link different minor versions of a specification, but one major version if they compose from it.
     fn check_versions(&mut self, wishes: &IndexMap<(String, String), Vec<Wish>>) {
-        let mut versions: IndexMap<&str, &Wish> = IndexMap::new();
-        let mut clashes = Vec::new();
-        for wish in wishes.values().flatten() {
-            match versions.insert(&wish.identity, wish) {
-                Some(other) if other.version.major != wish.version.major => clashes.push((
-                    format!(
-                        "`{}` is linked as {} and as {}, which are not compatible; link one major version everywhere",
-                        wish.identity, other.version, wish.version
-                    ),
-                    [(other.index, other.span), (wish.index, wish.span)],
-                )),
-                _ => {}
+        let mut by_identity: IndexMap<&str, Vec<(usize, &Link)>> = IndexMap::new();
+        let subgraphs = self.subgraphs;
+        for (index, subgraph) in subgraphs.iter().enumerate() {
+            for link in &subgraph.links.all {
+                by_identity.entry(&link.url.identity).or_default().push((index, link));
             }
         }
-        for (message, spans) in clashes {
-            self.error(ErrorCode::DirectiveCompositionError, message, spans);
+        for (identity, links) in by_identity {
+            let is_composed = |index: usize| {
+                let mut wishes = wishes.values().flatten();
+                wishes.any(|wish| wish.index == index && wish.identity == identity)
+            };
+            let major = |link: &Link| link.url.version.map(|version| version.major);
+            let (composed, others): (Vec<_>, Vec<_>) = links.into_iter().partition(|(index, _)| is_composed(*index));
+            let differ = |links: &[(usize, &Link)]| links.iter().any(|(_, link)| major(link) != major(links[0].1));
+            let all: Vec<_> = composed.iter().chain(&others).copied().collect();
+            if !differ(&all) {
+                continue;
+            }
+            let versions = all
+                .iter()
+                .filter_map(|(index, link)| Some((*index, link.url.version?.to_string())));
+            let versions = self.describe(versions);
+            let spans = all.iter().map(|(index, link)| (*index, link.span)).collect::<Vec<_>>();
+            if composed.is_empty() || !differ(&composed) {
+                let message = format!("`{identity}` is linked in versions that are not compatible: {versions}");
+                self.hint(HintCode::DirectiveCompositionInfo, message, spans);
+            } else {
+                let message = format!(
+                    "`{identity}` is linked in versions that are not compatible: {versions}; link one major version everywhere"
+                );
+                self.error(ErrorCode::DirectiveCompositionError, message, spans);
+            }
         }
     }
 
@@ -182,32 +250,84 @@ impl Merger<'_> {
                     "`@{}` is composed from other subgraphs but not from `{}`, which uses it too",
                     wishes[0].name, self.subgraphs[index].name
                 );
-                self.hint(HintCode::DirectiveCompositionInfo, message, []);
+                let source = self.subgraphs[index].links.source_of_directive(&wishes[0].name);
+                let span = source.and_then(|(link, _)| link.span);
+                self.hint(HintCode::DirectiveCompositionInfo, message, [(index, span)]);
             }
         }
     }
 
-    /// The newest version of the specification gives the definition.
-    fn compose_custom_directive(&mut self, element: &str, wishes: &[Wish]) {
-        let Some(newest) = wishes.iter().rev().max_by_key(|wish| wish.version) else {
+    /// Who does not compose the directive but calls it otherwise cannot begin to compose it.
+    fn hint_other_name(&mut self, element: &str, wishes: &[Wish]) {
+        let first = &wishes[0];
+        for index in 0..self.subgraphs.len() {
+            let subgraph = &self.subgraphs[index];
+            let Some(link) = subgraph.links.by_identity(&first.identity) else {
+                continue;
+            };
+            let imported = link
+                .imports
+                .iter()
+                .find(|import| import.element.strip_prefix('@') == Some(element));
+            let is_other = imported.is_some_and(|import| import.name.strip_prefix('@') != Some(first.name.as_str()));
+            if is_other && !wishes.iter().any(|wish| wish.index == index) {
+                let span = link.span;
+                let message = format!(
+                    "`@{}` is composed from other subgraphs, but `{}` calls it `@{}`; it needs the same name to be composed \
+                     from there too",
+                    first.name,
+                    subgraph.name,
+                    link.directive_name(element)
+                );
+                self.hint(HintCode::DirectiveCompositionWarn, message, [(index, span)]);
+            }
+        }
+    }
+
+    /// The newest version of a specification, of those linked by subgraphs that compose from it, gives the definitions of
+    /// all its directives.
+    fn compose_custom_directive(&mut self, element: &str, wishes: &[Wish], newest: usize) {
+        let first = &wishes[0];
+        let subgraphs = self.subgraphs;
+        let subgraph = &subgraphs[newest];
+        let Some(link) = subgraph.links.by_identity(&first.identity) else {
             return;
         };
-        let mut definition = DirectiveDefinition::clone(&newest.definition);
-        definition.name = unplaced(&newest.name);
+        let own_name = link.directive_name(element);
+        let Some(definition) = subgraph.schema.directive_definitions.get(own_name.as_str()) else {
+            let message = format!(
+                "`@{}` is composed, but `{}`, which links the newest version of `{}`, does not define it; define it there too",
+                first.name, subgraph.name, first.identity
+            );
+            let spans = wishes.iter().map(|wish| (wish.index, wish.span));
+            let spans: Vec<_> = spans.chain([(newest, link.span)]).collect();
+            return self.error(ErrorCode::DirectiveCompositionError, message, spans);
+        };
+        let mut definition = DirectiveDefinition::clone(definition);
+        definition.name = unplaced(&first.name);
+        let link = SupergraphLink {
+            identity: first.identity.clone(),
+            version: version(link),
+            alias: link.alias.clone(),
+            purpose: None,
+            element: element.to_owned(),
+        };
+        for argument in &definition.arguments {
+            self.note_input_use(argument.ty.inner_named_type());
+        }
         let composed = ComposedDirective {
             kind: ComposedKind::Custom,
-            name: unplaced(&newest.name),
+            name: unplaced(&first.name),
             is_repeatable: definition.repeatable,
             definition: Some(Node::new(definition)),
-            link: Some(SupergraphLink {
-                identity: newest.identity.clone(),
-                version: newest.version,
-                alias: newest.alias.clone(),
-                is_security: false,
-                element: element.to_owned(),
-            }),
+            link: Some(link),
+            source: Some(newest),
         };
         self.composed
             .add(composed, wishes.iter().map(|wish| (wish.index, wish.name.clone())));
     }
+}
+
+fn version(link: &Link) -> Version {
+    link.url.version.unwrap_or(Version { major: 0, minor: 0 })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use apollo_compiler::ast::{self, EnumValueDefinition, Value};
+use apollo_compiler::ast::{self, DirectiveDefinition, EnumValueDefinition, Value};
 use apollo_compiler::schema::{Component, DirectiveList, EnumType, ExtendedType, ScalarType, SchemaBuilder};
 use apollo_compiler::{Name, Node, Schema, name};
 use indexmap::IndexMap;
@@ -81,6 +81,11 @@ impl Merger<'_> {
                     .push(composed);
             }
         }
+        let custom = self
+            .composed
+            .iter()
+            .filter_map(|composed| Some((composed.definition.clone()?, composed.source?)));
+        let custom: Vec<_> = custom.collect();
         let links = by_specification
             .iter()
             .map(|(url, directives)| Component::from(specification_link(url, directives)));
@@ -91,6 +96,9 @@ impl Merger<'_> {
             .directives
             .0
             .splice(2..2, links);
+        for (definition, index) in custom {
+            self.merge_directives_on_arguments(definition, index);
+        }
         for (directive, scalar) in [
             (FederationDirective::RequiresScopes, name!("requiresScopes__Scope")),
             (FederationDirective::Policy, name!("policy__Policy")),
@@ -100,6 +108,26 @@ impl Merger<'_> {
                 self.schema.types.insert(scalar.clone(), scalar_type(scalar));
             }
         }
+    }
+}
+
+impl Merger<'_> {
+    /// On the arguments of a custom directive, too, only directives may stand that come along.
+    fn merge_directives_on_arguments(&mut self, mut definition: Node<DirectiveDefinition>, index: usize) {
+        if definition
+            .arguments
+            .iter()
+            .all(|argument| argument.directives.is_empty())
+        {
+            return;
+        }
+        let name = definition.name.clone();
+        for argument in &mut definition.make_mut().arguments {
+            let place = format!("@{name}({}:)", argument.name);
+            let merged = self.merge_directives(&place, &[(index, &argument.directives)]);
+            argument.make_mut().directives = ast::DirectiveList(merged);
+        }
+        self.schema.directive_definitions.insert(name, definition);
     }
 }
 
@@ -119,11 +147,12 @@ fn link(url: &str) -> DirectiveBuilder {
 fn specification_link(url: &str, directives: &[&ComposedDirective]) -> Node<ast::Directive> {
     let first = directives.iter().find_map(|composed| composed.link.as_ref());
     let mut builder = link(url).string(name!("as"), first.and_then(|link| link.alias.clone()));
-    if first.is_some_and(|link| link.is_security) {
-        builder = builder.argument(name!("for"), Value::Enum(name!("SECURITY")));
+    if let Some(purpose) = first.and_then(|link| link.purpose.clone()) {
+        builder = builder.argument(name!("for"), Value::Enum(purpose));
     }
     let imports: Vec<_> = directives
         .iter()
+        .filter(|composed| composed.definition.is_some())
         .filter_map(|composed| import(&composed.name, composed.link.as_ref()?))
         .collect();
     if !imports.is_empty() {

@@ -21,7 +21,7 @@ impl Merger<'_> {
             }
             match counts
                 .iter_mut()
-                .find(|(known, _)| known.as_str().trim() == description.as_str().trim())
+                .find(|(known, _)| known.as_str() == description.as_str())
             {
                 Some((_, count)) => *count += 1,
                 None => counts.push((description, 1)),

@@ -5,13 +5,14 @@
 
 use std::fmt;
 
-use apollo_compiler::ast::{Argument, Directive, DirectiveDefinition, Value};
+use apollo_compiler::ast::{Argument, Directive, DirectiveDefinition, InputValueDefinition, Value};
 use apollo_compiler::{Name, Node, name};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Merger;
 use super::implementations::unplaced;
 use super::join::DirectiveBuilder;
+use super::values::same_value;
 use crate::alternatives::Alternatives;
 use crate::error::{ErrorCode, HintCode};
 use crate::federation_spec::FederationDirective;
@@ -37,6 +38,8 @@ pub(super) struct ComposedDirective {
     pub(super) definition: Option<Node<DirectiveDefinition>>,
     pub(super) is_repeatable: bool,
     pub(super) link: Option<SupergraphLink>,
+    /// The subgraph whose definition it is; `None` for those of specifications.
+    pub(super) source: Option<usize>,
 }
 
 /// Where a composed directive comes from.
@@ -54,7 +57,8 @@ pub(super) struct SupergraphLink {
     pub(super) version: Version,
     /// Prefix other than the specification's own name.
     pub(super) alias: Option<String>,
-    pub(super) is_security: bool,
+    /// Value of `for:`: what a router must know to run the supergraph.
+    pub(super) purpose: Option<Name>,
     /// Name in the specification; with the name in the supergraph it makes the import.
     pub(super) element: String,
 }
@@ -74,10 +78,10 @@ impl ComposedDirectives {
             .is_some_and(|name| directive.name == *name)
     }
 
-    /// Whether a subgraph's directive is one that federation brings along.
-    pub(super) fn is_federation(&self, subgraph: usize, own_name: &Name) -> bool {
+    /// Whether a subgraph's directive is in every supergraph: GraphQL's own, or one that federation brings along.
+    pub(super) fn is_always_composed(&self, subgraph: usize, own_name: &Name) -> bool {
         let found = self.by_subgraph.get(subgraph).and_then(|names| names.get(own_name));
-        found.is_some_and(|position| self.directives[*position].kind != ComposedKind::BuiltIn)
+        found.is_some_and(|position| self.directives[*position].kind != ComposedKind::Custom)
     }
 
     pub(super) fn add(&mut self, directive: ComposedDirective, own_names: impl IntoIterator<Item = (usize, Name)>) {
@@ -93,23 +97,38 @@ impl ComposedDirectives {
     }
 }
 
+/// Arguments of an application, and the subgraphs that have it.
+type Joined<'d> = (&'d [Node<Argument>], Vec<Node<Value>>);
+
 /// Applications of one directive on one element, each with the position of its subgraph.
 type Applications = Vec<(usize, Node<Directive>)>;
 
 /// Specification, newest version and purpose of the directives that federation brings along.
-fn specification(directive: FederationDirective) -> Option<(&'static str, Version, bool)> {
+fn specification(directive: FederationDirective) -> Option<(&'static str, Version, Option<Name>)> {
     let v0 = |minor| Version { major: 0, minor };
+    let (security, execution) = (Some(name!("SECURITY")), Some(name!("EXECUTION")));
     Some(match directive {
-        FederationDirective::Tag => ("tag", v0(3), false),
-        FederationDirective::Inaccessible => ("inaccessible", v0(2), true),
-        FederationDirective::Authenticated => ("authenticated", v0(1), true),
-        FederationDirective::RequiresScopes => ("requiresScopes", v0(1), true),
-        FederationDirective::Policy => ("policy", v0(1), true),
-        FederationDirective::Context => ("context", v0(1), true),
-        FederationDirective::Cost | FederationDirective::ListSize => ("cost", v0(1), false),
-        FederationDirective::CacheTag => ("cacheTag", v0(1), false),
+        FederationDirective::Tag => ("tag", v0(3), None),
+        FederationDirective::Inaccessible => ("inaccessible", v0(2), security),
+        FederationDirective::Authenticated => ("authenticated", v0(1), security),
+        FederationDirective::RequiresScopes => ("requiresScopes", v0(1), security),
+        FederationDirective::Policy => ("policy", v0(1), security),
+        FederationDirective::Context => ("context", v0(1), security),
+        FederationDirective::Cost | FederationDirective::ListSize => ("cost", v0(1), None),
+        FederationDirective::CacheTag => ("cacheTag", v0(1), execution),
         _ => return None,
     })
+}
+
+/// Whether applications are told per subgraph, as `@join__directive`, rather than merged: a subgraph's cache tags speak
+/// of its own answers.
+fn is_joined(directive: FederationDirective) -> bool {
+    directive == FederationDirective::CacheTag
+}
+
+/// Whether the supergraph has a federation directive without being asked to.
+pub(super) fn comes_along(directive: FederationDirective) -> bool {
+    specification(directive).is_some()
 }
 
 impl Merger<'_> {
@@ -129,6 +148,7 @@ impl Merger<'_> {
                     definition: None,
                     is_repeatable,
                     link: None,
+                    source: None,
                 },
                 own_names,
             );
@@ -141,7 +161,7 @@ impl Merger<'_> {
     }
 
     fn collect_federation_directive(&mut self, directive: FederationDirective, used: &[FxHashSet<Name>]) {
-        let Some((specification, version, is_security)) = specification(directive) else {
+        let Some((specification, version, purpose)) = specification(directive) else {
             return;
         };
         let own_names: Vec<(usize, Name)> = self
@@ -160,7 +180,12 @@ impl Merger<'_> {
                 "`@{}` has different names: {described}; import it under one name in all subgraphs",
                 directive.name()
             );
-            self.error(ErrorCode::LinkImportNameMismatch, message, []);
+            let span = |(index, own): &(usize, Name)| {
+                let source = self.subgraphs[*index].links.source_of_directive(own);
+                (*index, source.and_then(|(link, _)| link.span))
+            };
+            let spans: Vec<_> = own_names.iter().map(span).collect();
+            self.error(ErrorCode::LinkImportNameMismatch, message, spans);
             return;
         }
         let mut definition = DirectiveDefinition::clone(directive.newest_definition());
@@ -181,17 +206,52 @@ impl Merger<'_> {
             identity: format!("https://specs.apollo.dev/{specification}"),
             version,
             alias: None,
-            is_security,
+            purpose,
             element: directive.name().to_owned(),
         };
         let composed = ComposedDirective {
             kind: ComposedKind::Federation(directive),
             name: unplaced(&name),
             is_repeatable: definition.repeatable,
-            definition: Some(Node::new(definition)),
+            definition: (!is_joined(directive)).then(|| Node::new(definition)),
             link: Some(link),
+            source: None,
         };
-        self.composed.add(composed, own_names);
+        let merged = own_names.into_iter().filter(|_| !is_joined(directive));
+        self.composed.add(composed, merged);
+    }
+
+    /// Applications that are told per subgraph.
+    pub(super) fn join_directives<'d, D: AppliedDirectives + 'd>(
+        &self,
+        sources: impl Iterator<Item = (usize, &'d D)>,
+    ) -> Vec<Node<Directive>> {
+        let directive = FederationDirective::CacheTag;
+        if self.composed.name_of(directive).is_none() {
+            return Vec::new();
+        }
+        let mut joined: Vec<Joined<'_>> = Vec::new();
+        for (index, directives) in sources {
+            let subgraph = &self.subgraphs[index];
+            for application in subgraph.applications(directives, directive) {
+                let graph = Node::new(Value::Enum(subgraph.graph.clone()));
+                match joined.iter_mut().find(|(known, _)| *known == application.arguments) {
+                    Some((_, graphs)) => graphs.push(graph),
+                    None => joined.push((&application.arguments, vec![graph])),
+                }
+            }
+        }
+        let join = |(arguments, graphs): Joined<'_>| {
+            let arguments = arguments
+                .iter()
+                .map(|argument| (unplaced(&argument.name), argument.value.clone()));
+            DirectiveBuilder::new(name!("join__directive"))
+                .argument(name!("graphs"), Value::List(graphs))
+                .string(name!("name"), Some(format!("federation__{}", directive.name())))
+                .argument(name!("args"), Value::Object(arguments.collect()))
+                .build()
+        };
+        joined.into_iter().map(join).collect()
     }
 
     /// Applications of one element in the supergraph, in the order in which directives first appear.
@@ -232,6 +292,31 @@ impl Merger<'_> {
                 .build();
         }
         directive.same_location(application)
+    }
+
+    /// `@listSize` can slice only by arguments that are in the supergraph; those of some subgraphs alone are not.
+    pub(super) fn forget_slicing_arguments(
+        &self,
+        directives: &mut [Node<Directive>],
+        arguments: &[InputValueDefinition],
+    ) {
+        let Some(name) = self.composed.name_of(FederationDirective::ListSize) else {
+            return;
+        };
+        let is_known = |value: &Node<Value>| arguments.iter().any(|own| value.as_str() == Some(own.name.as_str()));
+        for directive in directives.iter_mut().filter(|directive| directive.name == *name) {
+            let given = directive.specified_argument_by_name("slicingArguments");
+            let given = given.and_then(|value| value.as_list()).unwrap_or_default();
+            if given.iter().all(is_known) {
+                continue;
+            }
+            let known: Vec<_> = given.iter().filter(|value| is_known(value)).cloned().collect();
+            for argument in &mut directive.make_mut().arguments {
+                if argument.name == "slicingArguments" {
+                    argument.make_mut().value = Node::new(Value::List(known.clone()));
+                }
+            }
+        }
     }
 
     fn merge_group(
@@ -330,7 +415,12 @@ fn same_arguments(left: &Directive, right: &Directive, definition: Option<&Direc
         .iter()
         .chain(&right.arguments)
         .map(|argument| &argument.name);
-    names.into_iter().all(|name| value(left, name) == value(right, name))
+    names
+        .into_iter()
+        .all(|name| match (value(left, name), value(right, name)) {
+            (Some(left), Some(right)) => same_value(&left, &right),
+            (left, right) => left.is_none() && right.is_none(),
+        })
 }
 
 /// The one application that says what all of them say; `None` if the directive has no such rule.

@@ -2,6 +2,7 @@
 //! allowed when both.
 
 use apollo_compiler::ast::{self, EnumValueDefinition};
+use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::{Component, EnumType, ExtendedType};
 use apollo_compiler::{Name, Node};
 use indexmap::IndexMap;
@@ -9,6 +10,7 @@ use indexmap::IndexMap;
 use super::implementations::unplaced;
 use super::{Merger, Sources, components};
 use crate::error::{ErrorCode, HintCode};
+use crate::supergraph_rules::place_of;
 
 /// Where the fields and arguments of the supergraph use an enum.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,6 +20,32 @@ pub(super) struct EnumUsage {
 }
 
 type ValueSources<'a> = Sources<'a, Component<EnumValueDefinition>>;
+
+/// A value that not all subgraphs have which have the enum.
+struct PartialValue<'m, 'a> {
+    /// `Color.RED`
+    place: &'m str,
+    is_inaccessible: bool,
+    types: &'m Sources<'a, ExtendedType>,
+    sources: &'m ValueSources<'a>,
+    missing: &'m [usize],
+}
+
+impl PartialValue<'_, '_> {
+    /// The value where it is, the enum where it is not.
+    fn spans(&self) -> Vec<(usize, Option<SourceSpan>)> {
+        let span = |index: usize, definition: &ExtendedType| {
+            let source = self.sources.iter().find(|(own, _)| *own == index);
+            let value = source.and_then(|(_, value)| value.location());
+            value.or_else(|| place_of(definition))
+        };
+        let spans = self
+            .types
+            .iter()
+            .map(|(index, definition)| (*index, span(*index, definition)));
+        spans.collect()
+    }
+}
 
 impl<'a> Merger<'a> {
     pub(super) fn note_output_use(&mut self, type_name: &Name) {
@@ -56,7 +84,9 @@ impl<'a> Merger<'a> {
             }
         }
         if values.is_empty() {
-            let message = format!("enum `{name}` has no value that all subgraphs have, so nothing can be sent for it");
+            let message = format!(
+                "enum `{name}` has no value that all of its subgraphs have, so nothing could be sent for it; give it one common value"
+            );
             let spans: Vec<_> = sources
                 .iter()
                 .map(|(index, source)| (*index, source.location()))
@@ -97,7 +127,14 @@ impl<'a> Merger<'a> {
             .map(|(index, _)| *index)
             .filter(|index| !sources.iter().any(|(own, _)| own == index))
             .collect();
-        if !missing.is_empty() && !self.keep_partial_value(&place, usage, is_inaccessible, (sources, &missing)) {
+        let partial = PartialValue {
+            place: &place,
+            is_inaccessible,
+            types,
+            sources,
+            missing: &missing,
+        };
+        if !missing.is_empty() && !self.keep_partial_value(usage, &partial) {
             return None;
         }
         directives.extend(sources.iter().map(|(index, _)| self.join_enum_value(*index)));
@@ -109,30 +146,22 @@ impl<'a> Merger<'a> {
     }
 
     /// Whether a value that some subgraphs lack is in the supergraph.
-    fn keep_partial_value(
-        &mut self,
-        place: &str,
-        usage: EnumUsage,
-        is_inaccessible: bool,
-        (sources, missing): (&ValueSources<'a>, &[usize]),
-    ) -> bool {
-        let without = self.name_subgraphs(missing.iter().copied());
-        let spans: Vec<_> = sources
-            .iter()
-            .map(|(index, source)| (*index, source.location()))
-            .collect();
+    fn keep_partial_value(&mut self, usage: EnumUsage, partial: &PartialValue<'_, 'a>) -> bool {
+        let place = partial.place;
+        let without = self.name_subgraphs(partial.missing.iter().copied());
+        let spans = partial.spans();
         match usage {
+            // What clients never see may differ.
+            EnumUsage { is_input: true, .. } if partial.is_inaccessible => true,
             EnumUsage {
                 is_input: true,
                 is_output: true,
             } => {
-                if !is_inaccessible {
-                    let message = format!(
-                        "`{place}` is missing in {without}; the enum is both sent and received by clients, so add the value \
-                         there, or mark it `@inaccessible`"
-                    );
-                    self.error(ErrorCode::EnumValueMismatch, message, spans);
-                }
+                let message = format!(
+                    "`{place}` is missing in {without}; the enum is both sent and received by clients, so add the value there, \
+                     or mark it `@inaccessible`"
+                );
+                self.error(ErrorCode::EnumValueMismatch, message, spans);
                 true
             }
             EnumUsage { is_input: true, .. } => {

@@ -4,6 +4,7 @@ use apollo_compiler::ast::{DirectiveDefinition, DirectiveLocation};
 use apollo_compiler::{Name, Node};
 use std::collections::BTreeSet;
 
+use super::arguments::ArgumentOwner;
 use super::implementations::unplaced;
 use super::{Merger, Sources};
 use crate::error::HintCode;
@@ -21,7 +22,8 @@ impl<'a> Merger<'a> {
             names.extend(own.map(|definition| &definition.name));
         }
         for name in names {
-            if !self.schema.directive_definitions.contains_key(name) {
+            // A composed directive is defined as the newest of its specifications says, here and in operations.
+            if !self.composed.iter().any(|composed| composed.name == *name) {
                 self.merge_executable_directive(name);
             }
         }
@@ -33,16 +35,59 @@ impl<'a> Merger<'a> {
             .iter()
             .enumerate()
             .filter_map(|(index, subgraph)| Some((index, subgraph.schema.directive_definitions.get(name)?)))
-            .filter(|(_, definition)| definition.locations.iter().any(|location| is_executable(*location)))
             .collect();
         let spans: Vec<_> = sources
             .iter()
-            .map(|(index, source)| (*index, source.location()))
+            .map(|(index, source)| (*index, source.name.location()))
             .collect();
         if sources.len() < subgraphs.len() {
-            let message = format!("`@{name}` is not in the supergraph, because some subgraphs do not define it");
+            let is_missing = |index: &usize| !sources.iter().any(|(own, _)| own == index);
+            let missing = self.name_subgraphs((0..subgraphs.len()).filter(is_missing));
+            let message = format!("`@{name}` is not in the supergraph, because it is not defined in {missing}");
             return self.hint(HintCode::InconsistentExecutableDirectivePresence, message, spans);
         }
+        let Some(locations) = self.merge_locations(name, &sources) else {
+            return;
+        };
+        let repeatable = sources.iter().all(|(_, source)| source.repeatable);
+        if !repeatable && sources.iter().any(|(_, source)| source.repeatable) {
+            let once = sources.iter().filter(|(_, source)| !source.repeatable);
+            let once = self.name_subgraphs(once.map(|(index, _)| *index));
+            let message = format!("`@{name}` is not repeatable in the supergraph, because it is not in {once}");
+            self.hint(HintCode::InconsistentExecutableDirectiveRepeatable, message, spans);
+        }
+        let owners: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| ArgumentOwner {
+                index: *index,
+                arguments: &source.arguments,
+                span: source.name.location(),
+            })
+            .collect();
+        let arguments = self.merge_arguments(&format!("@{name}"), &owners);
+        let descriptions: Vec<_> = sources
+            .iter()
+            .map(|(index, source)| (*index, source.description.as_ref()))
+            .collect();
+        let description = self.merge_description(&format!("`@{name}`"), &descriptions);
+        let definition = DirectiveDefinition {
+            description,
+            name: unplaced(name),
+            arguments: arguments.into_iter().map(Node::new).collect(),
+            repeatable,
+            locations,
+        };
+        self.schema
+            .directive_definitions
+            .insert(name.clone(), Node::new(definition));
+    }
+
+    /// Places where all subgraphs allow the directive; `None` if there is none.
+    fn merge_locations(
+        &mut self,
+        name: &Name,
+        sources: &Sources<'a, Node<DirectiveDefinition>>,
+    ) -> Option<Vec<DirectiveLocation>> {
         let first = sources[0].1;
         let locations: Vec<_> = first
             .locations
@@ -54,55 +99,32 @@ impl<'a> Merger<'a> {
         let all_same = sources
             .iter()
             .all(|(_, source)| executable(source) == executable(first));
-        if !all_same {
-            let message =
-                format!("`@{name}` is allowed at different places by different subgraphs; the common ones are taken");
-            self.hint(HintCode::InconsistentExecutableDirectiveLocations, message, spans);
+        if all_same {
+            return Some(locations);
         }
-        if locations.is_empty() {
-            return;
-        }
-        let arguments = self.merge_directive_arguments(name, &sources);
-        let descriptions: Vec<_> = sources
+        let spans: Vec<_> = sources
             .iter()
-            .map(|(index, source)| (*index, source.description.as_ref()))
+            .map(|(index, source)| (*index, source.name.location()))
             .collect();
-        let description = self.merge_description(&format_args!("`@{name}`"), &descriptions);
-        let definition = DirectiveDefinition {
-            description,
-            name: unplaced(name),
-            arguments,
-            repeatable: sources.iter().all(|(_, source)| source.repeatable),
-            locations,
-        };
-        self.schema
-            .directive_definitions
-            .insert(name.clone(), Node::new(definition));
-    }
-
-    fn merge_directive_arguments(
-        &mut self,
-        name: &Name,
-        sources: &Sources<'a, Node<DirectiveDefinition>>,
-    ) -> Vec<Node<apollo_compiler::ast::InputValueDefinition>> {
-        let mut merged = Vec::new();
-        for argument in &sources[0].1.arguments {
-            let own = sources.iter().filter_map(|(index, source)| {
-                Some((*index, source.arguments.iter().find(|own| own.name == argument.name)?))
-            });
-            let own: Vec<_> = own.collect();
-            if own.len() == sources.len() {
-                let place = format!("@{name}({}:)", argument.name);
-                merged.extend(
-                    self.merge_input_value(&place, &own, &super::arguments::ARGUMENT_CODES)
-                        .map(Node::new),
-                );
-            }
+        let described = self.describe(sources.iter().map(|(index, source)| {
+            let locations: Vec<_> = executable(source).into_iter().collect();
+            let shown = if locations.is_empty() {
+                "nothing".to_owned()
+            } else {
+                locations.join(" | ")
+            };
+            (*index, shown)
+        }));
+        if locations.is_empty() {
+            let message = format!(
+                "`@{name}` is not in the supergraph, because no place in operations is common to its definitions: {described}"
+            );
+            self.hint(HintCode::NoExecutableDirectiveIntersection, message, spans);
+            return None;
         }
-        for argument in &merged {
-            self.note_input_use(argument.ty.inner_named_type());
-        }
-        merged
+        let message = format!("`@{name}` is allowed at different places ({described}); the common ones are taken");
+        self.hint(HintCode::InconsistentExecutableDirectiveLocations, message, spans);
+        Some(locations)
     }
 }
 
@@ -115,7 +137,8 @@ fn executable(definition: &DirectiveDefinition) -> BTreeSet<&'static str> {
         .collect()
 }
 
-fn is_executable(location: DirectiveLocation) -> bool {
+/// Whether a directive may stand there in an operation, rather than in a schema.
+pub(crate) fn is_executable(location: DirectiveLocation) -> bool {
     matches!(
         location,
         DirectiveLocation::Query

@@ -6,6 +6,7 @@ use apollo_compiler::{Name, Node};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
+use super::arguments::ArgumentOwner;
 use super::implementations::unplaced;
 use super::join::JoinField;
 use super::overrides::Overrides;
@@ -70,11 +71,23 @@ impl<'a> Merger<'a> {
             .map(|(index, source)| (*index, &source.directives))
             .collect();
         let mut directives = self.merge_directives(&place, &directives);
-        let arguments = self.merge_arguments(&field.coordinate, sources);
+        let owner = |(index, source): &(usize, &'a Component<FieldDefinition>)| ArgumentOwner {
+            index: *index,
+            arguments: &source.arguments,
+            span: source.location(),
+        };
+        let has_arguments = sources.iter().any(|(_, source)| !source.arguments.is_empty());
+        let arguments = match has_arguments {
+            true => self.merge_arguments(&place, &sources.iter().map(owner).collect::<Vec<_>>()),
+            false => Vec::new(),
+        };
+        self.forget_slicing_arguments(&mut directives, &arguments);
         self.note_output_use(merged.ty.inner_named_type());
         let all_same = merged.agreement == Agreement::Same;
         self.check_external_sources(field, &merged.ty, &arguments, all_same);
         directives.extend(self.join_fields(field, all_same));
+        let own = field.sources.iter().map(|(index, source)| (*index, &source.directives));
+        directives.extend(self.join_directives(own));
         Some(Component::new(FieldDefinition {
             description,
             name: unplaced(&field.coordinate.1),

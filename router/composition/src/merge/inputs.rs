@@ -10,6 +10,7 @@ use super::implementations::unplaced;
 use super::join::JoinField;
 use super::{Merger, Sources, components};
 use crate::error::{ErrorCode, HintCode};
+use crate::supergraph_rules::place_of;
 
 const INPUT_FIELD_CODES: InputValueCodes = InputValueCodes {
     type_mismatch: ErrorCode::FieldTypeMismatch,
@@ -42,18 +43,27 @@ impl<'a> Merger<'a> {
         let mut fields = apollo_compiler::collections::IndexMap::default();
         for (field_name, field_sources) in &by_name {
             let place = format!("{name}.{field_name}");
-            let merged = self.merge_input_value(&place, field_sources, &INPUT_FIELD_CODES);
-            if field_sources.len() < sources.len() {
+            let Some(mut merged) = self.merge_input_value(&place, field_sources, &INPUT_FIELD_CODES) else {
+                continue;
+            };
+            self.note_input_use(merged.ty.inner_named_type());
+            // What clients never see may differ.
+            let is_partial = field_sources.len() < sources.len();
+            let is_inaccessible = merged.directives.iter().any(|own| self.composed.is_inaccessible(own));
+            if is_partial && !is_inaccessible {
                 self.report_missing_input_field(&place, sources, field_sources);
                 continue;
             }
-            let Some(mut merged) = merged else { continue };
-            self.note_input_use(merged.ty.inner_named_type());
-            merged.directives.0.extend(self.join_input_field(field_sources));
+            merged
+                .directives
+                .0
+                .extend(self.join_input_field(field_sources, is_partial));
             fields.insert(merged.name.clone(), Component::new(merged));
         }
         if fields.is_empty() {
-            let message = format!("input `{name}` has no field that all subgraphs have, so nothing can be sent for it");
+            let message = format!(
+                "input `{name}` has no field that all of its subgraphs have, so nothing could be sent for it; give it one common field"
+            );
             let spans: Vec<_> = sources
                 .iter()
                 .map(|(index, source)| (*index, source.location()))
@@ -68,16 +78,21 @@ impl<'a> Merger<'a> {
         })))
     }
 
-    /// The types that subgraphs declare, where they differ.
-    fn join_input_field(&self, sources: &InputFieldSources<'a>) -> Vec<Node<apollo_compiler::ast::Directive>> {
-        if sources.iter().all(|(_, source)| source.ty == sources[0].1.ty) {
+    /// The types that subgraphs declare, where they differ, and who has the field, where not all have it.
+    fn join_input_field(
+        &self,
+        sources: &InputFieldSources<'a>,
+        is_partial: bool,
+    ) -> Vec<Node<apollo_compiler::ast::Directive>> {
+        let all_same = sources.iter().all(|(_, source)| source.ty == sources[0].1.ty);
+        if all_same && !is_partial {
             return Vec::new();
         }
         let join = |(index, source): &(usize, &Node<InputValueDefinition>)| {
             self.join_field(
                 *index,
                 JoinField {
-                    ty: Some(source.ty.to_string()),
+                    ty: (!all_same).then(|| source.ty.to_string()),
                     ..JoinField::default()
                 },
             )
@@ -91,19 +106,21 @@ impl<'a> Merger<'a> {
         types: &Sources<'a, ExtendedType>,
         sources: &InputFieldSources<'a>,
     ) {
-        let missing = types
-            .iter()
-            .map(|(index, _)| *index)
-            .filter(|index| !sources.iter().any(|(own, _)| own == index));
-        let without = self.name_subgraphs(missing);
+        let source = |index: usize| sources.iter().find(|(own, _)| *own == index);
+        let missing = types.iter().filter(|(index, _)| source(*index).is_none());
+        let without = self.name_subgraphs(missing.map(|(index, _)| *index));
         let requiring: Vec<_> = sources
             .iter()
             .filter(|(_, source)| source.is_required())
             .map(|(index, _)| *index)
             .collect();
-        let spans: Vec<_> = sources
+        let span = |index: usize, definition: &ExtendedType| {
+            let field = source(index).and_then(|(_, field)| field.location());
+            field.or_else(|| place_of(definition))
+        };
+        let spans: Vec<_> = types
             .iter()
-            .map(|(index, source)| (*index, source.location()))
+            .map(|(index, definition)| (*index, span(*index, definition)))
             .collect();
         if requiring.is_empty() {
             let message = format!("input field `{place}` is not in the supergraph, because it is missing in {without}");

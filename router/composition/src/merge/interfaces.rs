@@ -64,7 +64,7 @@ impl<'a> Merger<'a> {
             let text = key.text.as_deref().unwrap_or_default();
             let message = format!(
                 "[{}] interface `{name}` has `@key(fields: {text:?})`, so this subgraph must define all its implementations; \
-                 it lacks {}",
+                 it lacks {}; add them, or make the key `resolvable: false`",
                 subgraph.name,
                 names.join(", ")
             );

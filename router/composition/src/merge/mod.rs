@@ -27,6 +27,7 @@ mod references;
 mod scalars;
 mod sharing;
 mod unions;
+mod values;
 
 use std::collections::BTreeMap;
 
@@ -38,10 +39,13 @@ use indexmap::IndexSet;
 use rustc_hash::FxHashMap;
 
 use crate::error::{CompositionError, ErrorCode, Hint, HintCode, SourceLocation};
+use crate::federation_spec::{FEDERATION_IDENTITY, implied_version};
+use crate::supergraph_rules::place_of;
 use crate::validate::ValidSubgraph;
 
 pub(crate) use directives::ComposedDirectives;
 use enums::EnumUsage;
+pub(crate) use executable_directives::is_executable;
 
 /// Definitions of one element, each with the position of its subgraph, in the order of subgraphs.
 pub(crate) type Sources<'a, T> = Vec<(usize, &'a T)>;
@@ -112,6 +116,7 @@ impl<'a> Merger<'a> {
     }
 
     fn merge_all(&mut self) {
+        self.hint_implied_versions();
         self.collect_composed_directives();
         self.check_kinds();
         self.collect_abstract_types();
@@ -133,6 +138,35 @@ impl<'a> Merger<'a> {
         self.schema.directive_definitions.sort_unstable_keys();
     }
 
+    /// A specification that came with a later version of federation than the one linked makes the subgraph one of that.
+    fn hint_implied_versions(&mut self) {
+        let mut found = Vec::new();
+        for (index, subgraph) in self.subgraphs.iter().enumerate() {
+            let linked = subgraph
+                .links
+                .by_identity(FEDERATION_IDENTITY)
+                .and_then(|link| link.url.version);
+            let implied = subgraph
+                .links
+                .all
+                .iter()
+                .filter_map(|link| Some((link, implied_version(link)?)));
+            if let Some(linked) = linked
+                && let Some((link, implied)) = implied.max_by_key(|(_, version)| *version)
+                && linked < implied
+            {
+                let message = format!(
+                    "[{}] `{}` needs federation {implied}, so {linked} is taken for that; link {implied}",
+                    subgraph.name, link.url
+                );
+                found.push((message, index, link.span));
+            }
+        }
+        for (message, index, span) in found {
+            self.hint(HintCode::ImplicitlyUpgradedFederationVersion, message, [(index, span)]);
+        }
+    }
+
     fn merge_type(&mut self, name: &Name, sources: &Sources<'a, ExtendedType>) {
         let merged = match kind(self.subgraphs, sources[0]) {
             Kind::Scalar => self.merge_scalar(name, sources),
@@ -152,10 +186,10 @@ impl<'a> Merger<'a> {
         let mut mismatched = Vec::new();
         for (name, sources) in &self.sources {
             let kinds: Vec<Kind> = sources.iter().map(|source| kind(self.subgraphs, *source)).collect();
+            let orphans = self.orphan_extensions(name, sources, &kinds);
+            mismatched.extend(orphans.into_iter().map(|error| (name.clone(), error)));
             if kinds.iter().any(|kind| *kind != kinds[0]) {
                 mismatched.push((name.clone(), self.kind_mismatch(name, sources, &kinds)));
-                let orphans = self.orphan_extensions(name, sources, &kinds);
-                mismatched.extend(orphans.into_iter().map(|error| (name.clone(), error)));
             } else if kinds[0] == Kind::Interface && sources.iter().all(|(_, definition)| definition.is_object()) {
                 let message = format!(
                     "`{name}` is an `@interfaceObject` in every subgraph that has it; one of them must define it as an interface"
@@ -185,7 +219,7 @@ impl<'a> Merger<'a> {
             })
             .collect();
         let message = format!(
-            "`{name}` must be of one kind everywhere, but is {}",
+            "`{name}` must be of one kind everywhere, but is {}; rename it, or define it as the same kind",
             described.join(", ")
         );
         CompositionError::new(ErrorCode::TypeKindMismatch, message).at(self.locations_of_types(sources))
@@ -198,6 +232,10 @@ impl<'a> Merger<'a> {
         sources: &Sources<'a, ExtendedType>,
         kinds: &[Kind],
     ) -> Vec<CompositionError> {
+        // Root types exist everywhere, if only to be extended.
+        if matches!(name.as_str(), "Query" | "Mutation" | "Subscription") {
+            return Vec::new();
+        }
         let is_extension = |definition: &ExtendedType| {
             let mut origins = definition.iter_origins().peekable();
             origins.peek().is_some() && origins.all(|origin| origin.extension_id().is_some())
@@ -208,10 +246,10 @@ impl<'a> Merger<'a> {
         });
         let error = |((index, definition), kind): (&(usize, &ExtendedType), &Kind)| {
             let message = format!(
-                "`{name}` is extended as {}, but no subgraph defines it so",
+                "`{name}` is extended as {} here, but no subgraph defines it so; leave out `extend` in one of them",
                 kind.describe()
             );
-            self.subgraphs[*index].error(ErrorCode::ExtensionWithNoBase, definition.location(), &message)
+            self.subgraphs[*index].error(ErrorCode::ExtensionWithNoBase, place_of(definition), &message)
         };
         orphans.map(error).collect()
     }
@@ -219,7 +257,7 @@ impl<'a> Merger<'a> {
     fn locations_of_types(&self, sources: &[(usize, &ExtendedType)]) -> Vec<SourceLocation> {
         sources
             .iter()
-            .filter_map(|(index, definition)| self.subgraphs[*index].locate(definition.name().location()))
+            .filter_map(|(index, definition)| self.subgraphs[*index].locate(place_of(definition)))
             .collect()
     }
 

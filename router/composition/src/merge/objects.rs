@@ -83,6 +83,7 @@ impl<'a> Merger<'a> {
             .map(|(index, source)| (*index, source.directives()))
             .collect();
         directives.extend(self.merge_directives(name, &own));
+        directives.extend(self.join_directives(own.iter().copied()));
         (description, directives)
     }
 
@@ -117,10 +118,20 @@ impl<'a> Merger<'a> {
         types: &Sources<'a, ExtendedType>,
         sources: &FieldSources<'a>,
     ) {
+        // Who only refers to the type, by fields that are all external, is not expected to have more of it.
+        let is_reference = |index: usize, definition: &ExtendedType| {
+            let usage = &self.subgraphs[index].usage;
+            let mut fields = crate::field_usage::fields_of(definition)
+                .into_iter()
+                .flat_map(|fields| fields.keys());
+            fields.all(|field| usage.is_external(&(type_name.clone(), field.clone())))
+        };
         let missing: Vec<_> = types
             .iter()
+            .filter(|(index, definition)| {
+                !sources.iter().any(|(own, _)| own == index) && !is_reference(*index, definition)
+            })
             .map(|(index, _)| *index)
-            .filter(|index| !sources.iter().any(|(own, _)| own == index))
             .collect();
         if missing.is_empty() {
             return;

@@ -97,7 +97,9 @@ impl<'a> Merger<'a> {
             return self.error(code, message, span);
         }
         let Some(source) = self.subgraphs.iter().position(|subgraph| subgraph.name == *from) else {
-            let message = format!("[{name}] `{place}` overrides subgraph `{from}`, which does not exist");
+            let message = format!(
+                "[{name}] `{place}` overrides subgraph `{from}`, which does not exist; `@override` can be removed, unless the name is misspelt"
+            );
             return self.hint(HintCode::FromSubgraphDoesNotExist, message, span);
         };
         if source == *index {
@@ -108,13 +110,17 @@ impl<'a> Merger<'a> {
             let message = format!(
                 "[{name}] `{place}` overrides `{from}`, where the field has an `@override` as well; remove one of them"
             );
-            return self.error(ErrorCode::OverrideSourceHasOverride, message, span);
+            let both = [span[0], (source, self.span_of(field, source))];
+            return self.error(ErrorCode::OverrideSourceHasOverride, message, both);
         }
         if !field.sources.iter().any(|(own, _)| *own == source) {
             return self.override_absent_field(field, application, source);
         }
         if let Some(message) = self.collision(field, *index, source) {
-            return self.error(ErrorCode::OverrideCollisionWithAnotherDirective, message, span);
+            let of_source = field.sources.iter().find(|(own, _)| *own == source);
+            let of_source = of_source.and_then(|(_, definition)| definition.location());
+            let both = [span[0], (source, of_source)];
+            return self.error(ErrorCode::OverrideCollisionWithAnotherDirective, message, both);
         }
         match label {
             Some(label) if is_valid_label(label) => {
@@ -150,10 +156,16 @@ impl<'a> Merger<'a> {
         let (_, definition) = field.types.iter().find(|(own, _)| *own == index)?;
         let (name, place) = (&self.subgraphs[index].name, field.place());
         Some(if definition.is_interface() {
-            let message = format!("[{name}] `{place}` is a field of an interface and cannot have `@override`");
+            let message = format!(
+                "[{name}] `{place}` is a field of an interface and cannot have `@override`; put it on the \
+                 fields of the implementations"
+            );
             (ErrorCode::OverrideOnInterface, message)
         } else {
-            let message = format!("[{name}] `{place}` is a field of an `@interfaceObject` and cannot have `@override`");
+            let message = format!(
+                "[{name}] `{place}` is a field of an `@interfaceObject` and cannot have `@override`; \
+                 remove it"
+            );
             (ErrorCode::OverrideCollisionWithAnotherDirective, message)
         })
     }
@@ -163,14 +175,24 @@ impl<'a> Merger<'a> {
         let name = &self.subgraphs[application.index].name;
         let from = application.from;
         let span = [(application.index, self.span_of(field, application.index))];
-        if self.interface_objects_with_field(&field.coordinate, source).is_empty() {
+        let provided = self.interface_objects_with_field(&field.coordinate, source);
+        if provided.is_empty() {
             let message = format!("[{name}] `{place}` no longer exists in `{from}`; `@override` can be removed");
             self.hint(HintCode::OverrideDirectiveCanBeRemoved, message, span);
         } else {
             let message = format!(
-                "[{name}] `{place}` overrides `{from}`, where an `@interfaceObject` provides it, which is not supported"
+                "[{name}] `{place}` overrides `{from}`, where an `@interfaceObject` provides it, which cannot be \
+                 overridden; remove `@override`"
             );
-            self.error(ErrorCode::OverrideCollisionWithAnotherDirective, message, span);
+            let types = &self.subgraphs[source].schema.types;
+            let places = provided.iter().map(|(interface, _)| {
+                (
+                    source,
+                    types.get(interface).and_then(|definition| definition.name().location()),
+                )
+            });
+            let spans: Vec<_> = span.into_iter().chain(places).collect();
+            self.error(ErrorCode::OverrideCollisionWithAnotherDirective, message, spans);
         }
     }
 
@@ -183,7 +205,7 @@ impl<'a> Merger<'a> {
             "provides"
         } else if self.subgraphs[index].usage.is_external(&field.coordinate) {
             return Some(format!(
-                "[{name}] `{place}` is `@external` and cannot take over the field from `{}`",
+                "[{name}] `{place}` is `@external` and cannot take over the field from `{}`; remove one of the directives",
                 from.name
             ));
         } else {

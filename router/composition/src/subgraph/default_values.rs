@@ -3,10 +3,12 @@
 //! apollo-compiler does not look at them yet. Servers print the default of an enum as a string now and then, which
 //! Federation's composition has always accepted; it becomes the enum value here, so that later stages see one form.
 
-use apollo_compiler::ast::{Definition, Document, InputValueDefinition, Type, Value};
+use apollo_compiler::ast::{Definition, Document, FieldDefinition, InputValueDefinition, Type, Value};
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::{Name, Node};
 use rustc_hash::FxHashMap;
+
+use crate::error::on_one_line;
 
 /// A default value that its type does not allow.
 pub(super) struct InvalidDefault {
@@ -24,7 +26,7 @@ pub(super) fn normalise_default_values(document: &mut Document) -> Vec<InvalidDe
     }
     let types = InputTypes::of(document);
     let mut invalid = Vec::new();
-    for argument in input_values(document) {
+    for (place, argument) in input_values(document) {
         let Some(value) = &argument.default_value else { continue };
         match types.coerce(value, &argument.ty, 0) {
             Ok(None) => {}
@@ -34,8 +36,10 @@ pub(super) fn normalise_default_values(document: &mut Document) -> Vec<InvalidDe
             }
             Err(reason) => invalid.push(InvalidDefault {
                 message: format!(
-                    "the default value of `{}: {}` is invalid: {reason}",
-                    argument.name, argument.ty
+                    "the default value `{}` of `{}: {}` is invalid: {reason}; give another default, or none",
+                    on_one_line(value),
+                    place.of(&argument.name),
+                    argument.ty
                 ),
                 span: value.location().or(argument.location()),
             }),
@@ -103,7 +107,7 @@ impl InputTypes {
     }
 
     fn coerce_named(&self, value: &Value, name: &Name, depth: usize) -> Result<Option<Value>, String> {
-        let mismatch = || Err(format!("`{value}` is not a `{name}`"));
+        let mismatch = || Err(format!("`{}` is not a `{name}`", on_one_line(value)));
         match (self.0.get(name), name.as_str(), value) {
             (Some(InputType::Enum(values)), _, Value::Enum(given)) if values.contains(given) => Ok(None),
             (Some(InputType::Enum(values)), _, Value::String(given)) => {
@@ -177,32 +181,76 @@ fn has_default_values(document: &Document) -> bool {
     })
 }
 
-/// Arguments of fields and directives, and input fields: wherever a default value may stand.
-fn input_values(document: &mut Document) -> Vec<&mut Node<InputValueDefinition>> {
+/// What an argument or input field belongs to.
+enum Place {
+    /// A field of this type.
+    Field(Name, Name),
+    /// An input object.
+    Input(Name),
+    Directive(Name),
+}
+
+impl Place {
+    fn of(&self, name: &Name) -> String {
+        match self {
+            Self::Field(parent, field) => format!("{parent}.{field}({name}:)"),
+            Self::Input(parent) => format!("{parent}.{name}"),
+            Self::Directive(directive) => format!("@{directive}({name}:)"),
+        }
+    }
+}
+
+/// Arguments of fields and directives, and input fields, that have a default value.
+fn input_values(document: &mut Document) -> Found<'_> {
     let mut found = Vec::new();
     for definition in &mut document.definitions {
-        let fields = match definition {
-            Definition::ObjectTypeDefinition(own) => &mut own.make_mut().fields,
-            Definition::ObjectTypeExtension(own) => &mut own.make_mut().fields,
-            Definition::InterfaceTypeDefinition(own) => &mut own.make_mut().fields,
-            Definition::InterfaceTypeExtension(own) => &mut own.make_mut().fields,
+        match definition {
+            Definition::ObjectTypeDefinition(own) => {
+                let own = own.make_mut();
+                add_arguments(&mut found, &own.name, &mut own.fields);
+            }
+            Definition::ObjectTypeExtension(own) => {
+                let own = own.make_mut();
+                add_arguments(&mut found, &own.name, &mut own.fields);
+            }
+            Definition::InterfaceTypeDefinition(own) => {
+                let own = own.make_mut();
+                add_arguments(&mut found, &own.name, &mut own.fields);
+            }
+            Definition::InterfaceTypeExtension(own) => {
+                let own = own.make_mut();
+                add_arguments(&mut found, &own.name, &mut own.fields);
+            }
             Definition::InputObjectTypeDefinition(own) => {
-                found.extend(own.make_mut().fields.iter_mut());
-                continue;
+                let own = own.make_mut();
+                add_defaults(&mut found, &mut own.fields, || Place::Input(own.name.clone()));
             }
             Definition::InputObjectTypeExtension(own) => {
-                found.extend(own.make_mut().fields.iter_mut());
-                continue;
+                let own = own.make_mut();
+                add_defaults(&mut found, &mut own.fields, || Place::Input(own.name.clone()));
             }
             Definition::DirectiveDefinition(own) => {
-                found.extend(own.make_mut().arguments.iter_mut());
-                continue;
+                let own = own.make_mut();
+                add_defaults(&mut found, &mut own.arguments, || Place::Directive(own.name.clone()));
             }
-            _ => continue,
-        };
-        for field in fields.iter_mut().filter(|field| !field.arguments.is_empty()) {
-            found.extend(field.make_mut().arguments.iter_mut());
+            _ => {}
         }
     }
     found
+}
+
+type Found<'d> = Vec<(Place, &'d mut Node<InputValueDefinition>)>;
+
+fn add_arguments<'d>(found: &mut Found<'d>, parent: &Name, fields: &'d mut [Node<FieldDefinition>]) {
+    for field in fields.iter_mut().filter(|field| !field.arguments.is_empty()) {
+        let field = field.make_mut();
+        add_defaults(found, &mut field.arguments, || {
+            Place::Field(parent.clone(), field.name.clone())
+        });
+    }
+}
+
+fn add_defaults<'d>(found: &mut Found<'d>, values: &'d mut [Node<InputValueDefinition>], place: impl Fn() -> Place) {
+    let with_default = values.iter_mut().filter(|value| value.default_value.is_some());
+    found.extend(with_default.map(|value| (place(), value)));
 }

@@ -179,7 +179,7 @@ impl<'a> Expansion<'a> {
                 self.errors.push(BadDefinition {
                     code: ErrorCode::InvalidGraphql,
                     message: format!(
-                        "argument `{}` of `@{}` is a `{named}`, which is not a scalar",
+                        "argument `{}` of `@{}` is a `{named}`, which is not a scalar; the definition may be left out",
                         argument.name, own.name
                     ),
                     span: argument.location(),

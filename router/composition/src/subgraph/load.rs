@@ -16,7 +16,7 @@ use super::expand::{Expansion, directive_names};
 use super::roots::rename_root_types;
 use super::{DirectiveNames, SubgraphSchema};
 use crate::error::{CompositionError, ErrorCode, SourceLocation};
-use crate::federation_spec::{FederationDirective, NEWEST_VERSION, SCALARS};
+use crate::federation_spec::{FEDERATION_IDENTITY, FederationDirective, NEWEST_VERSION, SCALARS};
 use crate::link::{Link, Links, Version, federation_link};
 
 /// Deepest nesting of selections, values and types that is read; the parser's own default overflows small stacks.
@@ -62,30 +62,47 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn error(&self, code: ErrorCode, span: Option<SourceSpan>, message: &str) -> CompositionError {
         let location = SourceLocation::of_span(&self.subgraph.name, &self.sources, span);
-        CompositionError::new(code, format!("[{}] {message}", self.subgraph.name)).at(location)
+        let location = location.unwrap_or_else(|| self.begin());
+        CompositionError::new(code, format!("[{}] {message}", self.subgraph.name)).at([location])
+    }
+
+    /// Where to look for what is written nowhere.
+    fn begin(&self) -> SourceLocation {
+        SourceLocation {
+            subgraph: self.subgraph.name.clone(),
+            line: 1,
+            column: 1,
+            length: None,
+        }
     }
 
     fn parse(&self) -> Result<Document, Vec<CompositionError>> {
         let mut lines = self.subgraph.sdl.lines().map(str::trim_start);
         if lines.all(|line| line.is_empty() || line.starts_with('#')) {
-            let message = "the schema is empty: it must define a type at least";
-            return Err(vec![self.error(ErrorCode::InvalidGraphql, None, message)]);
+            let name = &self.subgraph.name;
+            let message = format!("[{name}] the schema is empty: it must define a type at least");
+            return Err(vec![CompositionError::new(ErrorCode::InvalidGraphql, message)]);
         }
         let mut parser = Parser::new().recursion_limit(RECURSION_MAX);
         parser
             .parse_ast(self.subgraph.sdl.as_str(), format!("{}.graphql", self.subgraph.name))
-            .map_err(|failure| self.graphql_errors(&failure.errors))
+            .map_err(|failure| self.graphql_errors(&failure.errors, &failure.partial))
     }
 
-    fn graphql_errors(&self, diagnostics: &DiagnosticList) -> Vec<CompositionError> {
+    fn graphql_errors(&self, diagnostics: &DiagnosticList, document: &Document) -> Vec<CompositionError> {
         let errors = diagnostics
             .iter()
             .filter(|diagnostic| !is_accepted(diagnostic.error.unstable_error_name()));
         let errors = errors.map(|diagnostic| {
             let location =
                 SourceLocation::of_span(&self.subgraph.name, diagnostic.sources, diagnostic.error.location());
-            let message = format!("[{}] {}", self.subgraph.name, diagnostic.error);
-            CompositionError::new(ErrorCode::InvalidGraphql, message).at(location)
+            let unknown = (diagnostic.error.unstable_error_name() == Some("UndefinedDirective"))
+                .then(|| federation_directive_at(diagnostic.sources, diagnostic.error.location()));
+            let advice = unknown
+                .flatten()
+                .map_or(String::new(), |directive| advice_on_directive(directive, document));
+            let message = format!("[{}] {}{advice}", self.subgraph.name, diagnostic.error);
+            CompositionError::new(ErrorCode::InvalidGraphql, message).at([location.unwrap_or_else(|| self.begin())])
         });
         errors.collect()
     }
@@ -98,7 +115,7 @@ impl Loader<'_> {
             Some(version) if version.major == 2 && version <= NEWEST_VERSION => Ok(Some(version)),
             _ => {
                 let message = format!(
-                    "`{}` is not a known version of federation; the newest is {NEWEST_VERSION}",
+                    "`{}` is not a known version of federation; link {NEWEST_VERSION} or an earlier one",
                     link.url
                 );
                 Err(vec![self.error(ErrorCode::UnknownLinkVersion, link.span, &message)])
@@ -132,8 +149,8 @@ impl Loader<'_> {
             .find(|directive| directive.name() == bare);
         let advice = match later {
             Some(_) if !element.starts_with('@') => format!("write `@{bare}`"),
-            Some(directive) => format!("it exists since {}", directive.since()),
-            None => "no version has it".to_owned(),
+            Some(directive) => format!("it exists since {}; link that or a later version", directive.since()),
+            None => "no version has it; remove it".to_owned(),
         };
         let message = format!("`{element}` cannot be imported from federation {version}: {advice}");
         self.error(ErrorCode::InvalidLinkDirectiveUsage, link.span, &message)
@@ -177,11 +194,11 @@ impl Loader<'_> {
         let schema = builder
             .add_ast(document)
             .build()
-            .map_err(|failure| self.graphql_errors(&failure.errors))?;
+            .map_err(|failure| self.graphql_errors(&failure.errors, document))?;
         let mut schema = match schema.validate() {
             Ok(schema) => schema.into_inner(),
             Err(failure) => {
-                let errors = self.graphql_errors(&failure.errors);
+                let errors = self.graphql_errors(&failure.errors, document);
                 if !errors.is_empty() {
                     return Err(errors);
                 }
@@ -194,6 +211,39 @@ impl Loader<'_> {
             .entry(name!("Query"))
             .or_insert_with(|| ExtendedType::Object(Node::new(empty_object(name!("Query")))));
         Ok(Valid::assume_valid(schema))
+    }
+}
+
+/// The directive of federation that is written at a place, be it known there or not.
+fn federation_directive_at(sources: &SourceMap, span: Option<SourceSpan>) -> Option<FederationDirective> {
+    let span = span?;
+    let text = sources.get(&span.file_id())?.source_text();
+    let written = text.get(span.offset()..span.end_offset())?.strip_prefix('@')?;
+    let end = written
+        .find(|c: char| !c.is_ascii_alphanumeric())
+        .unwrap_or(written.len());
+    FederationDirective::ALL
+        .iter()
+        .copied()
+        .find(|directive| directive.name() == &written[..end])
+}
+
+/// How to get a directive that is federation's, but not under this name in this subgraph.
+fn advice_on_directive(directive: FederationDirective, document: &Document) -> String {
+    let (name, since) = (directive.name(), directive.since());
+    let links = Links::read(document).unwrap_or_default();
+    match federation_link(&links) {
+        None => format!(
+            "; to use that of federation, add `extend schema @link(url: \"{FEDERATION_IDENTITY}/{NEWEST_VERSION}\", import: \
+             [\"@{name}\"])`"
+        ),
+        Some(link) if link.url.version.is_some_and(|version| version < since) => {
+            format!("; to use that of federation, link {since} or later, and import `@{name}`")
+        }
+        Some(link) => format!(
+            "; to use that of federation, write `@{}`, or import `@{name}` in its `@link`",
+            link.directive_name(name)
+        ),
     }
 }
 

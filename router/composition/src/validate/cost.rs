@@ -96,7 +96,7 @@ impl ListSize<'_> {
         if assumed.is_some_and(|assumed| assumed < 0) {
             errors.push(self.error(
                 ErrorCode::ListSizeInvalidAssumedSize,
-                "`assumedSize` must not be negative",
+                "`assumedSize` must not be negative; give the size of a usual list",
             ));
         }
         for name in self.strings("slicingArguments") {
@@ -109,9 +109,12 @@ impl ListSize<'_> {
 
     fn check_slicing_argument(&self, name: &str) -> Option<CompositionError> {
         let message = match self.field.argument_by_name(name) {
-            None => format!("the field has no argument `{name}` to slice by"),
+            None => format!("the field has no argument `{name}` to slice by; add it, or name another"),
             Some(argument) if argument.ty.is_list() || argument.ty.inner_named_type() != "Int" => {
-                format!("slicing argument `{name}` must be an `Int`, but is a `{}`", argument.ty)
+                format!(
+                    "slicing argument `{name}` must be an `Int`, but is a `{}`; change its type, or name another",
+                    argument.ty
+                )
             }
             Some(_) => return None,
         };
@@ -122,17 +125,18 @@ impl ListSize<'_> {
         let target = self.field.ty.inner_named_type();
         let fields = self.subgraph.schema.types.get(target).and_then(fields_of);
         let Some(fields) = fields else {
-            let message = format!("`sizedFields` names fields of an object, but `{target}` has none");
+            let message = format!("`sizedFields` names fields of an object, but `{target}` has none; leave it out");
             return Some(self.error(ErrorCode::ListSizeInvalidSizedField, &message));
         };
         match fields.get(name) {
             None => {
-                let message = format!("`sizedFields` names `{name}`, but `{target}` has no such field");
+                let message =
+                    format!("`sizedFields` names `{name}`, but `{target}` has no such field; add it, or name another");
                 Some(self.error(ErrorCode::ListSizeInvalidSizedField, &message))
             }
             Some(sized) if !sized.ty.is_list() => {
                 let message = format!(
-                    "`sizedFields` names `{target}.{name}`, whose type `{}` is not a list",
+                    "`sizedFields` names `{target}.{name}`, whose type `{}` is not a list; name lists only",
                     sized.ty
                 );
                 Some(self.error(ErrorCode::ListSizeAppliedToNonList, &message))

@@ -23,7 +23,8 @@ pub(super) fn check(rules: &Rules<'_>) -> Vec<CompositionError> {
                         field.name
                     ),
                 ));
-            } else if rules.usage.is_external(&coordinate) && !rules.usage.is_used(&coordinate) {
+            }
+            if rules.usage.is_external(&coordinate) && !rules.usage.is_used(&coordinate) {
                 errors.push(rules.subgraph.error(
                     ErrorCode::ExternalUnused,
                     field.location(),

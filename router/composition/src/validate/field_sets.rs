@@ -80,17 +80,37 @@ struct Checker<'a, 'e> {
 impl Checker<'_, '_> {
     fn run(&mut self) {
         self.check_place();
+        self.check_collision();
         if self.applied.text.is_none() {
             self.error(self.codes.invalid_type, "`fields` must be a string, such as \"id\"");
             return;
         }
         match &self.applied.parsed {
             Some(Ok(field_set)) => self.check_selection(&field_set.selection, false),
-            Some(Err(reason)) => self.error(self.codes.invalid, &format!("`fields` is invalid: {reason}")),
+            Some(Err(invalid)) => {
+                let advice = "select fields that this subgraph defines, be it with `@external`";
+                self.error(
+                    self.codes.invalid,
+                    &format!("`fields` is invalid: {}; {advice}", invalid.reason),
+                );
+            }
             None => self.error(
                 ErrorCode::ProvidesOnNonObjectField,
                 "the field's type has no fields of its own, so nothing of it can be provided; remove `@provides`",
             ),
+        }
+    }
+
+    /// What another subgraph resolves, this one cannot give more of.
+    fn check_collision(&mut self) {
+        let Some(field) = &self.applied.field else { return };
+        let coordinate = (self.applied.parent.clone(), field.clone());
+        if self.applied.directive == FederationDirective::Provides && self.rules.usage.is_external(&coordinate) {
+            self.error(
+                ErrorCode::ExternalCollisionWithAnotherDirective,
+                "the field is `@external`, so this subgraph does not resolve it and cannot provide anything of it; remove one \
+                 of the directives",
+            );
         }
     }
 
@@ -157,7 +177,10 @@ impl Checker<'_, '_> {
             } else {
                 self.error(
                     self.codes.invalid,
-                    &format!("there is no directive `@{}`", directive.name),
+                    &format!(
+                        "there is no directive `@{}`, and none can be applied here; remove it",
+                        directive.name
+                    ),
                 );
             }
         }
@@ -167,7 +190,10 @@ impl Checker<'_, '_> {
         if let Some(code) = self.codes.arguments.filter(|_| !field.definition.arguments.is_empty()) {
             self.error(
                 code,
-                &format!("`{parent}.{}` has arguments, which cannot be given here", field.name),
+                &format!(
+                    "`{parent}.{}` has arguments, which cannot be given here; leave the field out",
+                    field.name
+                ),
             );
         }
         if self.applied.directive == FederationDirective::Key {

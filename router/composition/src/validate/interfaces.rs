@@ -36,26 +36,51 @@ pub(super) fn check(rules: &Rules<'_>) -> Vec<CompositionError> {
 /// Every implementation must have each key of its interface, so that it can be resolved by it.
 fn check_key(rules: &Rules<'_>, interface: &Name, key: &AppliedFieldSet) -> Option<CompositionError> {
     let fields = key.field_set()?.selection.to_string();
-    let has_key = |object: &Name| {
-        let mut own = rules.usage.keys(object).filter_map(AppliedFieldSet::field_set);
-        own.any(|own| same_fields(&own.selection.to_string(), &fields))
+    let same_key = |object: &Name| {
+        let mut own = rules.usage.keys(object);
+        own.find(|own| {
+            own.field_set()
+                .is_some_and(|own| same_fields(&own.selection.to_string(), &fields))
+        })
     };
-    let missing: Vec<_> = implementations(&rules.subgraph.schema, interface)
-        .filter(|object| !has_key(object))
+    let schema = &rules.subgraph.schema;
+    let objects: Vec<&Name> = implementations(schema, interface).collect();
+    let missing: Vec<_> = objects
+        .iter()
+        .copied()
+        .filter(|object| same_key(object).is_none())
         .collect();
-    if missing.is_empty() {
-        return None;
-    }
-    let names: Vec<_> = missing.iter().map(|name| format!("`{name}`")).collect();
+    let is_unresolvable = |object: &Name| key.is_resolvable && same_key(object).is_some_and(|own| !own.is_resolvable);
+    let unresolvable: Vec<_> = objects
+        .iter()
+        .copied()
+        .filter(|object| is_unresolvable(object))
+        .collect();
     let text = key.text.as_deref().unwrap_or_default();
-    Some(rules.subgraph.error(
-        ErrorCode::InterfaceKeyNotOnImplementation,
-        key.span,
-        &format!(
-            "interface `{interface}` has `@key(fields: {text:?})`, so add the same key to {}",
-            names.join(", ")
-        ),
-    ))
+    let names = |objects: &[&Name]| {
+        let names: Vec<_> = objects.iter().map(|name| format!("`{name}`")).collect();
+        names.join(", ")
+    };
+    let (advice, concerned) = if !missing.is_empty() {
+        (format!("add the same key to {}", names(&missing)), missing)
+    } else if !unresolvable.is_empty() {
+        let advice = format!(
+            "the same key must not be `resolvable: false` on {}; make it resolvable there, or unresolvable on the interface",
+            names(&unresolvable)
+        );
+        (advice, unresolvable)
+    } else {
+        return None;
+    };
+    let message = format!("interface `{interface}` has `@key(fields: {text:?})`, so {advice}");
+    let places = concerned
+        .iter()
+        .filter_map(|object| schema.types.get(*object)?.name().location());
+    let places = places.filter_map(|span| rules.subgraph.locate(Some(span)));
+    let error = rules
+        .subgraph
+        .error(ErrorCode::InterfaceKeyNotOnImplementation, key.span, &message);
+    Some(error.at(places))
 }
 
 /// Compares printed selections without regard to the order of words.

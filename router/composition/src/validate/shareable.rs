@@ -1,5 +1,7 @@
 //! Rules of `@shareable`: on object fields, once per declaration.
 
+use apollo_compiler::Name;
+use apollo_compiler::ast::FieldDefinition;
 use apollo_compiler::schema::{ComponentOrigin, ExtendedType};
 
 use super::Rules;
@@ -25,11 +27,28 @@ pub(super) fn check(rules: &Rules<'_>) -> Vec<CompositionError> {
                     }
                 }
             }
-            ExtendedType::Object(_) => errors.extend(check_repeated(rules, definition)),
+            ExtendedType::Object(object) => {
+                errors.extend(check_repeated(rules, definition));
+                for field in object.fields.values() {
+                    errors.extend(check_repeated_on_field(rules, &object.name, field));
+                }
+            }
             _ => {}
         }
     }
     errors
+}
+
+fn check_repeated_on_field(rules: &Rules<'_>, parent: &Name, field: &FieldDefinition) -> Option<CompositionError> {
+    let mut applications = rules
+        .subgraph
+        .applications(&field.directives, FederationDirective::Shareable);
+    let repeated = applications.nth(1)?;
+    Some(rules.subgraph.error(
+        ErrorCode::InvalidShareableUsage,
+        repeated.location(),
+        &format!("`@shareable` stands twice on `{parent}.{}`; keep one", field.name),
+    ))
 }
 
 /// `@shareable` is repeatable so that a type and each of its extensions may have it, not to stand twice in one place.

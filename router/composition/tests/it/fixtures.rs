@@ -1,23 +1,27 @@
-//! `router/fixtures/<feature>/subgraphs/*.graphql` compose to `supergraph.graphql`, or fail with `errors.txt`.
+//! `router/fixtures/<feature>/subgraphs/*.graphql` compose to `supergraph.graphql` and `hints.txt`, or fail with
+//! `errors.txt`.
 //!
 //! `UPDATE_EXPECT=1` writes what is found; a new feature begins as a folder of subgraphs.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use composition::{CompositionError, compose};
+use composition::{CompositionError, Hint, SourceLocation, compose};
 use expect_test::expect_file;
 use federation::Subgraph;
 
 #[test]
 fn fixtures_compose_as_expected() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
-    let features = sorted_entries(&root)
-        .into_iter()
-        .filter(|path| path.join("subgraphs").is_dir());
-    for feature in features {
+    for feature in features(&root) {
         check_fixture(&feature);
     }
+}
+
+/// Folders of subgraphs, sorted.
+pub(crate) fn features(root: &Path) -> impl Iterator<Item = PathBuf> {
+    sorted_entries(root)
+        .into_iter()
+        .filter(|path| path.join("subgraphs").is_dir())
 }
 
 fn check_fixture(feature: &Path) {
@@ -30,6 +34,9 @@ fn check_fixture(feature: &Path) {
                 feature.display()
             );
             expect_file![feature.join("supergraph.graphql")].assert_eq(&composed.supergraph_sdl);
+            if !composed.hints.is_empty() || feature.join("hints.txt").exists() {
+                expect_file![feature.join("hints.txt")].assert_eq(&describe_hints(&composed.hints));
+            }
             let mut reversed = subgraphs;
             reversed.reverse();
             let again = compose(&reversed).expect("order does not matter");
@@ -69,19 +76,24 @@ fn subgraph(path: &Path) -> Subgraph {
 }
 
 fn describe(errors: &[CompositionError]) -> String {
-    let mut text = String::new();
-    for error in errors {
-        writeln!(text, "{}: {}", error.code, error.message).expect("a string grows");
-        for location in &error.locations {
-            writeln!(
-                text,
-                "    at {}:{}:{}",
-                location.subgraph, location.line, location.column
-            )
-            .expect("a string grows");
-        }
-    }
-    text
+    let described = errors
+        .iter()
+        .map(|error| format!("{}: {}\n{}", error.code, error.message, places(&error.locations)));
+    described.collect()
+}
+
+fn describe_hints(hints: &[Hint]) -> String {
+    let described = hints
+        .iter()
+        .map(|hint| format!("{}: {}\n{}", hint.code, hint.message, places(&hint.locations)));
+    described.collect()
+}
+
+fn places(locations: &[SourceLocation]) -> String {
+    let described = locations
+        .iter()
+        .map(|location| format!("    at {}:{}:{}\n", location.subgraph, location.line, location.column));
+    described.collect()
 }
 
 fn sorted_entries(folder: &Path) -> Vec<PathBuf> {

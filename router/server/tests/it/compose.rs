@@ -89,7 +89,7 @@ fn whatever_is_wrong_is_said_in_a_line_that_helps() {
         exit code 2
         error: supergraph.yaml:3:3: the key `a` is here a second time; rename it, or take one of the two away
         exit code 2
-        error[NO_QUERIES]: there is no subgraph to compose
+        error[NO_QUERIES]: there is no subgraph to compose; give at least one
         the subgraphs do not compose: 1 error
         exit code 1
         error: supergraph.yaml:1:1: the key `subgraphs` is missing
