@@ -3,5 +3,6 @@
 mod conformance;
 mod fixtures;
 mod large;
+mod locations;
 mod malformed;
 mod meaning;
