@@ -6,3 +6,4 @@ mod large;
 mod locations;
 mod malformed;
 mod meaning;
+mod variants;
