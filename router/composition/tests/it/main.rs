@@ -2,8 +2,10 @@
 
 mod conformance;
 mod fixtures;
+mod generate;
 mod large;
 mod locations;
 mod malformed;
 mod meaning;
+mod order;
 mod variants;
