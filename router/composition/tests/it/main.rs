@@ -2,6 +2,7 @@
 
 mod conformance;
 mod fixtures;
+mod fuzz;
 mod generate;
 mod large;
 mod locations;
