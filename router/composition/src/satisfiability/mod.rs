@@ -10,6 +10,7 @@
 //! Does not plan: it asks whether there is a way, not which is the cheapest.
 
 mod conditions;
+mod exploration;
 mod labels;
 mod node_sets;
 mod query;

@@ -7,26 +7,34 @@
 //!
 //! What is found for a start holds for the whole walk, so it is kept. A condition must hold whatever labels are on:
 //! fields that move from one subgraph to another are not to be relied on.
+//!
+//! A key into a subgraph must be had without entering that subgraph for anything else, as Apollo's composition has it:
+//! `@key(fields: "owner { email }")` of `c` does not lead there where only `c` knows the owner's email. When a subgraph has
+//! been entered below, its keys are asked for again in a `Reach` that never enters it.
 
 use std::rc::Rc;
 
 use federation::field_set::{FieldSet, FieldSetField};
-use federation::query_graph::{FieldEdge, KeyEdge, KeyEdgeKind, NodeId, QueryGraph};
+use federation::query_graph::{FieldEdge, KeyEdge, NodeId, QueryGraph};
 use federation::supergraph::{ActiveLabels, SubgraphId, Supergraph, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::conditions::{OPERATION_KINDS, TypeConditions, Way, for_each_field};
+use super::conditions::{OPERATION_KINDS, TypeConditions, for_each_field};
+use super::exploration::{Exploration, Given, Question};
 use super::node_sets::{NodeSets, SetId};
 
 /// Most closures that wait for each other on the stack; what lies deeper is computed by itself and used in the next
 /// round.
 const DEPTH_MAX: usize = 8;
 
+/// Most subgraphs that are left out at once; a key that could be told apart only by leaving out more counts as had.
+const EXCLUDED_MAX: usize = 6;
+
 /// An object type, and the nodes where its objects come from.
 pub(super) type Start = (TypeId, SetId);
 
 /// Closures of starts of one node.
-type ByNode = FxHashMap<(TypeId, NodeId), Rc<Closure>>;
+pub(super) type ByNode = FxHashMap<(TypeId, NodeId), Rc<Closure>>;
 
 /// What can be reached from a start.
 #[derive(Debug)]
@@ -37,6 +45,8 @@ pub(super) struct Closure {
     pub(super) is_typed: bool,
     /// By condition of the type.
     is_met: Vec<bool>,
+    /// Subgraphs that were entered for objects below, so that conditions of this one are met; sorted.
+    pub(super) entered_below: Rc<[SubgraphId]>,
 }
 
 impl Closure {
@@ -60,6 +70,12 @@ pub(super) struct Reach<'a> {
     pub(super) sets: NodeSets,
     root_types: [Option<TypeId>; 3],
     conditions: FxHashMap<TypeId, Rc<TypeConditions<'a>>>,
+    /// Subgraphs that no key leads into.
+    excluded: Rc<[SubgraphId]>,
+    /// The same with one more subgraph excluded.
+    without: FxHashMap<SubgraphId, Box<Reach<'a>>>,
+    /// Subgraphs that were entered by the closures that the present question looked into.
+    entered: Vec<SubgraphId>,
     known: FxHashMap<Start, Rc<Closure>>,
     /// What is known of starts of one node.
     known_by_node: Rc<ByNode>,
@@ -75,12 +91,19 @@ pub(super) struct Reach<'a> {
 
 impl<'a> Reach<'a> {
     pub(super) fn new(supergraph: &'a Supergraph) -> Self {
+        Self::excluding(supergraph, Rc::default())
+    }
+
+    fn excluding(supergraph: &'a Supergraph, excluded: Rc<[SubgraphId]>) -> Self {
         Self {
             supergraph,
             graph: supergraph.query_graph(),
             sets: NodeSets::default(),
             root_types: OPERATION_KINDS.map(|kind| supergraph.root_type(kind)),
             conditions: FxHashMap::default(),
+            excluded,
+            without: FxHashMap::default(),
+            entered: Vec::new(),
             known: FxHashMap::default(),
             known_by_node: Rc::default(),
             tentative: FxHashMap::default(),
@@ -97,6 +120,7 @@ impl<'a> Reach<'a> {
         if let Some(known) = self.known.get(&start) {
             return Rc::clone(known);
         }
+        self.entered.clear();
         let closure = loop {
             self.round += 1;
             self.is_cut_short = false;
@@ -149,6 +173,7 @@ impl<'a> Reach<'a> {
                 set: start.1,
                 is_typed: false,
                 is_met: Vec::new(),
+                entered_below: Rc::default(),
             }),
         }
     }
@@ -174,31 +199,65 @@ impl<'a> Reach<'a> {
                 set: start,
                 is_typed: true,
                 is_met: Vec::new(),
+                entered_below: Rc::default(),
             });
         }
         let conditions = self.conditions_of(type_id);
         let known = Rc::clone(&self.known_by_node);
         let start = Rc::clone(self.sets.get(start));
-        let mut exploration = Exploration::new(self.graph, &conditions, (type_id, &known), &start);
-        exploration.begin();
-        loop {
-            exploration.settle();
-            if let Some(same) = exploration.same {
-                return same;
-            }
-            let Some(atom) = exploration.undecided.pop() else { break };
-            let targets = exploration.targets[atom].clone();
-            if !exploration.is_atom_met[atom] && self.holds_below(&targets, conditions.atoms[atom].selections) {
-                exploration.meet(atom);
+        let excluded = Rc::clone(&self.excluded);
+        let mut exploration = Exploration::new(Given {
+            graph: self.graph,
+            conditions: &conditions,
+            type_id,
+            start: &start,
+            known: &known,
+            excluded: &excluded,
+        });
+        while let Some(question) = exploration.next_question() {
+            match question {
+                Question::Below { atom, targets } => {
+                    let outer = std::mem::take(&mut self.entered);
+                    let holds = self.holds_below(&targets, conditions.atoms[atom].selections);
+                    let entered = std::mem::replace(&mut self.entered, outer);
+                    if holds {
+                        exploration.meet_by(atom, &entered);
+                    }
+                }
+                Question::Without { way, condition } => {
+                    if self.is_met_without(self.graph.node(way.target).subgraph, (type_id, &start), condition) {
+                        exploration.take(way);
+                    }
+                }
             }
         }
+        if let Some(same) = exploration.same {
+            return same;
+        }
+        let is_met = exploration.is_met();
         let set = self.sets.intern(exploration.nodes);
         Rc::new(Closure {
             nodes: Rc::clone(self.sets.get(set)),
             set,
             is_typed: exploration.is_typed,
-            is_met: exploration.unmet_counts.iter().map(|count| *count == 0).collect(),
+            is_met,
+            entered_below: exploration.entered_below.into_iter().collect(),
         })
+    }
+
+    /// Whether a condition is met if `subgraph` is not entered for anything.
+    fn is_met_without(&mut self, subgraph: SubgraphId, start: (TypeId, &[NodeId]), condition: usize) -> bool {
+        if self.excluded.len() >= EXCLUDED_MAX {
+            return true;
+        }
+        let (supergraph, excluded) = (self.supergraph, &self.excluded);
+        let without = self.without.entry(subgraph).or_insert_with(|| {
+            let excluded = excluded.iter().copied().chain([subgraph]).collect();
+            Box::new(Reach::excluding(supergraph, excluded))
+        });
+        let set = without.sets.intern(start.1.to_vec());
+        let closure = without.closure((start.0, set));
+        closure.is_met.get(condition) == Some(&true)
     }
 
     /// The common case of a type that one subgraph has: there is nowhere to go, and nothing is required.
@@ -258,8 +317,16 @@ impl<'a> Reach<'a> {
         let objects = self.objects(targets);
         objects.into_iter().all(|start| {
             let closure = self.nested(start);
+            self.note_entered(start.1, &closure);
             self.holds(start.0, &closure, field_set)
         })
+    }
+
+    fn note_entered(&mut self, start: SetId, closure: &Closure) {
+        let start = self.sets.get(start);
+        let entered = closure.nodes.iter().filter(|node| start.binary_search(node).is_err());
+        self.entered.extend(entered.map(|node| self.graph.node(*node).subgraph));
+        self.entered.extend(closure.entered_below.iter());
     }
 
     /// The runtime types of objects at `nodes`, and for each the nodes that know it; sorted by type.
@@ -278,188 +345,5 @@ impl<'a> Reach<'a> {
                 (group[0].0, self.sets.intern(nodes))
             })
             .collect()
-    }
-}
-
-/// Atoms that a field provides, and where it leads.
-type Provision<'e> = (&'e [usize], Option<NodeId>);
-
-/// One closure in the making: nodes bring fields, fields meet conditions, conditions bring nodes.
-struct Exploration<'e, 'a> {
-    graph: &'a QueryGraph,
-    conditions: &'e TypeConditions<'a>,
-    /// The type, and what is known of it and others.
-    known: (TypeId, &'e ByNode),
-    start: &'e [NodeId],
-    /// A closure known before that must be the same: each of the two starts is reached from the other.
-    same: Option<Rc<Closure>>,
-    nodes: Vec<NodeId>,
-    /// Where the router stands already; a second way into the same type of a subgraph brings nothing.
-    entered: FxHashSet<(SubgraphId, TypeId)>,
-    /// Nodes whose fields have not been looked at.
-    queue: Vec<NodeId>,
-    /// Atoms that are met, but whose conditions have not been told.
-    met: Vec<usize>,
-    is_typed: bool,
-    /// Ways that are open as soon as the runtime type is known.
-    waiting_for_type: Vec<NodeId>,
-    is_atom_met: Vec<bool>,
-    /// By condition: how many of its atoms are not met.
-    unmet_counts: Vec<usize>,
-    /// By condition: fields that need it, and where they lead.
-    waiting_for_condition: FxHashMap<usize, Vec<Provision<'e>>>,
-    /// By atom with a selection: the nodes below.
-    targets: Vec<Vec<NodeId>>,
-    /// Atoms with a selection that has to be looked at.
-    undecided: Vec<usize>,
-}
-
-impl<'e, 'a> Exploration<'e, 'a> {
-    fn new(
-        graph: &'a QueryGraph,
-        conditions: &'e TypeConditions<'a>,
-        known: (TypeId, &'e ByNode),
-        start: &'e [NodeId],
-    ) -> Self {
-        Self {
-            graph,
-            conditions,
-            known,
-            start,
-            same: None,
-            nodes: Vec::new(),
-            entered: FxHashSet::default(),
-            queue: Vec::new(),
-            met: Vec::new(),
-            is_typed: false,
-            waiting_for_type: Vec::new(),
-            is_atom_met: vec![false; conditions.atoms.len()],
-            unmet_counts: conditions.atom_counts.clone(),
-            waiting_for_condition: FxHashMap::default(),
-            targets: vec![Vec::new(); conditions.atoms.len()],
-            undecided: Vec::new(),
-        }
-    }
-
-    fn begin(&mut self) {
-        for node in self.start {
-            self.enter(*node, true);
-        }
-        let conditions = self.conditions;
-        for root in &conditions.roots {
-            self.enter(*root, false);
-        }
-        self.settle();
-        // Conditions that ask for nothing but `__typename`.
-        for (condition, count) in conditions.atom_counts.iter().enumerate() {
-            if *count == 0 {
-                self.open(condition);
-            }
-        }
-    }
-
-    /// * `is_start`: whether objects come from here; then other views of the same type may, too.
-    fn enter(&mut self, id: NodeId, is_start: bool) {
-        let node = self.graph.node(id);
-        if self.entered.insert((node.subgraph, node.type_id)) || is_start {
-            self.nodes.push(id);
-            self.queue.push(id);
-            let (type_id, known) = self.known;
-            let known = known.get(&(type_id, id)).filter(|_| !is_start);
-            let is_same = |known: &&Rc<Closure>| self.start.iter().all(|node| known.nodes.binary_search(node).is_ok());
-            self.same = self.same.take().or_else(|| known.filter(is_same).cloned());
-        }
-    }
-
-    /// Follows what is known; two stacks rather than recursion, since one field may require another, and so on.
-    fn settle(&mut self) {
-        while self.same.is_none() {
-            if let Some(atom) = self.met.pop() {
-                self.tell_conditions(atom);
-            } else if let Some(node) = self.queue.pop() {
-                self.look_at(node);
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn look_at(&mut self, node: NodeId) {
-        if !self.is_typed && !self.graph.node(node).is_interface_object {
-            self.is_typed = true;
-            for target in std::mem::take(&mut self.waiting_for_type) {
-                self.enter(target, false);
-            }
-        }
-        self.add_fields(node);
-    }
-
-    fn add_fields(&mut self, node: NodeId) {
-        let conditions = self.conditions;
-        if conditions.atoms.is_empty() {
-            return;
-        }
-        for (name, edge) in self.graph.fields(node) {
-            let Some(atoms) = conditions.atoms_by_field.get(name) else {
-                continue;
-            };
-            if edge.override_label.is_some() {
-                continue;
-            }
-            let required = edge.requires.as_deref().and_then(|requires| conditions.find(requires));
-            match required.filter(|condition| self.unmet_counts[*condition] > 0) {
-                Some(condition) => {
-                    let waiting = self.waiting_for_condition.entry(condition).or_default();
-                    waiting.push((atoms, edge.target));
-                }
-                None => self.provide(atoms, edge.target),
-            }
-        }
-    }
-
-    fn provide(&mut self, atoms: &[usize], target: Option<NodeId>) {
-        for atom in atoms {
-            if self.is_atom_met[*atom] {
-                continue;
-            }
-            if self.conditions.atoms[*atom].selections.is_empty() {
-                self.meet(*atom);
-            } else if let Some(target) = target {
-                self.targets[*atom].push(target);
-                self.undecided.push(*atom);
-            }
-        }
-    }
-
-    fn meet(&mut self, atom: usize) {
-        self.is_atom_met[atom] = true;
-        self.met.push(atom);
-    }
-
-    fn tell_conditions(&mut self, atom: usize) {
-        let conditions = self.conditions;
-        for condition in &conditions.atoms[atom].conditions {
-            self.unmet_counts[*condition] -= 1;
-            if self.unmet_counts[*condition] == 0 {
-                self.open(*condition);
-            }
-        }
-    }
-
-    fn open(&mut self, condition: usize) {
-        let conditions = self.conditions;
-        for Way { target, kind } in &conditions.ways[condition] {
-            match kind {
-                KeyEdgeKind::InterfaceObject => self.enter(*target, false),
-                KeyEdgeKind::Object if self.is_typed => self.enter(*target, false),
-                KeyEdgeKind::Object => self.waiting_for_type.push(*target),
-                // Once the type is known, the keys of the type itself serve.
-                KeyEdgeKind::Interface if self.is_typed => {}
-                KeyEdgeKind::Interface => self.enter(*target, false),
-            }
-        }
-        for (atoms, target) in self.waiting_for_condition.remove(&condition).unwrap_or_default() {
-            self.provide(atoms, target);
-        }
     }
 }

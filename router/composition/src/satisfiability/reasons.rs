@@ -219,7 +219,7 @@ impl<'r, 'a> Reasons<'r, 'a> {
         for way in ways.filter(|way| graph.downcast(way.target, failure.type_id) == Some(candidate.node)) {
             let missing = self.missing(failure, &way.fields, candidate.index);
             self.lines.push(format!(
-                "`{name}` has it, but can be asked for a `{type_name}` only by its key `{}`, and {missing}",
+                "`{name}` has it, but can be asked for `{type_name}` only by its key `{}`, and {missing}",
                 way.fields
             ));
         }
@@ -280,9 +280,15 @@ impl<'r, 'a> Reasons<'r, 'a> {
         });
         let reasons: Vec<String> = reasons.collect();
         self.remedies.extend(remedies);
-        match reasons.is_empty() {
-            true => "the type of the object cannot be known".to_owned(),
-            false => reasons.join(" and "),
+        if !reasons.is_empty() {
+            return reasons.join(" and ");
+        }
+        match failure.closure.is_typed {
+            false => "the type of the object cannot be known".to_owned(),
+            true => format!(
+                "to have all of it, `{}` itself would have to be asked first",
+                self.subgraphs[wanted_by].name
+            ),
         }
     }
 

@@ -24,9 +24,6 @@ enum Aspect {
 
 /// Cases in which we differ on purpose, each with the reason; everything else must agree.
 const EXCEPTIONS: &[(u32, &[Aspect], &str)] = &[
-    (360, &[Aspect::Ok, Aspect::Codes], DETOUR),
-    (361, &[Aspect::Ok, Aspect::Codes], DETOUR),
-    (362, &[Aspect::Ok, Aspect::Codes], DETOUR),
     (
         429,
         &[Aspect::Ok],
@@ -36,10 +33,6 @@ const EXCEPTIONS: &[(u32, &[Aspect], &str)] = &[
     (624, &[Aspect::Codes], WITHOUT_CODE),
     (631, &[Aspect::Codes], WITHOUT_CODE),
 ];
-
-const DETOUR: &str = "`BookList.fav` can be fetched: `books { id }` from d, `title isbn` of each book from c by `id`, and then \
-                      `fav` from c by the key `books { id title isbn }`. The reference's search drops the way over a, since it \
-                      sees a shorter one from d to c, and then refuses the shorter one, since it would enter c to enter c";
 
 const WITHOUT_CODE: &str = "refused by both; the reference's error has no code, ours is DIRECTIVE_COMPOSITION_ERROR";
 
