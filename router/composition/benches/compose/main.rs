@@ -13,6 +13,11 @@ mod samples;
 
 use families::Family;
 use measure::{Growth, Memory, Spread, millis};
+use mimalloc::MiMalloc;
+
+/// That of the `router` binary.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
