@@ -4,15 +4,26 @@
 //! since the nearest place where null is allowed. Does not fetch, and adds no error for a null that a failed fetch, or an
 //! error of a subgraph, explains already.
 
+use std::io::Write as _;
+use std::rc::Rc;
+
+use bytes::Bytes;
 use federation::error::ErrorCode;
 use federation::query_plan::{BooleanCondition, FieldType, LeafType, ResponseField, ResponseShape, ResponseSource};
+use rustc_hash::FxHashMap;
 use serde_json::{Map, Value as JsonValue};
+use smallvec::SmallVec;
 
 use crate::response::{GraphqlError, ResponsePathSegment};
-use crate::store::{ObjectId, PathSegment, Store, Text, Value};
+use crate::store::{ListId, NameId, ObjectId, PathSegment, Store, Text, Value, write_string};
 
 /// Longest answer in bytes. 256 MiB: an entity that is stored once may be written many times.
 const DATA_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Most field errors of one answer. 1,000: a list of a million wrong values tells nobody more than its first thousand.
+const ERRORS_MAX: usize = 1_000;
+
+const DATA_BEGIN: &[u8] = b"{\"data\":";
 
 /// Whether the Boolean variables have the values asked for. A variable without a value counts as false.
 pub(crate) fn holds(conditions: &[BooleanCondition], variables: &Map<String, JsonValue>) -> bool {
@@ -29,8 +40,10 @@ pub(crate) fn is_true(variable: &str, variables: &Map<String, JsonValue>) -> boo
 /// The client's answer.
 #[derive(Debug)]
 pub(crate) struct Completed {
-    /// JSON of `data`.
-    pub(crate) data: Vec<u8>,
+    /// The response when there are no errors: `{"data":…}`.
+    pub(crate) response: Bytes,
+    /// The part of it that is `data`.
+    pub(crate) data: Bytes,
     /// Field errors, in the order of the answer.
     pub(crate) errors: Vec<GraphqlError>,
 }
@@ -47,22 +60,33 @@ pub(crate) fn complete(
     let mut completion = Completion {
         store,
         variables,
-        out: Vec::with_capacity(4096),
+        // Most of what was fetched is written, some of it several times.
+        out: Vec::with_capacity(store.source_bytes() + store.source_bytes() / 4 + 64),
         path: Vec::new(),
         errors: Vec::new(),
+        errors_left_out: 0,
         has_overflown: false,
-        spare_groups: Vec::new(),
+        selections: FxHashMap::default(),
     };
+    completion.out.extend_from_slice(DATA_BEGIN);
     if completion.object(Store::ROOT, &[shape], root_type).is_err() {
-        completion.out = b"null".to_vec();
+        completion.null_data();
     }
     if completion.has_overflown {
         let message = format!("the answer is longer than {DATA_BYTES_MAX} bytes");
         completion.errors = vec![GraphqlError::new(ErrorCode::CostEstimatedTooExpensive, message)];
-        completion.out = b"null".to_vec();
+        completion.null_data();
     }
+    completion.out.push(b'}');
+    if completion.errors_left_out > 0 {
+        let message = format!("{} more errors like these are left out", completion.errors_left_out);
+        let error = GraphqlError::new(ErrorCode::ResponseValidationFailed, message);
+        completion.errors.push(error);
+    }
+    let response = Bytes::from(completion.out);
     Completed {
-        data: completion.out,
+        data: response.slice(DATA_BEGIN.len()..response.len() - 1),
+        response,
         errors: completion.errors,
     }
 }
@@ -92,19 +116,30 @@ struct Completion<'a> {
     out: Vec<u8>,
     path: Vec<Step<'a>>,
     errors: Vec<GraphqlError>,
+    /// Errors past [`ERRORS_MAX`], which are counted only.
+    errors_left_out: usize,
     /// The answer grew too long; nothing more is written.
     has_overflown: bool,
-    /// Empty lists with room, so that not every object needs a new one.
-    spare_groups: Vec<Vec<FieldGroup<'a>>>,
+    /// Of shapes that stand alone, by the addresses of shape and runtime type: what is selected of every object alike.
+    selections: FxHashMap<(usize, usize), Rc<[FieldGroup<'a>]>>,
 }
 
 /// The fields that share one response name in one object: one, but for merged selections.
 struct FieldGroup<'a> {
     first: &'a ResponseField,
     others: Vec<&'a ResponseField>,
+    /// `"name":`
+    key: String,
+    /// Under which names the value may be stored, in the order to look; empty for `__typename`.
+    storage_names: SmallVec<[NameId; 1]>,
 }
 
 impl<'a> Completion<'a> {
+    fn null_data(&mut self) {
+        self.out.truncate(DATA_BEGIN.len());
+        self.out.extend_from_slice(b"null");
+    }
+
     /// Writes an object, with the fields of all `shapes` merged.
     ///
     /// * `runtime_type`: `None` when no answer told it.
@@ -114,46 +149,40 @@ impl<'a> Completion<'a> {
         shapes: &[&'a ResponseShape],
         runtime_type: Option<&'a str>,
     ) -> Result<(), Propagate> {
+        let groups = match shapes {
+            [shape] => {
+                let type_address = runtime_type.map_or(0, |name| name.as_ptr().addr());
+                let key = (std::ptr::from_ref(*shape).addr(), type_address);
+                if let Some(groups) = self.selections.get(&key) {
+                    Rc::clone(groups)
+                } else {
+                    let groups: Rc<[_]> = self.collect_fields(shapes, runtime_type).into();
+                    self.selections.insert(key, Rc::clone(&groups));
+                    groups
+                }
+            }
+            shapes => self.collect_fields(shapes, runtime_type).into(),
+        };
         self.out.push(b'{');
-        let mut groups = self.spare_groups.pop().unwrap_or_default();
-        self.collect_fields(shapes, runtime_type, &mut groups);
-        let written = self.fields(object, &groups, runtime_type);
-        groups.clear();
-        self.spare_groups.push(groups);
-        written?;
-        self.out.push(b'}');
-        Ok(())
-    }
-
-    fn fields(
-        &mut self,
-        object: ObjectId,
-        groups: &[FieldGroup<'a>],
-        runtime_type: Option<&'a str>,
-    ) -> Result<(), Propagate> {
         for (index, group) in groups.iter().enumerate() {
             if index > 0 {
                 self.out.push(b',');
             }
-            self.out.push(b'"');
-            self.out.extend_from_slice(group.first.response_name.as_bytes());
-            self.out.extend_from_slice(b"\":");
+            self.out.extend_from_slice(group.key.as_bytes());
             self.path.push(Step::Field(&group.first.response_name));
             let written = self.field(object, group, runtime_type);
             self.path.pop();
             written?;
         }
+        self.out.push(b'}');
         Ok(())
     }
 
     /// The fields that are selected for an object, grouped by response name, in the order in which names come first
     /// (GraphQL spec, "CollectFields").
-    fn collect_fields(
-        &self,
-        shapes: &[&'a ResponseShape],
-        runtime_type: Option<&str>,
-        groups: &mut Vec<FieldGroup<'a>>,
-    ) {
+    fn collect_fields(&self, shapes: &[&'a ResponseShape], runtime_type: Option<&str>) -> Vec<FieldGroup<'a>> {
+        let mut groups: Vec<FieldGroup<'a>> = Vec::new();
+        let mut positions = FxHashMap::default();
         for field in shapes.iter().flat_map(|shape| &shape.fields) {
             let is_selected = field.runtime_types.as_ref().is_none_or(|types| {
                 runtime_type.is_some_and(|name| types.binary_search_by(|known| known.as_str().cmp(name)).is_ok())
@@ -161,17 +190,28 @@ impl<'a> Completion<'a> {
             if !is_selected || !holds(&field.conditions, self.variables) {
                 continue;
             }
-            match groups
-                .iter_mut()
-                .find(|group| group.first.response_name == field.response_name)
-            {
-                Some(group) => group.others.push(field),
-                None => groups.push(FieldGroup {
-                    first: field,
-                    others: Vec::new(),
-                }),
+            let storage_name = match &field.source {
+                ResponseSource::Stored(name) => self.store.name_id(name),
+                ResponseSource::Typename => None,
+            };
+            match positions.get(field.response_name.as_str()) {
+                Some(position) => {
+                    let group: &mut FieldGroup<'a> = &mut groups[*position];
+                    group.others.push(field);
+                    group.storage_names.extend(storage_name);
+                }
+                None => {
+                    positions.insert(field.response_name.as_str(), groups.len());
+                    groups.push(FieldGroup {
+                        first: field,
+                        others: Vec::new(),
+                        key: format!("\"{}\":", field.response_name),
+                        storage_names: storage_name.into_iter().collect(),
+                    });
+                }
             }
         }
+        groups
     }
 
     fn field(
@@ -184,9 +224,7 @@ impl<'a> Completion<'a> {
         match &group.first.source {
             ResponseSource::Typename => match runtime_type {
                 Some(name) => {
-                    self.out.push(b'"');
-                    self.out.extend_from_slice(name.as_bytes());
-                    self.out.push(b'"');
+                    write_string(name.as_bytes(), &mut self.out);
                     Ok(())
                 }
                 None if store.is_failed(object) => Err(Propagate),
@@ -195,32 +233,21 @@ impl<'a> Completion<'a> {
                     Err(Propagate)
                 }
             },
-            ResponseSource::Stored(storage_name) => {
-                let mut value = store.field(object, storage_name);
-                if value.is_none() {
-                    value = group.others.iter().find_map(|other| match &other.source {
-                        ResponseSource::Stored(storage_name) => store.field(object, storage_name),
-                        ResponseSource::Typename => None,
+            ResponseSource::Stored(_) => {
+                let mut values = group.storage_names.iter().map(|name| store.field(object, *name));
+                let value = values
+                    .find_map(|value| value)
+                    .unwrap_or_else(|| match store.is_failed(object) {
+                        true => Value::Failed,
+                        false => Value::Null,
                     });
-                }
-                let absent = if store.is_failed(object) {
-                    &Value::Failed
-                } else {
-                    &Value::Null
-                };
-                self.value(value.unwrap_or(absent), &group.first.field_type, group)
-                    .map(drop)
+                self.value(value, &group.first.field_type, group).map(drop)
             }
         }
     }
 
     /// Writes `value` as `field_type` says.
-    fn value(
-        &mut self,
-        value: &Value,
-        field_type: &'a FieldType,
-        group: &FieldGroup<'a>,
-    ) -> Result<Written, Propagate> {
+    fn value(&mut self, value: Value, field_type: &'a FieldType, group: &FieldGroup<'a>) -> Result<Written, Propagate> {
         self.has_overflown |= self.out.len() > DATA_BYTES_MAX;
         if self.has_overflown {
             return Err(Propagate);
@@ -239,16 +266,16 @@ impl<'a> Completion<'a> {
         }
     }
 
-    fn nullable(&mut self, value: &Value, field_type: &'a FieldType, group: &FieldGroup<'a>) -> Written {
+    fn nullable(&mut self, value: Value, field_type: &'a FieldType, group: &FieldGroup<'a>) -> Written {
         let start = self.out.len();
         // `Ok(false)` is a null that nobody has explained yet.
         let written = match (value, field_type) {
             (Value::Null, _) => Ok(false),
             (Value::Failed, _) => Err(Propagate),
             (value, FieldType::Leaf(leaf_type)) => self.leaf(value, leaf_type).map(|()| true),
-            (Value::List(items), FieldType::List(item_type)) => self.list(items, item_type, group).map(|()| true),
+            (Value::List(list), FieldType::List(item_type)) => self.list(list, item_type, group).map(|()| true),
             (Value::Object(object), FieldType::Composite { name, possible_types }) => {
-                self.composite(*object, name, possible_types, group).map(|()| true)
+                self.composite(object, name, possible_types, group).map(|()| true)
             }
             (_, FieldType::List(_)) => Err(self.invalid("expected a list".to_owned())),
             (_, FieldType::Composite { name, .. }) => Err(self.invalid(format!("expected an object of type `{name}`"))),
@@ -264,14 +291,15 @@ impl<'a> Completion<'a> {
         }
     }
 
-    fn list(&mut self, items: &[Value], item_type: &'a FieldType, group: &FieldGroup<'a>) -> Result<(), Propagate> {
+    fn list(&mut self, list: ListId, item_type: &'a FieldType, group: &FieldGroup<'a>) -> Result<(), Propagate> {
         self.out.push(b'[');
-        for (index, item) in items.iter().enumerate() {
+        let store = self.store;
+        for (index, item) in store.items(list).iter().enumerate() {
             if index > 0 {
                 self.out.push(b',');
             }
             self.path.push(Step::Item(index));
-            let written = self.value(item, item_type, group);
+            let written = self.value(*item, item_type, group);
             self.path.pop();
             written?;
         }
@@ -286,15 +314,16 @@ impl<'a> Completion<'a> {
         possible_types: &'a [N],
         group: &FieldGroup<'a>,
     ) -> Result<(), Propagate> {
-        let stored = self.store.typename(object);
-        let runtime_type = match (stored, possible_types) {
-            (_, [only]) => Some(only.as_ref()),
-            (Some(stored), _) => match possible_types.binary_search_by(|known| known.as_ref().cmp(stored)) {
-                Ok(index) => Some(possible_types[index].as_ref()),
-                // Not named in the message: a type that clients cannot know may be one that is hidden from them.
-                Err(_) => return Err(self.invalid(format!("the object's type is none that `{name}` may have"))),
+        let runtime_type = match possible_types {
+            [only] => Some(only.as_ref()),
+            possible_types => match self.store.typename(object) {
+                None => None,
+                Some(stored) => match possible_types.binary_search_by(|known| known.as_ref().cmp(&stored)) {
+                    Ok(index) => Some(possible_types[index].as_ref()),
+                    // Not named in the message: a type that clients cannot know may be one that is hidden from them.
+                    Err(_) => return Err(self.invalid(format!("the object's type is none that `{name}` may have"))),
+                },
             },
-            (None, _) => None,
         };
         if group.others.is_empty() {
             return self.object(object, &[&*group.first.selection], runtime_type);
@@ -305,23 +334,25 @@ impl<'a> Completion<'a> {
     }
 
     /// Writes a scalar or an enum, which must be what its type says (GraphQL spec, "Scalars", "Result Coercion").
-    fn leaf(&mut self, value: &Value, leaf_type: &LeafType) -> Result<(), Propagate> {
+    fn leaf(&mut self, value: Value, leaf_type: &LeafType) -> Result<(), Propagate> {
         let store = self.store;
         match (leaf_type, value) {
             (LeafType::CustomScalar(_), value)
             | (LeafType::Boolean, value @ Value::Boolean(_))
             | (LeafType::String | LeafType::Id, value @ Value::String(_)) => store.write(value, &mut self.out),
-            (LeafType::Int, Value::Number(text)) => match int(store.bytes(*text)) {
-                Some(int) => self.out.extend_from_slice(int.to_string().as_bytes()),
+            (LeafType::Int, Value::Number(text)) => match int(store.bytes(text)) {
+                Some(int) => {
+                    let _ = write!(self.out, "{int}");
+                }
                 None => return Err(self.invalid("expected a whole number of 32 bits".to_owned())),
             },
-            (LeafType::Float, Value::Number(text)) if is_finite(store.bytes(*text)) => {
+            (LeafType::Float, Value::Number(text)) if is_finite(store.bytes(text)) => {
                 store.write(value, &mut self.out);
             }
-            (LeafType::Id, Value::Number(text)) if is_whole(store.bytes(*text)) => {
-                store.write_string(*text, &mut self.out);
+            (LeafType::Id, Value::Number(text)) if is_whole(store.bytes(text)) => {
+                write_string(store.bytes(text), &mut self.out);
             }
-            (LeafType::Enum { values, .. }, Value::String(text)) if knows(values, store, *text) => {
+            (LeafType::Enum { values, .. }, Value::String(text)) if knows(values, store, text) => {
                 store.write(value, &mut self.out);
             }
             (leaf_type, _) => return Err(self.invalid(expectation(leaf_type))),
@@ -331,6 +362,10 @@ impl<'a> Completion<'a> {
 
     /// Adds a field error at the current path.
     fn invalid(&mut self, message: String) -> Propagate {
+        if self.errors.len() == ERRORS_MAX {
+            self.errors_left_out += 1;
+            return Propagate;
+        }
         let mut error = GraphqlError::new(ErrorCode::ResponseValidationFailed, message);
         let path = self.path.iter().map(|step| match step {
             Step::Field(name) => ResponsePathSegment::Field((*name).to_owned()),
@@ -356,9 +391,8 @@ fn expectation(leaf_type: &LeafType) -> String {
 }
 
 fn knows<N: AsRef<str>>(values: &[N], store: &Store, text: Text) -> bool {
-    values
-        .binary_search_by(|value| value.as_ref().as_bytes().cmp(store.bytes(text)))
-        .is_ok()
+    let text = store.decoded(text);
+    values.binary_search_by(|value| value.as_ref().cmp(&text)).is_ok()
 }
 
 fn number_text(number: &[u8]) -> Option<&str> {
@@ -377,9 +411,12 @@ fn int(number: &[u8]) -> Option<i32> {
 }
 
 fn is_finite(number: &[u8]) -> bool {
-    number_text(number)
-        .and_then(|number| number.parse().ok())
-        .is_some_and(f64::is_finite)
+    // Fewer than 300 digits without an exponent are.
+    let is_short = number.len() < 300 && !number.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    is_short
+        || number_text(number)
+            .and_then(|number| number.parse().ok())
+            .is_some_and(f64::is_finite)
 }
 
 fn is_whole(number: &[u8]) -> bool {

@@ -11,18 +11,21 @@ use bytes::Bytes;
 use federation::api_schema::ApiSchema;
 use federation::error::ErrorCode;
 use federation::introspection::introspect;
-use federation::query_plan::{Fetch, OperationKind, PlanNode, QueryPlan};
+use federation::query_plan::{Fetch, OperationKind, PlanNode};
 use futures::future::{BoxFuture, join_all};
 use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value as JsonValue};
+use tokio::sync::Semaphore;
 
-use crate::client::{FetchError, SubgraphAnswer, SubgraphClient, SubgraphPolicy, SubgraphRequest};
+use crate::client::{
+    ByteBudget, FetchError, ResponseBounds, SubgraphAnswer, SubgraphClient, SubgraphPolicy, SubgraphRequest,
+};
 use crate::completion::{complete, is_true, response_path};
-use crate::fetch::{PendingError, Prepared, State};
+use crate::executable_plan::ExecutablePlan;
+use crate::fetch::{EntityLimits, PendingError, Prepared, State};
 use crate::response::{ExecutionResponse, FetchRecord, GraphqlError};
 use crate::store::{Store, Value};
-use crate::subgraph_response;
 
 /// Tells a subgraph how many milliseconds are left for its answer.
 pub const DEADLINE_HEADER: HeaderName = HeaderName::from_static("x-hansa-deadline-ms");
@@ -42,11 +45,17 @@ const NOT_FORWARDED: [HeaderName; 10] = [
     http::header::UPGRADE,
 ];
 
+/// Most requests of one operation that are under way at once; more wait. 64: twice the widest stage of plans for real
+/// pages, and too few for one client to keep a subgraph from answering the others.
+const FETCHES_IN_FLIGHT_MAX: usize = 64;
+
 /// What holds for the execution of every operation.
 #[derive(Debug, Clone)]
 pub struct ExecutorOptions {
-    /// Most entities that one fetch may ask for. 10,000: ten lists of a thousand.
-    pub entities_max: usize,
+    /// How many entities one operation may ask for.
+    pub entities: EntityLimits,
+    /// Most bytes that all answers of subgraphs to one operation may have. 64 MiB: four answers of the longest kind.
+    pub fetched_bytes_max: usize,
     /// Headers of subgraph answers that are passed back to the client. Values of several subgraphs are all kept.
     pub passed_back: Vec<HeaderName>,
 }
@@ -54,7 +63,8 @@ pub struct ExecutorOptions {
 impl Default for ExecutorOptions {
     fn default() -> Self {
         Self {
-            entities_max: 10_000,
+            entities: EntityLimits::default(),
+            fetched_bytes_max: 64 * 1024 * 1024,
             passed_back: vec![SET_COOKIE],
         }
     }
@@ -63,8 +73,16 @@ impl Default for ExecutorOptions {
 /// Runs plans against a set of subgraphs. Made once per supergraph.
 #[derive(Debug)]
 pub struct Executor {
-    subgraphs: HashMap<Arc<str>, (SubgraphClient, SubgraphPolicy)>,
+    subgraphs: HashMap<Arc<str>, Subgraph>,
     options: ExecutorOptions,
+}
+
+#[derive(Debug)]
+struct Subgraph {
+    client: SubgraphClient,
+    policy: SubgraphPolicy,
+    /// One permit for each request that may be under way.
+    in_flight: Semaphore,
 }
 
 /// What a client wants of a plan.
@@ -83,7 +101,19 @@ pub struct ExecutionRequest {
 impl Executor {
     /// An executor for the subgraphs of these names.
     pub fn new(subgraphs: HashMap<Arc<str>, (SubgraphClient, SubgraphPolicy)>, options: ExecutorOptions) -> Self {
-        Self { subgraphs, options }
+        let subgraphs = subgraphs.into_iter().map(|(name, (client, policy))| {
+            let in_flight = Semaphore::new(policy.requests_in_flight_max.min(Semaphore::MAX_PERMITS));
+            let subgraph = Subgraph {
+                client,
+                policy,
+                in_flight,
+            };
+            (name, subgraph)
+        });
+        Self {
+            subgraphs: subgraphs.collect(),
+            options,
+        }
     }
 
     /// Runs a query or mutation. Whatever subgraphs do, there is an answer.
@@ -93,7 +123,7 @@ impl Executor {
     /// A subscription's plan gives an error: it has no single answer.
     pub async fn execute(
         &self,
-        plan: &QueryPlan,
+        plan: &ExecutablePlan,
         api_schema: &ApiSchema,
         request: ExecutionRequest,
     ) -> ExecutionResponse {
@@ -110,26 +140,32 @@ impl Executor {
 
 struct Execution<'a> {
     executor: &'a Executor,
-    plan: &'a QueryPlan,
+    plan: &'a ExecutablePlan,
     request: ExecutionRequest,
+    /// Sent with every fetch.
+    headers: HeaderMap,
     started: Instant,
-    state: Mutex<State>,
+    budget: Arc<ByteBudget>,
+    in_flight: Semaphore,
+    state: Mutex<State<'a>>,
 }
 
 impl<'a> Execution<'a> {
-    fn new(executor: &'a Executor, plan: &'a QueryPlan, request: ExecutionRequest) -> Self {
-        let state = Mutex::new(State::new(plan));
+    fn new(executor: &'a Executor, plan: &'a ExecutablePlan, request: ExecutionRequest) -> Self {
         Self {
             executor,
             plan,
+            headers: upstream_headers(&request.headers),
             request,
             started: Instant::now(),
-            state,
+            budget: Arc::new(ByteBudget::new(executor.options.fetched_bytes_max)),
+            in_flight: Semaphore::new(FETCHES_IN_FLIGHT_MAX),
+            state: Mutex::new(State::new(plan)),
         }
     }
 
     /// A panic while the lock was held ends the request it belongs to, and nobody else has this lock.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<'a>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -193,10 +229,11 @@ impl<'a> Execution<'a> {
     }
 
     async fn fetch(&self, fetch: &Fetch) {
-        let entities_max = self.executor.options.entities_max;
-        let prepared = self.state().prepare(fetch, &self.request.variables, entities_max);
-        let Some(Prepared { body, scope }) = prepared else {
-            return self.record(skipped(fetch));
+        let limits = &self.executor.options.entities;
+        let prepared = self.state().prepare(fetch, &self.request.variables, limits);
+        let Prepared { body, scope } = match prepared {
+            Ok(prepared) => prepared,
+            Err(known) => return self.record(|| skipped(fetch, known)),
         };
         let begun = Instant::now();
         let request_bytes = body.as_ref().map_or(0, Bytes::len);
@@ -205,22 +242,11 @@ impl<'a> Execution<'a> {
             Err(error) => Err(error),
         };
         let duration_us = micros(begun.elapsed());
-        let record = FetchRecord {
-            started_us: micros(begun.duration_since(self.started)),
-            duration_us,
-            request_bytes,
-            response_bytes: answer.as_ref().map_or(0, |answer| answer.body.len()),
-            entities_wanted: scope.entities_wanted(),
-            entities_sent: scope.entities_sent(),
-            skipped: false,
-            error: None,
-            ..skipped(fetch)
-        };
-        let response = answer.and_then(|answer| {
+        let received = answer.as_ref().ok().map(|answer| (answer.status, answer.body.len()));
+        if let Ok(answer) = &answer {
             self.keep_headers(&answer.headers);
-            subgraph_response::read(&answer)
-        });
-        let failure = self.state().absorb(fetch, &scope, response).err();
+        }
+        let failure = self.state().absorb(fetch, &scope, answer).err();
         if let Some(error) = &failure {
             let cause = causes(error);
             tracing::warn!(subgraph.name = %fetch.subgraph, fetch.duration_us = duration_us, error.cause = cause,
@@ -228,14 +254,29 @@ impl<'a> Execution<'a> {
         } else {
             tracing::debug!(subgraph.name = %fetch.subgraph, fetch.duration_us = duration_us, "Fetched from `{}`", fetch.subgraph);
         }
-        self.record(FetchRecord {
+        self.record(|| FetchRecord {
+            started_us: micros(begun.duration_since(self.started)),
+            duration_us,
+            request_bytes,
+            response_bytes: received.map_or(0, |(_, length)| length),
+            http_status: received.map(|(status, _)| status.as_u16()),
+            transport: self
+                .executor
+                .subgraphs
+                .get(&fetch.subgraph)
+                .filter(|_| request_bytes > 0)
+                .map(|subgraph| subgraph.client.transport()),
+            entities_wanted: scope.entities_wanted(),
+            entities_sent: scope.entities_sent(),
+            skipped: false,
             error: failure.map(|error| error.code().to_string()),
-            ..record
+            ..skipped(fetch, 0)
         });
     }
 
-    fn record(&self, record: FetchRecord) {
+    fn record(&self, record: impl FnOnce() -> FetchRecord) {
         if self.request.explain {
+            let record = record();
             self.state().fetches.push(record);
         }
     }
@@ -252,38 +293,43 @@ impl<'a> Execution<'a> {
 
     /// One request, within the subgraph's timeout and the client's deadline.
     async fn send(&self, fetch: &Fetch, body: Bytes) -> Result<SubgraphAnswer, FetchError> {
-        let (client, policy) = self
-            .executor
-            .subgraphs
-            .get(&fetch.subgraph)
-            .ok_or(FetchError::UnknownSubgraph)?;
-        let is_mutation = fetch.operation_kind == OperationKind::Mutation;
-        let timeout = if is_mutation {
-            policy.mutation_timeout
-        } else {
-            policy.query_timeout
+        let subgraph = self.executor.subgraphs.get(&fetch.subgraph);
+        let subgraph = subgraph.ok_or(FetchError::UnknownSubgraph)?;
+        let timeout = match fetch.operation_kind {
+            OperationKind::Mutation => subgraph.policy.mutation_timeout,
+            OperationKind::Query | OperationKind::Subscription => subgraph.policy.query_timeout,
         };
         let timeout = timeout.min(self.request.deadline.saturating_duration_since(Instant::now()));
         if timeout.is_zero() {
             return Err(FetchError::OutOfTime);
         }
-        let mut headers = (*self.request.headers).clone();
-        NOT_FORWARDED.iter().for_each(|name| drop(headers.remove(name)));
-        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let accept = HeaderValue::from_static("application/graphql-response+json, application/json");
-        headers.insert(http::header::ACCEPT, accept);
-        let timeout_ms = timeout.as_millis();
-        headers.insert(
-            DEADLINE_HEADER,
-            HeaderValue::from(u64::try_from(timeout_ms).unwrap_or(u64::MAX)),
-        );
+        let (deadline, timeout_ms) = (Instant::now() + timeout, timeout.as_millis());
+        let wait = async {
+            // Neither semaphore is ever closed.
+            let own = self.in_flight.acquire().await.ok();
+            (own, subgraph.in_flight.acquire().await.ok())
+        };
+        let _permits = match tokio::time::timeout_at(deadline.into(), wait).await {
+            Ok(permits) => permits,
+            Err(_) => {
+                let requests_max = subgraph.policy.requests_in_flight_max;
+                return Err(FetchError::Busy { requests_max });
+            }
+        };
+        let left_ms = deadline.saturating_duration_since(Instant::now()).as_millis();
+        let left_ms = u64::try_from(left_ms).unwrap_or(u64::MAX);
+        let mut headers = self.headers.clone();
+        headers.insert(DEADLINE_HEADER, HeaderValue::from(left_ms));
         let request = SubgraphRequest {
             headers,
             body,
             repeatable: fetch.operation_kind == OperationKind::Query,
-            response_bytes_max: policy.response_bytes_max,
+            bounds: ResponseBounds {
+                bytes_max: subgraph.policy.response_bytes_max,
+                budget: Arc::clone(&self.budget),
+            },
         };
-        let answer = tokio::time::timeout(timeout, client.post(request)).await;
+        let answer = tokio::time::timeout_at(deadline.into(), subgraph.client.post(request)).await;
         answer.unwrap_or(Err(FetchError::Timeout { timeout_ms }))
     }
 
@@ -305,13 +351,24 @@ impl<'a> Execution<'a> {
         let errors = errors.chain(completed.errors).collect();
         fetches.sort_by_key(|record| record.fetch);
         ExecutionResponse {
-            data: Some(completed.data.into()),
+            data: Some(completed.data),
+            plain: completed.response,
             errors,
             extensions: Map::new(),
             response_headers,
             fetches,
         }
     }
+}
+
+/// What the client's headers become for subgraphs: all but those about its own connection, and what is sent and accepted.
+fn upstream_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
+    NOT_FORWARDED.iter().for_each(|name| drop(headers.remove(name)));
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let accept = HeaderValue::from_static("application/graphql-response+json, application/json");
+    headers.insert(http::header::ACCEPT, accept);
+    headers
 }
 
 /// What lies behind `error`, for the log: `connect error: Connection refused (os error 111)`.
@@ -325,15 +382,18 @@ fn micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn skipped(fetch: &Fetch) -> FetchRecord {
+/// * `known`: objects whose entities were known already.
+fn skipped(fetch: &Fetch, known: usize) -> FetchRecord {
     FetchRecord {
         fetch: fetch.id,
         subgraph: Arc::clone(&fetch.subgraph),
+        transport: None,
         started_us: 0,
         duration_us: 0,
         request_bytes: 0,
         response_bytes: 0,
-        entities_wanted: 0,
+        http_status: None,
+        entities_wanted: known,
         entities_sent: 0,
         skipped: true,
         error: None,

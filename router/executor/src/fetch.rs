@@ -5,33 +5,58 @@
 
 mod absorption;
 mod body;
+mod entity_scope;
 mod known_entities;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use federation::query_plan::{Fetch, FetchTarget, QueryPlan};
+use federation::query_plan::{EntityFetch, Fetch, FetchTarget, OperationKind};
 use http::HeaderMap;
 use serde_json::{Map, Value as JsonValue};
 
 use self::absorption::Absorption;
 use self::body::Body;
-use self::known_entities::KnownEntities;
-use crate::client::FetchError;
+use self::entity_scope::{EntityScope, PartlyKnown, Waiting};
+use self::known_entities::{KnownEntities, Part, Question};
+use crate::client::{FetchError, SubgraphAnswer};
 use crate::completion::holds;
+use crate::executable_plan::{EntityEntries, ExecutablePlan};
 use crate::representation::{Representations, represent};
 use crate::response::{FetchRecord, GraphqlError};
-use crate::store::{ObjectId, Store, StoredPath};
-use crate::subgraph_response::SubgraphResponse;
+use crate::store::{NameId, ObjectId, Store, StoredPath, TooManyValues};
+use crate::subgraph_response;
+
+/// How many entities may be asked for.
+///
+/// For the operator of a graph with long lists, or with subgraphs that cannot take them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntityLimits {
+    /// By one fetch. 10,000: ten lists of a thousand.
+    pub per_fetch_max: usize,
+    /// By all fetches of one operation. 50,000: a large page asks for a few hundred.
+    pub per_request_max: usize,
+}
+
+impl Default for EntityLimits {
+    fn default() -> Self {
+        Self {
+            per_fetch_max: 10_000,
+            per_request_max: 50_000,
+        }
+    }
+}
 
 /// All that one operation has gathered so far.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct State<'p> {
     pub(crate) store: Store,
     pub(crate) errors: Vec<PendingError>,
     pub(crate) response_headers: HeaderMap,
     pub(crate) fetches: Vec<FetchRecord>,
-    entities: KnownEntities,
-    /// How many values were copied for objects that share an entity.
-    copied_values: usize,
+    entity_entries: &'p EntityEntries,
+    known_entities: KnownEntities,
+    entities_asked: usize,
 }
 
 /// An error whose path is still in storage names.
@@ -56,8 +81,7 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) enum Scope {
     Root(Vec<ObjectId>),
-    /// One entry for each entry of [`FetchTarget::Entities`].
-    Entities(Vec<Representations>),
+    Entities(EntityScope),
 }
 
 impl Scope {
@@ -65,7 +89,7 @@ impl Scope {
     pub(crate) fn entities_wanted(&self) -> usize {
         match self {
             Self::Root(_) => 0,
-            Self::Entities(entries) => entries.iter().flat_map(Representations::values).map(Vec::len).sum(),
+            Self::Entities(scope) => scope.resolved + scope.objects().count(),
         }
     }
 
@@ -73,87 +97,187 @@ impl Scope {
     pub(crate) fn entities_sent(&self) -> usize {
         match self {
             Self::Root(_) => 0,
-            Self::Entities(entries) => entries.iter().map(Representations::len).sum(),
+            Self::Entities(scope) => scope.entities_sent(),
         }
     }
 
     fn objects(&self) -> Vec<ObjectId> {
         match self {
             Self::Root(objects) => objects.clone(),
-            Self::Entities(entries) => entries
-                .iter()
-                .flat_map(Representations::values)
-                .flatten()
-                .copied()
-                .collect(),
+            Self::Entities(scope) => scope.objects().collect(),
         }
     }
 }
 
-impl State {
-    pub(crate) fn new(plan: &QueryPlan) -> Self {
+impl<'p> State<'p> {
+    pub(crate) fn new(plan: &'p ExecutablePlan) -> Self {
         Self {
             store: Store::new(),
             errors: Vec::new(),
             response_headers: HeaderMap::new(),
             fetches: Vec::new(),
-            entities: KnownEntities::of(plan),
-            copied_values: 0,
+            entity_entries: &plan.entity_entries,
+            known_entities: KnownEntities::default(),
+            entities_asked: 0,
         }
     }
 
-    /// Reads from the store what `fetch` is to send; `None` when there is nothing to ask for.
+    /// Reads from the store what `fetch` is to send.
+    ///
+    /// # Errors
+    /// When there is nothing to ask for: the number of objects whose entities are known already.
     pub(crate) fn prepare(
         &mut self,
         fetch: &Fetch,
         variables: &Map<String, JsonValue>,
-        entities_max: usize,
-    ) -> Option<Prepared> {
+        limits: &EntityLimits,
+    ) -> Result<Prepared, usize> {
         match &fetch.target {
-            FetchTarget::Root { path } => {
-                let objects = self.store.objects_at(path);
-                let body = Body::new(fetch, variables).finish();
-                (!objects.is_empty()).then_some(Prepared {
-                    body: Ok(body),
-                    scope: Scope::Root(objects),
+            FetchTarget::Root { path } => match self.store.objects_at(path) {
+                Ok(objects) if objects.is_empty() => Err(0),
+                objects => Ok(Prepared {
+                    body: match objects {
+                        Ok(_) => Ok(Body::new(&fetch.document, &fetch.variables, variables).finish()),
+                        Err(TooManyValues) => Err(FetchError::TooManyValues),
+                    },
+                    scope: Scope::Root(objects.unwrap_or_default()),
+                }),
+            },
+            FetchTarget::Entities(entries) => {
+                let mut scope = EntityScope::default();
+                for (position, entry) in entries.iter().enumerate() {
+                    let represented = match holds(&entry.conditions, variables) {
+                        true => represent(&mut self.store, entry),
+                        false => Ok(Representations::new()),
+                    };
+                    let Ok(represented) = represented else {
+                        return Ok(Prepared {
+                            body: Err(FetchError::TooManyValues),
+                            scope: Scope::Entities(scope),
+                        });
+                    };
+                    self.divide(fetch, (position, entry), represented, &mut scope);
+                }
+                if scope.entities_sent() == 0 {
+                    return Err(scope.resolved);
+                }
+                let admitted = self.admit(scope.entities_sent(), limits);
+                Ok(Prepared {
+                    body: admitted.map(|()| self.entities_body(fetch, &scope, variables)),
+                    scope: Scope::Entities(scope),
                 })
             }
-            FetchTarget::Entities(entries) => {
-                let represented = entries.iter().enumerate().map(|(number, entry)| {
-                    if holds(&entry.conditions, variables) {
-                        let representations = represent(&mut self.store, entry);
-                        let State {
-                            store,
-                            copied_values,
-                            entities,
-                            ..
-                        } = &mut *self;
-                        entities.take_known(store, copied_values, (fetch, number), representations)
-                    } else {
-                        Representations::new()
-                    }
+        }
+    }
+
+    /// Keeps the bounds on how many entities are asked for.
+    fn admit(&mut self, entities: usize, limits: &EntityLimits) -> Result<(), FetchError> {
+        if entities > limits.per_fetch_max {
+            let entities_max = limits.per_fetch_max;
+            return Err(FetchError::TooManyEntities { entities_max });
+        }
+        if self.entities_asked + entities > limits.per_request_max {
+            let entities_max = limits.per_request_max;
+            return Err(FetchError::TooManyEntitiesInAll { entities_max });
+        }
+        self.entities_asked += entities;
+        Ok(())
+    }
+
+    fn entities_body(&self, fetch: &Fetch, scope: &EntityScope, variables: &Map<String, JsonValue>) -> Bytes {
+        let number = |position| self.entity_entries.number(fetch, position);
+        let document = match scope.is_as_planned() {
+            true => None,
+            false => scope.document(self.entity_entries, number),
+        };
+        let mut body = Body::new(
+            document.as_deref().unwrap_or(&fetch.document),
+            &fetch.variables,
+            variables,
+        );
+        for asked in &scope.asked {
+            if document.is_none() || !asked.representations.is_empty() {
+                body.representations(&asked.variable, &asked.representations);
+            }
+        }
+        body.finish()
+    }
+
+    /// Resolves the objects whose entities are known, and adds to `scope` what is to be asked for.
+    fn divide(
+        &mut self,
+        fetch: &Fetch,
+        (position, entry): (usize, &EntityFetch),
+        represented: Representations,
+        scope: &mut EntityScope,
+    ) {
+        let Some(number) = self.entity_entries.repeated(fetch, position) else {
+            return scope.ask_all((position, entry), None, represented);
+        };
+        let mut unknown = Representations::new();
+        let mut partly_known = PartlyKnown::new();
+        for (representation, objects) in represented {
+            let of = (self.entity_entries, number);
+            let knowledge = self.known_entities.look_up(of, &representation, fetch.id, &self.store);
+            // What does not fit any more is asked for, and refused then.
+            let fits = self.merge_parts(&knowledge.known, &objects).is_ok();
+            if knowledge.is_absent || (fits && knowledge.missing.is_empty() && !knowledge.is_asked) {
+                scope.resolved += objects.len();
+                continue;
+            }
+            let is_unknown = !fits || (knowledge.known.is_empty() && !knowledge.is_asked);
+            let fields = (!is_unknown).then(|| Arc::from(knowledge.missing));
+            if knowledge.is_asked {
+                scope.waiting.push(Waiting {
+                    number,
+                    representation: representation.clone(),
+                    objects: objects.clone(),
                 });
-                let scope = Scope::Entities(represented.collect());
-                let Scope::Entities(represented) = &scope else {
-                    unreachable!("made above")
-                };
-                if represented.iter().all(Representations::is_empty) {
-                    return None;
-                }
-                if scope.entities_sent() > entities_max {
-                    return Some(Prepared {
-                        body: Err(FetchError::TooManyEntities { entities_max }),
-                        scope,
-                    });
-                }
-                let mut body = Body::new(fetch, variables);
-                for (entry, representations) in entries.iter().zip(represented) {
-                    body.representations(&entry.variable, representations);
-                }
-                Some(Prepared {
-                    body: Ok(body.finish()),
-                    scope,
-                })
+            }
+            if fields.as_ref().is_some_and(|fields: &Arc<[usize]>| fields.is_empty()) {
+                continue;
+            }
+            let subgraph = &self.entity_entries.entry(number).subgraph;
+            let question = Question {
+                entry: number,
+                fields: fields.clone(),
+            };
+            self.known_entities.ask(subgraph, question, &representation, fetch.id);
+            let asked = fields.map_or(&mut unknown, |fields| partly_known.entry(fields).or_default());
+            asked.insert(representation, objects);
+        }
+        scope.ask_all((position, entry), Some(number), unknown);
+        scope.ask_parts((position, entry), number, partly_known);
+    }
+
+    /// Gives each of `objects` the fields of an entity, which may be known in several parts.
+    fn merge_parts(&mut self, parts: &[Part], objects: &[ObjectId]) -> Result<(), TooManyValues> {
+        for parts in parts.chunk_by(|(left, _), (right, _)| left == right) {
+            let names: Option<Vec<NameId>> = parts.iter().map(|(_, name)| *name).collect();
+            let entity = parts[0].0;
+            self.store.check_room(self.store.width(entity) * (objects.len() + 1))?;
+            let entity = match names {
+                Some(names) => self.store.copy_fields(entity, &names),
+                None => entity,
+            };
+            for object in objects {
+                self.store.merge_shared(*object, entity);
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves what another entry of the same fetch has asked for by now.
+    fn resolve_waiting(&mut self, fetch: &Fetch, scope: &EntityScope) {
+        for waiting in &scope.waiting {
+            let of = (self.entity_entries, waiting.number);
+            let knowledge = self
+                .known_entities
+                .look_up(of, &waiting.representation, fetch.id, &self.store);
+            let is_complete = knowledge.missing.is_empty() && !knowledge.is_asked;
+            let fits = self.merge_parts(&knowledge.known, &waiting.objects).is_ok();
+            if !(knowledge.is_absent || is_complete && fits) {
+                waiting.objects.iter().for_each(|object| self.store.set_failed(*object));
             }
         }
     }
@@ -166,8 +290,13 @@ impl State {
         &mut self,
         fetch: &Fetch,
         scope: &Scope,
-        response: Result<SubgraphResponse, FetchError>,
+        answer: Result<SubgraphAnswer, FetchError>,
     ) -> Result<(), FetchError> {
+        if fetch.operation_kind == OperationKind::Mutation {
+            // It may have changed any entity.
+            self.known_entities.clear();
+        }
+        let response = answer.and_then(|answer| subgraph_response::read(&mut self.store, &answer));
         let mut absorption = Absorption::new(self, fetch, scope);
         let absorbed = response.and_then(|response| absorption.response(response));
         absorbed.inspect_err(|error| absorption.failure(error))

@@ -3,12 +3,14 @@
 //! The only router crate that calls subgraphs. It reads plans and no schema: everything it needs to know of types is in
 //! the plan. Does not parse, validate or plan, and knows no client's HTTP.
 //!
-//! Of one operation: [`Executor::execute`] walks the plan (`execution`); each fetch reads representations from the stored
+//! Once for each plan: [`ExecutablePlan`] works out what its executions have in common (`executable_plan`). Of one
+//! operation: [`Executor::execute`] walks the plan (`execution`); each fetch reads representations from the stored
 //! data, is sent, and merged (`fetch`, `representation`, `subgraph_response`, `store`); at the end the stored data becomes the
 //! answer (`completion`).
 
 mod client;
 mod completion;
+mod executable_plan;
 mod execution;
 mod fetch;
 mod representation;
@@ -18,6 +20,8 @@ mod subgraph_response;
 mod variables;
 
 pub use client::{HttpClient, HttpSubgraph, InProcessSubgraph, InvalidUrl, SubgraphClient, SubgraphPolicy};
+pub use executable_plan::ExecutablePlan;
 pub use execution::{DEADLINE_HEADER, ExecutionRequest, Executor, ExecutorOptions};
-pub use response::{ExecutionResponse, FetchRecord, GraphqlError, ResponsePathSegment};
+pub use fetch::EntityLimits;
+pub use response::{ExecutionResponse, FetchRecord, GraphqlError, ResponsePathSegment, Transport};
 pub use variables::coerce_variables;

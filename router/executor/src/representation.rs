@@ -2,13 +2,25 @@
 //!
 //! Equal representations are made once, with all the objects they stand for. Does not send them.
 
+use std::borrow::Cow;
+
 use federation::query_plan::{EntityFetch, Representation, RepresentationInput};
 use indexmap::IndexMap;
 
-use crate::store::{ObjectId, Store, Value};
+use crate::store::{NameId, ObjectId, Store, TooManyValues, Value};
 
 /// What one `_entities` field is asked for: JSON of a representation, and the objects that its entity is merged into.
 pub(crate) type Representations = IndexMap<Vec<u8>, Vec<ObjectId>>;
+
+/// The type that a representation is of.
+pub(crate) fn typename_of(representation: &[u8]) -> &str {
+    let quoted = representation.strip_prefix(TYPENAME_BEGIN).unwrap_or_default();
+    // Names have no escapes, and what has some is not the name of a type.
+    let name = quoted.split(|byte| *byte == b'"').nth(1).unwrap_or_default();
+    std::str::from_utf8(name).unwrap_or_default()
+}
+
+const TYPENAME_BEGIN: &[u8] = b"{\"__typename\":";
 
 /// Why an object has no representation.
 enum Unrepresentable {
@@ -21,53 +33,79 @@ enum Unrepresentable {
 /// Makes the representations of all objects at the path of `entity_fetch`, in order.
 ///
 /// Objects that cannot be resolved because of an earlier failure are marked as failed.
-pub(crate) fn represent(store: &mut Store, entity_fetch: &EntityFetch) -> Representations {
+///
+/// # Errors
+/// When there are more objects than the store may hold.
+pub(crate) fn represent(store: &mut Store, entity_fetch: &EntityFetch) -> Result<Representations, TooManyValues> {
     let mut representations = Representations::new();
-    for object in store.objects_at(&entity_fetch.path) {
-        match Writer::write(store, object, entity_fetch) {
-            Ok(json) => {
-                let objects: &mut Vec<ObjectId> = representations.entry(json).or_default();
-                objects.push(object);
-            }
+    let objects = store.objects_at(&entity_fetch.path)?;
+    let kinds = entity_fetch.representations.iter();
+    let kinds: Vec<_> = kinds.map(|kind| (kind, inputs(store, &kind.inputs))).collect();
+    let mut out = Vec::with_capacity(128);
+    for object in objects {
+        out.clear();
+        match Writer::write(store, object, &kinds, &mut out) {
+            Ok(()) => match representations.get_mut(out.as_slice()) {
+                Some(objects) => objects.push(object),
+                None => drop(representations.insert(out.clone(), vec![object])),
+            },
             Err(Unrepresentable::NoKey) => {}
             Err(Unrepresentable::Failed) => store.set_failed(object),
         }
     }
-    representations
+    Ok(representations)
+}
+
+/// A [`RepresentationInput`] with its storage name looked up.
+struct Input<'a> {
+    input: &'a RepresentationInput,
+    /// `None`: no answer held such a field.
+    storage_name: Option<NameId>,
+    inputs: Vec<Input<'a>>,
+}
+
+fn inputs<'a>(store: &Store, of: &'a [RepresentationInput]) -> Vec<Input<'a>> {
+    let resolve = |input: &'a RepresentationInput| Input {
+        input,
+        storage_name: store.name_id(&input.storage_name),
+        inputs: inputs(store, &input.inputs),
+    };
+    of.iter().map(resolve).collect()
 }
 
 struct Writer<'a> {
     store: &'a Store,
-    out: Vec<u8>,
+    out: &'a mut Vec<u8>,
     /// Whether a part of the key is not null.
     has_key: bool,
 }
 
 impl Writer<'_> {
-    fn write(store: &Store, object: ObjectId, entity_fetch: &EntityFetch) -> Result<Vec<u8>, Unrepresentable> {
-        let applies = |representation: &&Representation| {
+    fn write(
+        store: &Store,
+        object: ObjectId,
+        kinds: &[(&Representation, Vec<Input<'_>>)],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unrepresentable> {
+        let applies = |(representation, _): &&(&Representation, Vec<Input<'_>>)| {
             representation.runtime_types.is_empty() || store.has_typename_of(object, &representation.runtime_types)
         };
-        let representation = entity_fetch
-            .representations
-            .iter()
-            .find(applies)
-            .ok_or(Unrepresentable::NoKey)?;
+        let (representation, inputs) = kinds.iter().find(applies).ok_or(Unrepresentable::NoKey)?;
         let mut writer = Writer {
             store,
-            out: Vec::with_capacity(64),
+            out,
             has_key: false,
         };
-        writer.out.extend_from_slice(b"{\"__typename\":\"");
-        let typename = representation.typename.as_deref().or_else(|| store.typename(object));
-        writer
-            .out
-            .extend_from_slice(typename.ok_or(Unrepresentable::NoKey)?.as_bytes());
-        writer.out.push(b'"');
-        writer.inputs(object, &representation.inputs, false)?;
+        let typename = representation.typename.as_deref().map(Cow::Borrowed);
+        let typename = typename
+            .or_else(|| store.typename(object))
+            .ok_or(Unrepresentable::NoKey)?;
+        writer.out.extend_from_slice(TYPENAME_BEGIN);
+        writer.text(&typename);
+        writer.inputs(object, inputs, false)?;
         writer.out.push(b'}');
         if writer.has_key {
-            Ok(writer.out)
+            Ok(())
         } else {
             Err(Unrepresentable::NoKey)
         }
@@ -76,13 +114,13 @@ impl Writer<'_> {
     /// Writes the fields of `object`, each with a comma before it unless it is the first.
     ///
     /// * `in_key`: whether `object` itself is part of the key.
-    fn inputs(
-        &mut self,
-        object: ObjectId,
-        inputs: &[RepresentationInput],
-        in_key: bool,
-    ) -> Result<(), Unrepresentable> {
-        for input in inputs {
+    fn inputs(&mut self, object: ObjectId, inputs: &[Input<'_>], in_key: bool) -> Result<(), Unrepresentable> {
+        for Input {
+            input,
+            storage_name,
+            inputs,
+        } in inputs
+        {
             let in_key = in_key || input.is_key;
             if !input.runtime_types.is_empty() && !self.store.has_typename_of(object, &input.runtime_types) {
                 continue;
@@ -93,8 +131,10 @@ impl Writer<'_> {
             self.out.push(b'"');
             self.out.extend_from_slice(input.name.as_bytes());
             self.out.extend_from_slice(b"\":");
-            match self.store.field(object, &input.storage_name) {
-                Some(value) => self.value(value, input, in_key)?,
+            match storage_name.and_then(|name| self.store.field(object, name)) {
+                Some(value) => {
+                    self.has_key |= self.value(value, inputs, in_key)? && in_key && input.name != "__typename";
+                }
                 None if self.store.is_failed(object) => return Err(Unrepresentable::Failed),
                 None if in_key => return Err(Unrepresentable::NoKey),
                 None => self.out.extend_from_slice(b"null"),
@@ -103,30 +143,42 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn value(&mut self, value: &Value, input: &RepresentationInput, in_key: bool) -> Result<(), Unrepresentable> {
+    /// Gives whether a leaf that is not null was written.
+    fn value(&mut self, value: Value, inputs: &[Input<'_>], in_key: bool) -> Result<bool, Unrepresentable> {
         match value {
             // A failed input is not a null one: what is computed from it would be wrong without anybody noticing.
-            Value::Failed => return Err(Unrepresentable::Failed),
-            Value::Object(object) if !input.inputs.is_empty() => {
+            Value::Failed => Err(Unrepresentable::Failed),
+            Value::Object(object) if !inputs.is_empty() => {
                 self.out.push(b'{');
-                self.inputs(*object, &input.inputs, in_key)?;
+                self.inputs(object, inputs, in_key)?;
                 self.out.push(b'}');
+                Ok(false)
             }
-            Value::List(items) => {
+            Value::List(list) => {
+                let mut has_leaf = false;
                 self.out.push(b'[');
-                for (index, item) in items.iter().enumerate() {
+                for (index, item) in self.store.items(list).iter().enumerate() {
                     if index > 0 {
                         self.out.push(b',');
                     }
-                    self.value(item, input, in_key)?;
+                    has_leaf |= self.value(*item, inputs, in_key)?;
                 }
                 self.out.push(b']');
+                Ok(has_leaf)
             }
-            _ => {
-                self.has_key |= in_key && !matches!(value, Value::Null) && input.name != "__typename";
-                self.store.write(value, &mut self.out);
+            // Without escapes that need not be, so that equal entities have equal representations.
+            Value::String(text) => {
+                self.text(&self.store.decoded(text));
+                Ok(true)
+            }
+            value => {
+                self.store.write(value, self.out);
+                Ok(value != Value::Null)
             }
         }
-        Ok(())
+    }
+
+    fn text(&mut self, text: &str) {
+        serde_json::to_writer(&mut *self.out, text).expect("text is JSON, and a Vec takes all bytes");
     }
 }

@@ -57,11 +57,16 @@ pub struct ExecutionResponse {
     pub response_headers: HeaderMap,
     /// What each fetch did, by number of the fetch; empty unless asked for.
     pub fetches: Vec<FetchRecord>,
+    /// The whole response, when there is nothing but data in it.
+    pub(crate) plain: Bytes,
 }
 
 impl ExecutionResponse {
     /// The response as JSON. Errors come first, where people see them (GraphQL spec, "Response Format").
     pub fn to_bytes(&self) -> Bytes {
+        if self.errors.is_empty() && self.extensions.is_empty() && !self.plain.is_empty() {
+            return self.plain.clone();
+        }
         let data_length = self.data.as_ref().map_or(0, Bytes::len);
         let mut out = Vec::with_capacity(data_length + 64);
         out.push(b'{');
@@ -93,6 +98,16 @@ fn separate(out: &mut Vec<u8>) {
     }
 }
 
+/// How a subgraph was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// In another process.
+    Http,
+    /// In this process, with no socket between.
+    InProcess,
+}
+
 /// What one fetch of the plan did, for people who ask why an answer took as long as it did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FetchRecord {
@@ -100,6 +115,8 @@ pub struct FetchRecord {
     pub fetch: u32,
     /// The subgraph asked.
     pub subgraph: Arc<str>,
+    /// How; absent when nothing was sent.
+    pub transport: Option<Transport>,
     /// From the beginning of the execution to the sending, in microseconds.
     pub started_us: u64,
     /// From sending to the end of the answer, in microseconds; 0 when nothing was sent.
@@ -108,9 +125,11 @@ pub struct FetchRecord {
     pub request_bytes: usize,
     /// Length of the answer's body.
     pub response_bytes: usize,
-    /// Objects of the answer that needed an entity, and that no earlier fetch of the same document resolved.
+    /// HTTP status of the answer, when there was one.
+    pub http_status: Option<u16>,
+    /// Objects of the answer that needed an entity.
     pub entities_wanted: usize,
-    /// Entities asked for; fewer than wanted when several objects are the same entity.
+    /// Entities asked for; fewer than wanted when several objects are the same entity, or one that an earlier fetch brought.
     pub entities_sent: usize,
     /// Whether there was nothing to ask.
     pub skipped: bool,

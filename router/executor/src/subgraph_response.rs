@@ -1,21 +1,24 @@
-//! From the bytes that a subgraph answers to a GraphQL response, or the one reason why they are none.
+//! From what a subgraph answers to a GraphQL response in the store, or the one reason why it is none.
 //!
-//! The only place where bytes from outside are checked to be JSON and UTF-8; `store` relies on it. Does not look into `data`.
+//! Knows the outside of a response: status, media type, `data` and `errors`. Does not look into `data`.
 
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use serde_json::{Map, Value as JsonValue};
 
 use crate::client::{FetchError, SubgraphAnswer};
-use crate::store::PathSegment;
+use crate::store::{ObjectId, PathSegment, ReadError, Store, Value};
 
-/// A GraphQL response with its `data` still as bytes.
+/// Most errors that one answer may hold. 1,000: more than anybody reads, and one for each entity of a large fetch.
+const ERRORS_MAX: usize = 1_000;
+
+/// Longest message, in bytes, that is passed on.
+const MESSAGE_BYTES_MAX: usize = 10_000;
+
+/// A GraphQL response.
 #[derive(Debug)]
 pub(crate) struct SubgraphResponse {
-    /// Valid JSON, not `null`.
-    pub(crate) data: Option<Bytes>,
+    /// Hangs on nothing yet; `None` when `data` is absent or null.
+    pub(crate) data: Option<ObjectId>,
     pub(crate) errors: Vec<SubgraphError>,
 }
 
@@ -25,56 +28,61 @@ pub(crate) struct SubgraphError {
     pub(crate) message: String,
     /// In the subgraph's answer; `None` when absent or of another shape.
     pub(crate) path: Option<Vec<PathSegment>>,
-    pub(crate) extensions: Map<String, Value>,
+    pub(crate) extensions: Map<String, JsonValue>,
 }
 
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(default)]
-    errors: Option<Vec<Value>>,
-}
-
-/// Reads what a subgraph answered.
+/// Reads what a subgraph answered into `store`.
 ///
 /// A GraphQL body counts whatever the status is: subgraphs report request errors with 4xx and 5xx.
 ///
 /// # Errors
-/// `HttpStatus` for a status other than 2xx without a GraphQL body, else `Malformed`.
-pub(crate) fn read(answer: &SubgraphAnswer) -> Result<SubgraphResponse, FetchError> {
-    let otherwise = |reason: String| match answer.status.is_success() {
-        true => FetchError::Malformed(reason),
+/// `HttpStatus` for a status other than 2xx without a GraphQL body, else `Malformed` or `TooManyValues`.
+pub(crate) fn read(store: &mut Store, answer: &SubgraphAnswer) -> Result<SubgraphResponse, FetchError> {
+    read_body(store, answer).map_err(|error| match answer.status.is_success() {
+        true => error,
         false => FetchError::HttpStatus(answer.status),
-    };
-    let content_type = answer
-        .headers
-        .get(CONTENT_TYPE)
-        .map(|value| value.to_str().unwrap_or("?"));
-    if let Some(content_type) = content_type.filter(|content_type| !is_json(content_type)) {
-        return Err(otherwise(format!("its content type is `{content_type}`")));
-    }
-    let body: Body<'_> = serde_json::from_slice(&answer.body).map_err(|error| otherwise(not_a_response(&error)))?;
-    let errors: Vec<_> = body
-        .errors
-        .unwrap_or_default()
-        .into_iter()
-        .map(subgraph_error)
-        .collect();
-    if errors.is_empty() && (body.data.is_none() || !answer.status.is_success()) {
-        return Err(otherwise("it has neither data nor errors".to_owned()));
-    }
-    Ok(SubgraphResponse {
-        data: body.data.map(|data| answer.body.slice_ref(data.get().as_bytes())),
-        errors,
     })
 }
 
-/// Without the text around the error: it may hold what only the subgraph's owners should see.
-fn not_a_response(error: &serde_json::Error) -> String {
-    match error.classify() {
-        serde_json::error::Category::Data => "it is not a GraphQL response".to_owned(),
-        _ => format!("it is not JSON, at line {} column {}", error.line(), error.column()),
+fn read_body(store: &mut Store, answer: &SubgraphAnswer) -> Result<SubgraphResponse, FetchError> {
+    check_headers(answer)?;
+    let body = store.read(&answer.body).map_err(|error| match error {
+        ReadError::TooManyValues => FetchError::TooManyValues,
+        error => malformed(error.to_string()),
+    })?;
+    let Value::Object(body) = body else {
+        return Err(malformed("it is not an object"));
+    };
+    let errors = match store.field_named(body, "errors") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::List(errors)) => subgraph_errors(store, store.items(errors))?,
+        Some(_) => return Err(malformed("its `errors` is not a list")),
+    };
+    let data = match store.field_named(body, "data") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(data)) => Some(data),
+        Some(_) => return Err(malformed("its `data` is not an object")),
+    };
+    if errors.is_empty() && (data.is_none() || !answer.status.is_success()) {
+        return Err(malformed("it has neither data nor errors"));
+    }
+    Ok(SubgraphResponse { data, errors })
+}
+
+fn malformed(reason: impl Into<String>) -> FetchError {
+    FetchError::Malformed(reason.into())
+}
+
+fn check_headers(answer: &SubgraphAnswer) -> Result<(), FetchError> {
+    let header = |name| answer.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if let Some(encoding) = header(CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        return Err(malformed(format!(
+            "it is encoded as `{encoding}`, which was not asked for"
+        )));
+    }
+    match header(CONTENT_TYPE).filter(|content_type| !is_json(content_type)) {
+        Some(content_type) => Err(malformed(format!("its content type is `{content_type}`"))),
+        None => Ok(()),
     }
 }
 
@@ -84,38 +92,49 @@ fn is_json(content_type: &str) -> bool {
     is("application/json") || is("application/graphql-response+json")
 }
 
-fn subgraph_error(error: Value) -> SubgraphError {
-    let Value::Object(mut error) = error else {
-        return SubgraphError {
-            message: no_message(),
-            path: None,
-            extensions: Map::new(),
-        };
+fn subgraph_errors(store: &Store, errors: &[Value]) -> Result<Vec<SubgraphError>, FetchError> {
+    if errors.len() > ERRORS_MAX {
+        return Err(malformed(format!("it has more than {ERRORS_MAX} errors")));
+    }
+    let errors = errors.iter().map(|error| match error {
+        Value::Object(error) => Ok(subgraph_error(store, *error)),
+        _ => Err(malformed("its `errors` holds what is not an object")),
+    });
+    errors.collect()
+}
+
+fn subgraph_error(store: &Store, error: ObjectId) -> SubgraphError {
+    let message = match store.field_named(error, "message").map(|message| json(store, message)) {
+        Some(JsonValue::String(mut message)) => {
+            message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+            message
+        }
+        _ => "the subgraph reported an error without a message".to_owned(),
     };
-    let message = match error.remove("message") {
-        Some(Value::String(message)) => message,
-        _ => no_message(),
-    };
-    let extensions = match error.remove("extensions") {
-        Some(Value::Object(extensions)) => extensions,
+    let extensions = match store.field_named(error, "extensions").map(|it| json(store, it)) {
+        Some(JsonValue::Object(extensions)) => extensions,
         _ => Map::new(),
     };
+    let path = store.field_named(error, "path").map(|path| json(store, path));
     SubgraphError {
         message,
-        path: error.remove("path").and_then(error_path),
+        path: path.and_then(error_path),
         extensions,
     }
 }
 
-fn no_message() -> String {
-    "the subgraph reported an error without a message".to_owned()
+/// A stored value on its own; null when it nests more deeply, or has a greater number, than errors are worth.
+fn json(store: &Store, value: Value) -> JsonValue {
+    let mut text = Vec::new();
+    store.write(value, &mut text);
+    serde_json::from_slice(&text).unwrap_or_default()
 }
 
-fn error_path(path: Value) -> Option<Vec<PathSegment>> {
-    let Value::Array(segments) = path else { return None };
+fn error_path(path: JsonValue) -> Option<Vec<PathSegment>> {
+    let JsonValue::Array(segments) = path else { return None };
     let segments = segments.into_iter().map(|segment| match segment {
-        Value::String(name) => Some(PathSegment::Field(name)),
-        Value::Number(index) => Some(PathSegment::Item(usize::try_from(index.as_u64()?).ok()?)),
+        JsonValue::String(name) => Some(PathSegment::Field(name)),
+        JsonValue::Number(index) => Some(PathSegment::Item(usize::try_from(index.as_u64()?).ok()?)),
         _ => None,
     });
     segments.collect()

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use executor::{ExecutionRequest, ExecutionResponse, Executor};
+use executor::{ExecutablePlan, ExecutionRequest, ExecutionResponse, Executor};
 use federation::api_schema::ApiSchema;
 use federation::limits::Limits;
 use federation::operation::{self, Operation};
-use federation::query_plan::QueryPlan;
 use federation::supergraph::{Supergraph, SupergraphError};
 use planner::Planner;
 use quick_cache::sync::Cache;
@@ -53,7 +52,7 @@ pub(crate) struct Graph {
 /// An operation that is parsed, validated and planned: all that does not depend on the variables.
 pub(crate) struct PreparedOperation {
     pub(crate) operation: Operation,
-    pub(crate) plan: QueryPlan,
+    pub(crate) plan: ExecutablePlan,
     /// How long parsing, validating and planning took.
     pub(crate) prepared_in: Duration,
 }
@@ -123,6 +122,7 @@ impl Graph {
             error!(error = %plan_error, "A valid operation could not be planned");
             Failure::internal()
         })?;
+        let plan = plan.into();
         let prepared_in = begin.elapsed();
         telemetry::operation_planned(prepared_in);
         Ok(PreparedOperation {

@@ -14,8 +14,8 @@ use anyhow::{Context, Result, bail, ensure};
 use composition::compose;
 use e2e::fixture_subgraphs::{FixtureSubgraph, FixtureSubgraphs, conformance_dir};
 use executor::{
-    ExecutionRequest, Executor, ExecutorOptions, HttpClient, HttpSubgraph, InProcessSubgraph, SubgraphClient,
-    SubgraphPolicy, coerce_variables,
+    ExecutablePlan, ExecutionRequest, Executor, ExecutorOptions, HttpClient, HttpSubgraph, InProcessSubgraph,
+    SubgraphClient, SubgraphPolicy, coerce_variables,
 };
 use federation::error::RequestError;
 use federation::limits::Limits;
@@ -115,7 +115,7 @@ impl Router {
             Ok(variables) => variables,
             Err(errors) => return refused(errors),
         };
-        let plan = self.planner.plan(&operation).context("planning")?;
+        let plan = ExecutablePlan::from(self.planner.plan(&operation).context("planning")?);
         let request = ExecutionRequest {
             variables,
             headers: Arc::new(HeaderMap::new()),

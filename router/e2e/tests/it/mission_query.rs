@@ -69,7 +69,7 @@ async fn a_dead_service_nulls_only_its_part() -> Result<()> {
     let expected = json!({
         "message": "subgraph `products` could not be reached",
         "path": ["order", "lines", "nodes", 0, "variant"],
-        "extensions": { "code": "SUBREQUEST_HTTP_ERROR", "service": "products" },
+        "extensions": { "code": "SUBREQUEST_HTTP_ERROR", "service": "products", "reason": "unreachable" },
     });
     assert_eq!(errors[0], expected);
     let mut expected = whole["data"].clone();

@@ -95,9 +95,12 @@ impl HttpSubgraph {
             response => response,
         };
         let (parts, body) = response
-            .map_err(|error| FetchError::Unreachable(error.into()))?
+            .map_err(|error| match error.is_connect() {
+                true => FetchError::Unreachable(error.into()),
+                false => FetchError::Incomplete(error.into()),
+            })?
             .into_parts();
-        let body = read_body(body, request.response_bytes_max).await?;
+        let body = read_body(body, &request.bounds).await?;
         Ok(SubgraphAnswer {
             status: parts.status,
             headers: parts.headers,

@@ -51,10 +51,7 @@ impl InProcessSubgraph {
 
     pub(super) async fn post(&self, request: SubgraphRequest) -> Result<SubgraphAnswer, FetchError> {
         let SubgraphRequest {
-            headers,
-            body,
-            response_bytes_max,
-            ..
+            headers, body, bounds, ..
         } = request;
         let mut http_request = Request::new(Full::new(body));
         *http_request.method_mut() = Method::POST;
@@ -67,7 +64,7 @@ impl InProcessSubgraph {
         let call = async move {
             let Ok(response) = service.oneshot(http_request).await;
             let (parts, body) = response.into_parts();
-            let body = read_body(body, response_bytes_max).await?;
+            let body = read_body(body, &bounds).await?;
             Ok(SubgraphAnswer {
                 status: parts.status,
                 headers: parts.headers,

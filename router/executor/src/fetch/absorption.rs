@@ -2,31 +2,28 @@
 
 use federation::error::ErrorCode;
 use federation::operation::root_response_names;
-use federation::query_plan::{EntityFetch, Fetch, FetchTarget};
+use federation::query_plan::{Fetch, FetchTarget};
 use rustc_hash::FxHashMap;
 
+use super::entity_scope::Asked;
 use super::{PendingError, Scope, State};
 use crate::client::FetchError;
-use crate::representation::Representations;
+use crate::representation::typename_of;
 use crate::response::GraphqlError;
-use crate::store::{ObjectId, PathSegment, StoredPath, Value};
+use crate::store::{ObjectId, PathSegment, StoredPath, TooManyValues, Value};
 use crate::subgraph_response::{SubgraphError, SubgraphResponse};
 
-/// Most values that may be copied for objects which share an entity. 4 million: some 200 MB, and beyond any answer that a
-/// client can use. Without it, one large entity in a long list would be copied until the memory is full.
-pub(super) const COPIED_VALUES_MAX: usize = 4_000_000;
-
 /// The merging of one answer.
-pub(super) struct Absorption<'a> {
-    state: &'a mut State,
+pub(super) struct Absorption<'a, 'p> {
+    state: &'a mut State<'p>,
     fetch: &'a Fetch,
     scope: &'a Scope,
     /// Where the objects of an entry are, by number of the entry; found when the first error asks for it.
     paths: FxHashMap<usize, FxHashMap<ObjectId, StoredPath>>,
 }
 
-impl<'a> Absorption<'a> {
-    pub(super) fn new(state: &'a mut State, fetch: &'a Fetch, scope: &'a Scope) -> Self {
+impl<'a, 'p> Absorption<'a, 'p> {
+    pub(super) fn new(state: &'a mut State<'p>, fetch: &'a Fetch, scope: &'a Scope) -> Self {
         Self {
             state,
             fetch,
@@ -38,127 +35,162 @@ impl<'a> Absorption<'a> {
     /// Checks the whole answer before it touches anything.
     pub(super) fn response(&mut self, response: SubgraphResponse) -> Result<(), FetchError> {
         let SubgraphResponse { data, errors } = response;
-        let data = data.map(|data| self.state.store.read(&data)).transpose();
-        let data = match data.map_err(|error| FetchError::Malformed(error.to_string()))? {
-            None => None,
-            Some(Value::Object(data)) => Some(data),
-            Some(_) => return Err(FetchError::Malformed("its data is no object".to_owned())),
-        };
-        if let (Some(data), Scope::Entities(scope), FetchTarget::Entities(entries)) =
-            (data, self.scope, &self.fetch.target)
-        {
-            for (entry, representations) in entries.iter().zip(scope) {
-                self.check_entities(data, entry, representations.len(), errors.is_empty())?;
-                self.check_copies(data, entry, representations)?;
-            }
+        if let Some(data) = data {
+            self.check(data, errors.is_empty())?;
         }
         for error in errors {
             self.subgraph_error(data, error);
         }
         match data {
             Some(data) => self.merge(data),
-            None => self.set_failed(&self.scope.objects()),
+            None => {
+                self.set_failed(&self.scope.objects());
+                self.forget();
+            }
         }
         Ok(())
     }
 
-    fn check_entities(
-        &self,
-        data: ObjectId,
-        entry: &EntityFetch,
-        asked: usize,
-        is_complete: bool,
-    ) -> Result<(), FetchError> {
+    /// * `is_complete`: whether no error explains what is absent.
+    fn check(&self, data: ObjectId, is_complete: bool) -> Result<(), FetchError> {
         let store = &self.state.store;
-        let name = &entry.response_name;
-        let malformed = |reason: String| Err(FetchError::Malformed(reason));
-        match store.field(data, name) {
-            _ if asked == 0 => Ok(()),
-            Some(Value::List(entities)) if entities.len() != asked => malformed(format!(
-                "`{name}` has {} entities where {asked} were asked for",
-                entities.len()
-            )),
-            Some(Value::List(entities)) => match entities
-                .iter()
-                .all(|entity| matches!(entity, Value::Object(_) | Value::Null | Value::Failed))
-            {
-                true => Ok(()),
-                false => malformed(format!("`{name}` has entities that are no objects")),
-            },
-            None | Some(Value::Null) if !is_complete => Ok(()),
-            _ => malformed(format!("`{name}` is no list")),
+        let mut values = 0;
+        match self.scope {
+            Scope::Entities(scope) => {
+                for asked in &scope.asked {
+                    let list = store.field_named(data, &asked.response_name);
+                    self.check_entities(list, asked, is_complete)?;
+                    if let Some(Value::List(list)) = list {
+                        let widths = store.items(list).iter().zip(asked.representations.values());
+                        let widths = widths.map(|(entity, objects)| self.width(*entity) * objects.len());
+                        values += widths.sum::<usize>();
+                    }
+                }
+            }
+            Scope::Root(objects) => values = store.width(data) * objects.len(),
+        }
+        store
+            .check_room(values)
+            .map_err(|TooManyValues| FetchError::TooManyValues)
+    }
+
+    fn width(&self, entity: Value) -> usize {
+        match entity {
+            // With room for the few fields that are there already.
+            Value::Object(entity) => self.state.store.width(entity) + 8,
+            _ => 0,
         }
     }
 
-    fn check_copies(
-        &mut self,
-        data: ObjectId,
-        entry: &EntityFetch,
-        representations: &Representations,
-    ) -> Result<(), FetchError> {
-        let State {
-            store, copied_values, ..
-        } = &mut *self.state;
-        if let Some(Value::List(entities)) = store.field(data, &entry.response_name) {
-            for (entity, objects) in entities.iter().zip(representations.values()) {
-                if let (Value::Object(entity), 2..) = (entity, objects.len()) {
-                    *copied_values += store.weight(*entity) * (objects.len() - 1);
+    fn check_entities(&self, list: Option<Value>, asked: &Asked, is_complete: bool) -> Result<(), FetchError> {
+        let (name, asked_for) = (&asked.response_name, asked.representations.len());
+        let malformed = |reason: String| Err(FetchError::Malformed(reason));
+        match list {
+            _ if asked_for == 0 => Ok(()),
+            Some(Value::List(list)) => {
+                let entities = self.state.store.items(list);
+                let are_entities = || {
+                    let mut entities = entities.iter();
+                    entities.all(|entity| matches!(entity, Value::Object(_) | Value::Null | Value::Failed))
+                };
+                match entities.len() {
+                    length if length != asked_for => malformed(format!(
+                        "`{name}` has {length} entities where {asked_for} were asked for"
+                    )),
+                    _ if !are_entities() => malformed(format!("`{name}` has entities that are not objects")),
+                    _ if !self.are_of_their_types(entities, asked) => {
+                        malformed(format!("`{name}` has an entity of another type than was asked for"))
+                    }
+                    _ => Ok(()),
                 }
             }
+            None | Some(Value::Null) if !is_complete => Ok(()),
+            _ => malformed(format!("`{name}` is not a list")),
         }
-        if *copied_values > COPIED_VALUES_MAX {
-            Err(FetchError::TooManyValues)
-        } else {
-            Ok(())
-        }
+    }
+
+    /// Whether no entity says that it is of a type other than the object was known to be, and was asked for as.
+    fn are_of_their_types(&self, entities: &[Value], asked: &Asked) -> bool {
+        let store = &self.state.store;
+        entities
+            .iter()
+            .zip(&asked.representations)
+            .all(|(entity, (representation, objects))| {
+                let (Value::Object(entity), Some(object)) = (entity, objects.first()) else {
+                    return true;
+                };
+                let (Some(answered), Some(known)) = (store.typename(*entity), store.typename(*object)) else {
+                    return true;
+                };
+                // Asked for as another type, an interface object is answered as that one.
+                answered == known || known != typename_of(representation)
+            })
     }
 
     fn merge(&mut self, data: ObjectId) {
-        let scope = self.scope;
-        match (scope, &self.fetch.target) {
-            (Scope::Entities(scope), FetchTarget::Entities(entries)) => {
-                for (number, (entry, representations)) in entries.iter().zip(scope).enumerate() {
-                    match self.state.store.field(data, &entry.response_name) {
-                        Some(Value::List(entities)) => {
-                            let entities = entities.clone();
-                            self.merge_entities(number, &entities, representations);
+        match self.scope {
+            Scope::Entities(scope) => {
+                for asked in &scope.asked {
+                    match self.state.store.field_named(data, &asked.response_name) {
+                        Some(Value::List(list)) => {
+                            let entities = self.state.store.items(list).to_vec();
+                            self.merge_entities(asked, &entities);
                         }
-                        _ => representations.values().for_each(|objects| self.set_failed(objects)),
+                        _ => asked
+                            .representations
+                            .values()
+                            .for_each(|objects| self.set_failed(objects)),
                     }
                 }
+                self.forget();
+                self.state.resolve_waiting(self.fetch, scope);
             }
-            (scope, _) => self.merge_object(data, &scope.objects()),
+            Scope::Root(objects) => self.merge_object(data, objects),
         }
     }
 
-    fn merge_entities(&mut self, number: usize, entities: &[Value], representations: &Representations) {
-        let is_repeated = self.state.entities.covers(self.fetch);
-        for (entity, (representation, objects)) in entities.iter().zip(representations) {
-            let State {
-                store, entities: known, ..
-            } = &mut *self.state;
+    fn merge_entities(&mut self, asked: &Asked, entities: &[Value]) {
+        let subgraph = &self.fetch.subgraph;
+        for (entity, (representation, objects)) in entities.iter().zip(&asked.representations) {
             match entity {
                 Value::Object(entity) => {
-                    if is_repeated {
-                        known.remember((self.fetch, number), representation, Some(store.copy(*entity)));
+                    if let Some(question) = &asked.question {
+                        let known = self.state.store.copy(*entity);
+                        let known_entities = &mut self.state.known_entities;
+                        known_entities.learn(subgraph, question.clone(), representation, Some(known));
                     }
                     self.merge_object(*entity, objects);
                 }
-                Value::Null if is_repeated => known.remember((self.fetch, number), representation, None),
-                Value::Null => {}
+                Value::Null => {
+                    if let Some(question) = &asked.question {
+                        let known_entities = &mut self.state.known_entities;
+                        known_entities.learn(subgraph, question.clone(), representation, None);
+                    }
+                }
                 _ => self.set_failed(objects),
             }
         }
     }
 
-    /// Each object gets the fields of `source` for its own: later fetches may add different things to each.
+    /// What was asked for and not answered is no longer on its way.
+    fn forget(&mut self) {
+        let Scope::Entities(scope) = self.scope else { return };
+        for asked in &scope.asked {
+            if let Some(question) = &asked.question {
+                for representation in asked.representations.keys() {
+                    let known_entities = &mut self.state.known_entities;
+                    known_entities.forget(&self.fetch.subgraph, question, representation);
+                }
+            }
+        }
+    }
+
+    /// Several objects refer to what is below the fields of `source`.
     fn merge_object(&mut self, source: ObjectId, objects: &[ObjectId]) {
         let store = &mut self.state.store;
-        if let Some((last, others)) = objects.split_last() {
-            for object in others {
-                store.merge_copy(*object, source);
-            }
-            store.merge(*last, source);
+        match objects {
+            [object] => store.merge(*object, source),
+            objects => objects.iter().for_each(|object| store.merge_shared(*object, source)),
         }
     }
 
@@ -208,10 +240,14 @@ impl<'a> Absorption<'a> {
     /// Reports a fetch that brought nothing.
     pub(super) fn failure(&mut self, error: &FetchError) {
         self.set_failed(&self.scope.objects());
+        self.forget();
         let mut reported = GraphqlError::new(error.code(), format!("subgraph `{}` {error}", self.fetch.subgraph));
         reported
             .extensions
             .insert("service".to_owned(), self.fetch.subgraph.as_ref().into());
+        if let Some(reason) = error.reason() {
+            reported.extensions.insert("reason".to_owned(), reason.into());
+        }
         if let FetchError::HttpStatus(status) = error {
             reported
                 .extensions
@@ -231,24 +267,20 @@ impl<'a> Absorption<'a> {
 
     /// Where a path of the subgraph's answer leads in the stored data; `None` when it does not say.
     fn stored_path(&mut self, path: &[PathSegment]) -> Option<StoredPath> {
-        let scope = self.scope;
-        match (scope, &self.fetch.target) {
-            (Scope::Entities(scope), FetchTarget::Entities(entries)) => {
+        let (position, object, rest) = match self.scope {
+            Scope::Entities(scope) => {
                 let [PathSegment::Field(name), PathSegment::Item(index), rest @ ..] = path else {
                     return None;
                 };
-                let number = entries.iter().position(|entry| entry.response_name.as_str() == name)?;
-                let (_, objects) = scope[number].get_index(*index)?;
-                let mut stored = self.path_of(number, *objects.first()?)?;
-                stored.extend_from_slice(rest);
-                Some(stored)
+                let asked = scope.asked.iter().find(|asked| asked.response_name == *name)?;
+                let (_, objects) = asked.representations.get_index(*index)?;
+                (asked.position, *objects.first()?, rest)
             }
-            (scope, _) => {
-                let mut stored = self.path_of(0, *scope.objects().first()?)?;
-                stored.extend_from_slice(path);
-                Some(stored)
-            }
-        }
+            Scope::Root(objects) => (0, *objects.first()?, path),
+        };
+        let mut stored = self.path_of(position, object)?;
+        stored.extend_from_slice(rest);
+        Some(stored)
     }
 
     /// Where the data of the whole fetch would have been: the one object, or the list that all of them are in.
@@ -263,11 +295,11 @@ impl<'a> Absorption<'a> {
                     .chain(root_field.map(PathSegment::Field))
                     .collect()
             }
-            Scope::Entities(entries) => {
+            Scope::Entities(scope) => {
                 let mut common: Option<StoredPath> = None;
-                for (number, representations) in entries.iter().enumerate() {
-                    for object in representations.values().flatten() {
-                        let Some(path) = self.path_of(number, *object) else {
+                for asked in &scope.asked {
+                    for object in asked.representations.values().flatten() {
+                        let Some(path) = self.path_of(asked.position, *object) else {
                             continue;
                         };
                         common = Some(match common {
@@ -290,14 +322,14 @@ impl<'a> Absorption<'a> {
     }
 
     /// Where `object` stands, which is at the path of an entry.
-    fn path_of(&mut self, number: usize, object: ObjectId) -> Option<StoredPath> {
+    fn path_of(&mut self, position: usize, object: ObjectId) -> Option<StoredPath> {
         let path = match &self.fetch.target {
             FetchTarget::Root { path } => path,
-            FetchTarget::Entities(entries) => &entries.get(number)?.path,
+            FetchTarget::Entities(entries) => &entries.get(position)?.path,
         };
         let store = &self.state.store;
         self.paths
-            .entry(number)
+            .entry(position)
             .or_insert_with(|| store.paths_at(path))
             .get(&object)
             .cloned()

@@ -1,7 +1,7 @@
 //! The body of a request to a subgraph.
 
+use apollo_compiler::Name;
 use bytes::Bytes;
-use federation::query_plan::Fetch;
 use serde_json::{Map, Value as JsonValue};
 
 use crate::representation::Representations;
@@ -13,15 +13,15 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// The document, and those of the client's variables that it uses.
-    pub(super) fn new(fetch: &Fetch, variables: &Map<String, JsonValue>) -> Self {
+    /// The document, and those of the client's `variables` that are called `used`.
+    pub(super) fn new(document: &str, used: &[Name], variables: &Map<String, JsonValue>) -> Self {
         let mut body = Self {
-            out: Vec::with_capacity(fetch.document.len() + 256),
+            out: Vec::with_capacity(document.len() + 256),
             has_variables: false,
         };
         body.out.extend_from_slice(b"{\"query\":");
-        body.json(&*fetch.document);
-        for name in &fetch.variables {
+        body.json(document);
+        for name in used {
             if let Some(value) = variables.get(name.as_str()) {
                 body.variable(name);
                 body.json(value);

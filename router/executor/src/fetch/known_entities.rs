@@ -1,105 +1,158 @@
-//! Entities that an earlier fetch of the same query brought, so that they are asked for once over all of its stages.
+//! Entities that fetches of the same operation brought, so that each of their fields is asked for once over all of its
+//! stages and positions.
+//!
+//! An entity is known by its subgraph and its whole representation: with the required inputs in it, for what a subgraph
+//! computes of them. Does not merge anything; `fetch` does.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use federation::query_plan::{Fetch, OperationKind, PlanNode, QueryPlan};
-use rustc_hash::{FxHashMap, FxHashSet};
+use crate::executable_plan::{EntityEntries, EntityEntry};
+use crate::representation::typename_of;
+use crate::store::{NameId, ObjectId, Store};
 
-use super::absorption::COPIED_VALUES_MAX;
-use crate::representation::Representations;
-use crate::store::{ObjectId, Store};
-
-/// Entities by the request that brought them, for fetches that stand in a query more than once.
-///
-/// Only queries: a mutation may change an entity between two fetches.
+/// What is known of entities.
 #[derive(Debug, Default)]
 pub(super) struct KnownEntities {
-    /// Documents that stand in the plan more than once.
-    documents: FxHashSet<Arc<str>>,
-    /// By document, number of the `_entities` field, and representation; objects that nothing else changes.
-    entities: FxHashMap<(Arc<str>, usize), EntitiesByRepresentation>,
+    /// By subgraph and representation.
+    entities: HashMap<Arc<str>, HashMap<Vec<u8>, Vec<Answer>>>,
 }
 
-/// `None`: there is no such entity.
-type EntitiesByRepresentation = HashMap<Vec<u8>, Option<ObjectId>>;
+/// What one fetch brought, or will bring, of one entity.
+#[derive(Debug)]
+struct Answer {
+    question: Question,
+    state: AnswerState,
+}
+
+/// What is asked of an entity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Question {
+    /// Number of the entry in its plan.
+    pub(super) entry: usize,
+    /// Which of the entry's fields; `None`: all.
+    pub(super) fields: Option<Arc<[usize]>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum AnswerState {
+    /// Fetch of this number is under way.
+    Asked(u32),
+    /// With the fields that were asked for. Nothing changes this object.
+    Known(ObjectId),
+    /// There is no such entity.
+    Absent,
+}
+
+/// What an object is made of: another object, and which of its fields; `None`: all.
+pub(super) type Part = (ObjectId, Option<NameId>);
+
+/// How much of an entity is known.
+#[derive(Debug, Default)]
+pub(super) struct Knowledge {
+    /// It does not exist.
+    pub(super) is_absent: bool,
+    /// The fields that are known.
+    pub(super) known: Vec<Part>,
+    /// Whether the fetch that asks now has asked for others already, in another of its entries.
+    pub(super) is_asked: bool,
+    /// Which fields of the entry are to be asked for.
+    pub(super) missing: Vec<usize>,
+}
 
 impl KnownEntities {
-    pub(super) fn of(plan: &QueryPlan) -> Self {
-        let mut documents = FxHashSet::default();
-        if let (OperationKind::Query, Some(root)) = (plan.operation_kind, &plan.root) {
-            let mut once = FxHashSet::default();
-            for_each_fetch(root, &mut |fetch| {
-                if !once.insert(Arc::clone(&fetch.document)) {
-                    documents.insert(Arc::clone(&fetch.document));
-                }
+    /// What is known of an entity that `fetch` selects by the entry of this number.
+    pub(super) fn look_up(
+        &self,
+        (entries, number): (&EntityEntries, usize),
+        representation: &[u8],
+        fetch: u32,
+        store: &Store,
+    ) -> Knowledge {
+        let wanted = entries.entry(number);
+        let typename = typename_of(representation);
+        let answers = self.entities.get(&wanted.subgraph);
+        let answers = answers
+            .and_then(|known| known.get(representation))
+            .map_or(&[][..], Vec::as_slice);
+        let mut knowledge = Knowledge {
+            is_absent: answers.iter().any(|answer| matches!(answer.state, AnswerState::Absent)),
+            ..Knowledge::default()
+        };
+        for (index, field) in wanted.fields.iter().enumerate() {
+            if !entries.applies(field, typename) {
+                continue;
+            }
+            let answer = answers.iter().find(|answer| {
+                let asked = entries.entry(answer.question.entry);
+                brings(asked, answer.question.fields.as_deref(), wanted, field.id)
             });
+            match answer.map(|answer| answer.state) {
+                Some(AnswerState::Known(object)) => match &field.response_name {
+                    None => knowledge.known.push((object, None)),
+                    // A name that no answer ever held was left out by the subgraph, and stays so.
+                    Some(name) => knowledge
+                        .known
+                        .extend(store.name_id(name).map(|name| (object, Some(name)))),
+                },
+                Some(AnswerState::Asked(by)) if by == fetch => knowledge.is_asked = true,
+                // What another fetch of the same stage asks for is asked for again: to wait for that one would make all
+                // that comes after this one wait as well.
+                _ => knowledge.missing.push(index),
+            }
         }
-        Self {
-            documents,
-            entities: FxHashMap::default(),
-        }
+        knowledge
     }
 
-    /// Whether entities of this fetch may be asked for again.
-    pub(super) fn covers(&self, fetch: &Fetch) -> bool {
-        self.documents.contains(&fetch.document)
+    /// Notes that a fetch asks for an entity.
+    pub(super) fn ask(&mut self, subgraph: &Arc<str>, question: Question, representation: &[u8], fetch: u32) {
+        self.note(subgraph, question, representation, AnswerState::Asked(fetch));
     }
 
-    pub(super) fn remember(
+    /// Notes what was answered. `None`: there is no such entity.
+    pub(super) fn learn(
         &mut self,
-        (fetch, number): (&Fetch, usize),
+        subgraph: &Arc<str>,
+        question: Question,
         representation: &[u8],
         entity: Option<ObjectId>,
     ) {
-        let known = self.entities.entry((Arc::clone(&fetch.document), number)).or_default();
-        known.insert(representation.to_owned(), entity);
+        let state = entity.map_or(AnswerState::Absent, AnswerState::Known);
+        self.note(subgraph, question, representation, state);
     }
 
-    /// Resolves what an earlier fetch of the same document brought, and leaves the rest.
-    pub(super) fn take_known(
-        &self,
-        store: &mut Store,
-        copied_values: &mut usize,
-        (fetch, number): (&Fetch, usize),
-        mut representations: Representations,
-    ) -> Representations {
-        if let Some(known) = self.entities.get(&(Arc::clone(&fetch.document), number)) {
-            representations.retain(|representation, objects| {
-                let Some(entity) = known.get(representation) else {
-                    return true;
-                };
-                if let Some(entity) = *entity {
-                    *copied_values += store.weight(entity) * objects.len();
-                    if *copied_values > COPIED_VALUES_MAX {
-                        return true; // Fetched again, and refused then.
-                    }
-                    for object in objects {
-                        store.merge_copy(*object, entity);
-                    }
-                }
-                false
-            });
+    /// Takes back what a fetch asked for and did not get.
+    pub(super) fn forget(&mut self, subgraph: &Arc<str>, question: &Question, representation: &[u8]) {
+        let known = self.entities.get_mut(subgraph);
+        if let Some(answers) = known.and_then(|known| known.get_mut(representation)) {
+            answers.retain(|answer| answer.question != *question || !matches!(answer.state, AnswerState::Asked(_)));
         }
-        representations
+    }
+
+    /// After a mutation nothing is known any more.
+    pub(super) fn clear(&mut self) {
+        self.entities.clear();
+    }
+
+    fn note(&mut self, subgraph: &Arc<str>, question: Question, representation: &[u8], state: AnswerState) {
+        let known = self.entities.entry(Arc::clone(subgraph)).or_default();
+        let answers = known.entry(representation.to_owned()).or_default();
+        match answers.iter_mut().find(|answer| answer.question == question) {
+            Some(answer) => answer.state = state,
+            None => answers.push(Answer { question, state }),
+        }
     }
 }
 
-fn for_each_fetch<'p>(node: &'p PlanNode, visit: &mut impl FnMut(&'p Fetch)) {
-    match node {
-        PlanNode::Sequence(nodes) | PlanNode::Parallel(nodes) => {
-            nodes.iter().for_each(|node| for_each_fetch(node, visit));
-        }
-        PlanNode::Fetch(fetch) => visit(fetch),
-        PlanNode::Condition { if_true, if_false, .. } => {
-            [if_true, if_false]
-                .into_iter()
-                .flatten()
-                .for_each(|node| for_each_fetch(node, visit));
-        }
-        PlanNode::Subscription { primary, rest } => {
-            visit(primary);
-            rest.iter().for_each(|node| for_each_fetch(node, visit));
-        }
-    }
+/// Whether the answer to `asked` holds this field of `wanted`, and nothing else under its name.
+///
+/// * `which`: the fields of `asked` that were asked for.
+fn brings(asked: &EntityEntry, which: Option<&[usize]>, wanted: &EntityEntry, field: u32) -> bool {
+    let is_asked = |index: usize| which.is_none_or(|which| which.contains(&index));
+    let fields = || asked.fields.iter().enumerate().filter(|(index, _)| is_asked(*index));
+    let Some((_, found)) = fields().find(|(_, other)| other.id == field) else {
+        return false;
+    };
+    let mut same_name = fields().filter(|(_, other)| other.response_name == found.response_name);
+    same_name.all(|(_, other)| wanted.fields.contains(other))
 }

@@ -344,9 +344,9 @@ fn records_tell_what_each_fetch_did() {
         (fetch.started_us, fetch.duration_us) = (0, 0);
     }
     expect![[r#"
-        {"fetch":0,"subgraph":"products","started_us":0,"duration_us":0,"request_bytes":37,"response_bytes":125,"entities_wanted":0,"entities_sent":0,"skipped":false,"error":null}
-        {"fetch":1,"subgraph":"prices","started_us":0,"duration_us":0,"request_bytes":126,"response_bytes":5,"entities_wanted":3,"entities_sent":1,"skipped":false,"error":"SUBREQUEST_HTTP_ERROR"}
-        {"fetch":2,"subgraph":"users","started_us":0,"duration_us":0,"request_bytes":0,"response_bytes":0,"entities_wanted":0,"entities_sent":0,"skipped":true,"error":null}
+        {"fetch":0,"subgraph":"products","transport":"in_process","started_us":0,"duration_us":0,"request_bytes":37,"response_bytes":125,"http_status":200,"entities_wanted":0,"entities_sent":0,"skipped":false,"error":null}
+        {"fetch":1,"subgraph":"prices","transport":"in_process","started_us":0,"duration_us":0,"request_bytes":126,"response_bytes":5,"http_status":503,"entities_wanted":3,"entities_sent":1,"skipped":false,"error":"SUBREQUEST_HTTP_ERROR"}
+        {"fetch":2,"subgraph":"users","transport":null,"started_us":0,"duration_us":0,"request_bytes":0,"response_bytes":0,"http_status":null,"entities_wanted":0,"entities_sent":0,"skipped":true,"error":null}
     "#]].assert_eq(
         &fetches
             .iter()

@@ -11,7 +11,8 @@ use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Name, Schema};
 use bytes::Bytes;
 use executor::{
-    ExecutionRequest, ExecutionResponse, Executor, ExecutorOptions, InProcessSubgraph, SubgraphClient, SubgraphPolicy,
+    EntityLimits, ExecutablePlan, ExecutionRequest, ExecutionResponse, Executor, ExecutorOptions, InProcessSubgraph,
+    SubgraphClient, SubgraphPolicy,
 };
 use federation::api_schema::ApiSchema;
 use federation::limits::Limits;
@@ -276,7 +277,26 @@ pub(crate) fn run_until(
     canned: &[(&str, Canned)],
     client: (Map<String, Value>, Instant),
 ) -> Run {
-    let (variables, deadline) = client;
+    run_as(operation, plan, canned, client, EntityLimits::default())
+}
+
+pub(crate) fn run_bounded(
+    operation: &Operation,
+    plan: &QueryPlan,
+    canned: &[(&str, Canned)],
+    entities: EntityLimits,
+) -> Run {
+    let client = (Map::new(), Instant::now() + Duration::from_secs(10));
+    run_as(operation, plan, canned, client, entities)
+}
+
+fn run_as(
+    operation: &Operation,
+    plan: &QueryPlan,
+    canned: &[(&str, Canned)],
+    (variables, deadline): (Map<String, Value>, Instant),
+    entities: EntityLimits,
+) -> Run {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let mut answers: HashMap<&str, VecDeque<Canned>> = HashMap::new();
     for (subgraph, answer) in canned {
@@ -290,7 +310,13 @@ pub(crate) fn run_until(
         let client = SubgraphClient::InProcess(canned_subgraph(name, answers, Arc::clone(&requests)));
         (Arc::from(name), (client, policy.clone()))
     });
-    let executor = Executor::new(subgraphs.collect(), ExecutorOptions::default());
+    let executor = Executor::new(
+        subgraphs.collect(),
+        ExecutorOptions {
+            entities,
+            ..ExecutorOptions::default()
+        },
+    );
     let request = ExecutionRequest {
         variables,
         headers: Arc::new(HeaderMap::new()),
@@ -301,7 +327,8 @@ pub(crate) fn run_until(
         .enable_all()
         .build()
         .unwrap();
-    let response = runtime.block_on(executor.execute(plan, operation.schema(), request));
+    let plan = ExecutablePlan::from(plan.clone());
+    let response = runtime.block_on(executor.execute(&plan, operation.schema(), request));
     let requests = std::mem::take(&mut *requests.lock().unwrap());
     Run { requests, response }
 }

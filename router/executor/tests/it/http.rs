@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use executor::{ExecutionRequest, Executor, ExecutorOptions, HttpClient, HttpSubgraph, SubgraphClient, SubgraphPolicy};
+use executor::{
+    ExecutablePlan, ExecutionRequest, Executor, ExecutorOptions, HttpClient, HttpSubgraph, SubgraphClient,
+    SubgraphPolicy,
+};
 use http::{HeaderMap, HeaderValue};
 use serde_json::Map;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +20,7 @@ const SCHEMA: &str = "type Query { name: String }  type Mutation { name: String 
 /// Executes `query` as one fetch against `url`; gives the answer, and the cookies that are passed back.
 async fn ask(url: &str, query: &str) -> (String, Vec<String>) {
     let operation = operation(SCHEMA, query);
-    let plan = plan(&operation, root(0, "shop", query));
+    let plan = ExecutablePlan::from(plan(&operation, root(0, "shop", query)));
     let client = HttpSubgraph::new(HttpClient::new(), url).unwrap();
     let policy = SubgraphPolicy {
         query_timeout: Duration::from_millis(500),

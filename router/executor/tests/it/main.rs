@@ -2,11 +2,17 @@
 
 #![allow(clippy::unwrap_used)] // All of this is tests; the lint knows only functions marked as such.
 
+mod bounds;
 mod completion;
 mod entities;
+mod entity_store;
 mod failures;
 mod fixtures;
+mod garbage;
 mod harness;
 mod http;
+mod random;
+mod random_shapes;
+mod random_stages;
 mod reference;
 mod variables;

@@ -1,4 +1,5 @@
-//! Completion against a second, slow and obvious one, on random answers: right ones with faults sprinkled in.
+//! Completion, slow and obvious, with which the executor is compared on random answers: right ones with faults sprinkled
+//! in. `random_shapes` and `random_stages` compare with it as well, on random selections and on plans of several stages.
 
 use federation::query_plan::{FieldType, LeafType, ResponseField, ResponseShape, ResponseSource};
 use proptest::collection::vec;
@@ -26,27 +27,32 @@ const QUERIES: &[&str] = &[
     "{ must { a { i } a { n a { f } } } __typename }",
 ];
 
+/// Completes plain values as the specification says.
 #[derive(Default)]
-struct Reference {
-    path: Vec<Value>,
-    error_paths: Vec<Value>,
+pub(crate) struct Reference {
+    pub(crate) variables: Map<String, Value>,
+    pub(crate) path: Vec<Value>,
+    pub(crate) error_paths: Vec<Value>,
 }
 
 /// A null where it must not be.
-struct Propagate;
+pub(crate) struct Propagate;
 
 impl Reference {
-    fn object(
+    pub(crate) fn object(
         &mut self,
         object: &Map<String, Value>,
         shapes: &[&ResponseShape],
         runtime_type: Option<&str>,
     ) -> Result<Value, Propagate> {
         let selected = |field: &&ResponseField| {
-            field
+            let is_of_type = field
                 .runtime_types
                 .as_ref()
-                .is_none_or(|types| types.iter().any(|name| Some(name.as_str()) == runtime_type))
+                .is_none_or(|types| types.iter().any(|name| Some(name.as_str()) == runtime_type));
+            let mut conditions = field.conditions.iter();
+            let holds = conditions.all(|condition| self.variables[condition.variable.as_str()] == condition.value);
+            is_of_type && holds
         };
         let fields: Vec<&ResponseField> = shapes.iter().flat_map(|shape| &shape.fields).filter(selected).collect();
         let mut answer = Map::new();
@@ -130,7 +136,8 @@ impl Reference {
         match leaf_type {
             LeafType::CustomScalar(_) => return value.clone(),
             LeafType::Int => {
-                if let Some(number) = whole(value).filter(|number| number.abs() < f64::from(i32::MAX)) {
+                let in_range = |number: &f64| (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(number);
+                if let Some(number) = whole(value).filter(in_range) {
                     return json!(number as i64);
                 }
             }
@@ -138,7 +145,7 @@ impl Reference {
             LeafType::String if value.is_string() => return value.clone(),
             LeafType::Boolean if value.is_boolean() => return value.clone(),
             LeafType::Id if value.is_string() => return value.clone(),
-            LeafType::Id if value.is_i64() => return json!(value.to_string()),
+            LeafType::Id if value.is_i64() || value.is_u64() => return json!(value.to_string()),
             LeafType::Enum { values, .. } if values.iter().any(|known| value == known.as_str()) => {
                 return value.clone();
             }
