@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use executor::{EntityLimits, ExecutorOptions, SubgraphPolicy};
 use federation::limits::Limits;
 use serde::Deserialize;
 use url::Url;
@@ -200,16 +201,24 @@ pub struct TrafficConfig {
     pub query_timeout_ms: u64,
     /// The same for mutations, which wait for others (payment gateways) and must not be given up early.
     pub mutation_timeout_ms: u64,
+    /// Bytes of one answer of a subgraph.
+    pub response_bytes_max: usize,
+    /// Requests to one subgraph that are under way at once; more wait, within their time. For the operator of a subgraph
+    /// that falls over under load.
+    pub requests_in_flight_max: usize,
     /// What is different for one subgraph, by its name.
     pub subgraphs: BTreeMap<String, SubgraphTrafficConfig>,
 }
 
 impl Default for TrafficConfig {
     fn default() -> Self {
+        let policy = SubgraphPolicy::default();
         Self {
             request_timeout_ms: 15_000,
             query_timeout_ms: 5_000,
             mutation_timeout_ms: 12_000,
+            response_bytes_max: policy.response_bytes_max,
+            requests_in_flight_max: policy.requests_in_flight_max,
             subgraphs: BTreeMap::new(),
         }
     }
@@ -219,17 +228,22 @@ impl TrafficConfig {
     fn check(&self) -> Result<(), String> {
         let per_subgraph = self.subgraphs.iter().flat_map(|(name, subgraph)| {
             [
-                ("query_timeout_ms", subgraph.query_timeout_ms),
-                ("mutation_timeout_ms", subgraph.mutation_timeout_ms),
+                ("query_timeout_ms", subgraph.query_timeout_ms == Some(0)),
+                ("mutation_timeout_ms", subgraph.mutation_timeout_ms == Some(0)),
+                ("response_bytes_max", subgraph.response_bytes_max == Some(0)),
+                ("requests_in_flight_max", subgraph.requests_in_flight_max == Some(0)),
             ]
-            .map(|(key, value)| (format!("traffic.subgraphs.{name}.{key}"), value))
+            .map(|(key, is_zero)| (format!("traffic.subgraphs.{name}.{key}"), is_zero))
         });
         let all = [
-            ("traffic.request_timeout_ms".to_owned(), Some(self.request_timeout_ms)),
-            ("traffic.query_timeout_ms".to_owned(), Some(self.query_timeout_ms)),
-            ("traffic.mutation_timeout_ms".to_owned(), Some(self.mutation_timeout_ms)),
+            ("traffic.request_timeout_ms", self.request_timeout_ms == 0),
+            ("traffic.query_timeout_ms", self.query_timeout_ms == 0),
+            ("traffic.mutation_timeout_ms", self.mutation_timeout_ms == 0),
+            ("traffic.response_bytes_max", self.response_bytes_max == 0),
+            ("traffic.requests_in_flight_max", self.requests_in_flight_max == 0),
         ];
-        match all.into_iter().chain(per_subgraph).find(|(_, value)| *value == Some(0)) {
+        let all = all.map(|(key, is_zero)| (key.to_owned(), is_zero));
+        match all.into_iter().chain(per_subgraph).find(|(_, is_zero)| *is_zero) {
             Some((key, _)) => Err(format!(
                 "`{key}` is 0: no request could ever succeed; leave it out for the default"
             )),
@@ -237,22 +251,16 @@ impl TrafficConfig {
         }
     }
 
-    /// Longest time of one fetch of a query from `subgraph`.
-    pub fn query_timeout(&self, subgraph: &str) -> Duration {
-        let own = self
-            .subgraphs
-            .get(subgraph)
-            .and_then(|subgraph| subgraph.query_timeout_ms);
-        Duration::from_millis(own.unwrap_or(self.query_timeout_ms))
-    }
-
-    /// Longest time of one fetch of a mutation from `subgraph`.
-    pub fn mutation_timeout(&self, subgraph: &str) -> Duration {
-        let own = self
-            .subgraphs
-            .get(subgraph)
-            .and_then(|subgraph| subgraph.mutation_timeout_ms);
-        Duration::from_millis(own.unwrap_or(self.mutation_timeout_ms))
+    /// How `subgraph` is called: what is set for it, or else for all.
+    pub fn policy(&self, subgraph: &str) -> SubgraphPolicy {
+        let own = self.subgraphs.get(subgraph).cloned().unwrap_or_default();
+        let millis = |own: Option<u64>, all| Duration::from_millis(own.unwrap_or(all));
+        SubgraphPolicy {
+            query_timeout: millis(own.query_timeout_ms, self.query_timeout_ms),
+            mutation_timeout: millis(own.mutation_timeout_ms, self.mutation_timeout_ms),
+            response_bytes_max: own.response_bytes_max.unwrap_or(self.response_bytes_max),
+            requests_in_flight_max: own.requests_in_flight_max.unwrap_or(self.requests_in_flight_max),
+        }
     }
 }
 
@@ -266,6 +274,10 @@ pub struct SubgraphTrafficConfig {
     pub query_timeout_ms: Option<u64>,
     /// Instead of `traffic.mutation_timeout_ms`.
     pub mutation_timeout_ms: Option<u64>,
+    /// Instead of `traffic.response_bytes_max`.
+    pub response_bytes_max: Option<usize>,
+    /// Instead of `traffic.requests_in_flight_max`.
+    pub requests_in_flight_max: Option<usize>,
 }
 
 /// `limits`: the most that one request may ask for. Past a limit: a clear error, and no work done.
@@ -288,6 +300,12 @@ pub struct LimitsConfig {
     pub root_fields_max: u64,
     /// Selections of one operation, with every fragment standing where it is spread.
     pub height_max: u64,
+    /// Entities that one request to a subgraph may ask for.
+    pub entities_per_fetch_max: usize,
+    /// Entities that all requests to subgraphs for one operation may ask for.
+    pub entities_per_request_max: usize,
+    /// Bytes of all answers of subgraphs to one operation.
+    pub fetched_bytes_max: usize,
     /// Bytes of the texts of all operations whose plans are remembered.
     pub operation_cache_bytes_max: u64,
     /// Open connections of clients; more wait to be accepted.
@@ -297,6 +315,7 @@ pub struct LimitsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         let document = Limits::default();
+        let execution = ExecutorOptions::default();
         Self {
             body_bytes_max: 2 << 20,
             document_bytes_max: document.document_bytes_max,
@@ -305,6 +324,9 @@ impl Default for LimitsConfig {
             aliases_max: document.aliases_max,
             root_fields_max: document.root_fields_max,
             height_max: document.height_max,
+            entities_per_fetch_max: execution.entities.per_fetch_max,
+            entities_per_request_max: execution.entities.per_request_max,
+            fetched_bytes_max: execution.fetched_bytes_max,
             operation_cache_bytes_max: 32 << 20,
             connections_max: 10_000,
         }
@@ -321,6 +343,14 @@ impl LimitsConfig {
             aliases_max: self.aliases_max,
             root_fields_max: self.root_fields_max,
             height_max: self.height_max,
+        }
+    }
+
+    /// The part that is about entities.
+    pub fn entities(&self) -> EntityLimits {
+        EntityLimits {
+            per_fetch_max: self.entities_per_fetch_max,
+            per_request_max: self.entities_per_request_max,
         }
     }
 }

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
-use executor::{
-    Executor, ExecutorOptions, HttpClient, HttpSubgraph, InProcessSubgraph, InvalidUrl, SubgraphClient, SubgraphPolicy,
-};
+use executor::{Executor, ExecutorOptions, HttpClient, HttpSubgraph, InProcessSubgraph, InvalidUrl, SubgraphClient};
 use federation::supergraph::SubgraphEndpoint;
 use http::Uri;
 
@@ -55,8 +53,9 @@ impl Upstream {
             in_process,
             traffic: config.traffic.clone(),
             options: ExecutorOptions {
+                entities: config.limits.entities(),
+                fetched_bytes_max: config.limits.fetched_bytes_max,
                 passed_back: config.headers.response_names(),
-                ..ExecutorOptions::default()
             },
         }
     }
@@ -68,7 +67,7 @@ impl Upstream {
         for endpoint in endpoints {
             subgraphs.insert(
                 Arc::clone(&endpoint.name),
-                (self.client(endpoint)?, self.policy(&endpoint.name)),
+                (self.client(endpoint)?, self.traffic.policy(&endpoint.name)),
             );
         }
         Ok(Executor::new(subgraphs, self.options.clone()))
@@ -98,14 +97,6 @@ impl Upstream {
             subgraph: subgraph.to_owned(),
             source,
         })
-    }
-
-    fn policy(&self, subgraph: &str) -> SubgraphPolicy {
-        SubgraphPolicy {
-            query_timeout: self.traffic.query_timeout(subgraph),
-            mutation_timeout: self.traffic.mutation_timeout(subgraph),
-            ..SubgraphPolicy::default()
-        }
     }
 
     /// A setting for a subgraph that is not there is most likely a slip of the pen, and would silently do nothing.

@@ -21,12 +21,18 @@ fn an_empty_file_gives_the_defaults() {
 #[test]
 fn every_key_of_the_reference_is_read() {
     let config = parse(include_str!("router.example.yaml")).expect("the example is sound");
-    assert_eq!(config.traffic.query_timeout("products"), Duration::from_millis(1_000));
-    assert_eq!(config.traffic.query_timeout("users"), Duration::from_millis(5_000));
+    let own = config.traffic.policy("products");
+    let expected = SubgraphPolicy {
+        query_timeout: Duration::from_millis(1_000),
+        response_bytes_max: 1 << 20,
+        requests_in_flight_max: 100,
+        ..SubgraphPolicy::default()
+    };
     assert_eq!(
-        config.traffic.mutation_timeout("products"),
-        Duration::from_millis(12_000)
+        (own, config.traffic.policy("users")),
+        (expected, SubgraphPolicy::default())
     );
+    assert_eq!(config.limits.entities(), EntityLimits::default());
     assert_eq!(config.cors.origins, [Origin::Exact("https://shop.example".into())]);
     let passed: Vec<_> = config.headers.request_names();
     assert_eq!(passed, ["authorization", "accept-language", "user-agent", "x-tenant"]);
