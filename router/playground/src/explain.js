@@ -6,7 +6,8 @@
 //      "plan": {"kind": "QueryPlan", "node":
 //          {"kind": "Flatten", "path": ["order", "lines", "@"], "node":
 //              {"kind": "Fetch", "id": 0, "serviceName": "orders", "operation": "{...}", "reason": "..."}}},
-//      "fetches": [{"fetch": 0, "subgraph": "orders", "started_us": 90, "duration_us": 1800, "response_bytes": 812,
+//      "fetches": [{"fetch": 0, "subgraph": "orders", "transport": "http", "started_us": 90, "duration_us": 1800,
+//                   "request_bytes": 60, "response_bytes": 812, "http_status": 200,
 //                   "entities_wanted": 0, "entities_sent": 0, "skipped": false, "error": null}]}
 //
 // That is the JSON of `router plan`, and what the executor records. The names of a node's children differ by kind. Kinds that are not known are shown by their name, with their children,
@@ -46,13 +47,20 @@ function actualOf(fetch) {
   return {
     start_ms: (fetch.started_us ?? 0) / 1000,
     duration_ms: (fetch.duration_us ?? 0) / 1000,
-    summary: fetch.skipped ? 'nothing to ask' : summaryOf(fetch),
+    summary: fetch.skipped ? skippedSummaryOf(fetch) : summaryOf(fetch),
     ...(fetch.error ? { error: fetch.error } : {}),
   };
 }
 
-function summaryOf({ response_bytes, entities_sent, entities_wanted }) {
+function skippedSummaryOf({ entities_wanted }) {
+  return entities_wanted ? `known already, for ${entities_wanted} objects` : 'nothing to ask';
+}
+
+function summaryOf({ transport, http_status, request_bytes, response_bytes, entities_sent, entities_wanted }) {
   const parts = [];
+  if (transport === 'in_process') parts.push('in process');
+  if (http_status >= 300) parts.push(`HTTP ${http_status}`);
+  if (request_bytes) parts.push(`${formatBytes(request_bytes)} sent`);
   if (response_bytes !== undefined) parts.push(formatBytes(response_bytes));
   if (entities_sent) parts.push(entities_sent === 1 ? '1 entity' : `${entities_sent} entities`);
   // Each asked for once, however many objects need it.

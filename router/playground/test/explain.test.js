@@ -30,7 +30,7 @@ test('a plan becomes rows in plan order, with what was measured', () => {
   };
   const fetches = [
     { fetch: 0, subgraph: 'orders', started_us: 90, duration_us: 1800, response_bytes: 2048 },
-    { fetch: 2, subgraph: 'products', started_us: 2000, duration_us: 500, response_bytes: 9, entities_wanted: 3, entities_sent: 1 },
+    { fetch: 2, subgraph: 'products', transport: 'in_process', started_us: 2000, duration_us: 500, request_bytes: 60, response_bytes: 9, http_status: 503, entities_wanted: 3, entities_sent: 1 },
   ];
   assert.deepEqual(drawn({ plan, fetches }), [
     'Sequence',
@@ -39,7 +39,7 @@ test('a plan becomes rows in plan order, with what was measured', () => {
     '    if true',
     '      Parallel',
     '        Fetch users',
-    '        Fetch products at order.lines.@ 2+0.5 ms, 9 B · 1 entity · for 3 objects',
+    '        Fetch products at order.lines.@ 2+0.5 ms, in process · HTTP 503 · 60 B sent · 9 B · 1 entity · for 3 objects',
     '    if false',
     '      BatchFetch users at a, b.@',
   ]);
@@ -50,8 +50,12 @@ test('an unknown kind keeps its name and its children', () => {
 });
 
 test('without a plan the fetches are rows', () => {
-  const fetches = [{ fetch: 0, subgraph: 'users', error: 'GATEWAY_TIMEOUT' }, { fetch: 1, subgraph: 'orders', skipped: true }];
-  assert.deepEqual(drawn({ fetches }), ['Fetch users 0+0 ms, GATEWAY_TIMEOUT', 'Fetch orders 0+0 ms, nothing to ask']);
+  const fetches = [{ fetch: 0, subgraph: 'users', error: 'GATEWAY_TIMEOUT' }, { fetch: 1, subgraph: 'orders', skipped: true }, { fetch: 2, subgraph: 'users', skipped: true, entities_wanted: 3 }];
+  assert.deepEqual(drawn({ fetches }), [
+    'Fetch users 0+0 ms, GATEWAY_TIMEOUT',
+    'Fetch orders 0+0 ms, nothing to ask',
+    'Fetch users 0+0 ms, known already, for 3 objects',
+  ]);
 });
 
 test('no plan gives no rows', () => {
