@@ -19,7 +19,7 @@ use executor::{
 use federation::limits::Limits;
 use federation::operation::{parse, validate};
 use federation::subgraph::Subgraph;
-use federation::supergraph::Supergraph;
+use federation::supergraph::{ActiveLabels, Supergraph};
 use http::{HeaderMap, Response};
 use http_body_util::Full;
 use planner::Planner;
@@ -104,7 +104,7 @@ async fn main() {
     let document = parse(QUERY, &Limits::default()).expect("the query parses");
     let operation = validate(&document, supergraph.api_schema(), None).expect("the query is valid");
     let plan = Planner::new(Arc::clone(&supergraph))
-        .plan(&operation)
+        .plan(&operation, &ActiveLabels::NONE)
         .expect("the query can be planned");
     let plan = ExecutablePlan::from(plan);
 

@@ -146,7 +146,8 @@ impl<'p> State<'p> {
             FetchTarget::Entities(entries) => {
                 let mut scope = EntityScope::default();
                 for (position, entry) in entries.iter().enumerate() {
-                    let represented = match holds(&entry.conditions, variables) {
+                    let is_sent = entry.is_sent(|condition| holds(std::slice::from_ref(condition), variables));
+                    let represented = match is_sent {
                         true => represent(&mut self.store, entry),
                         false => Ok(Representations::new()),
                     };

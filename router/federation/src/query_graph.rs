@@ -12,7 +12,9 @@ use rustc_hash::FxHashMap;
 
 use crate::field_set::{FieldSet, FieldSetSelection};
 use crate::query_plan::OperationKind;
-use crate::supergraph::{ActiveLabels, FieldJoin, OverrideLabel, SubgraphId, Supergraph, TypeId, TypeKind};
+use crate::supergraph::{
+    ActiveLabels, ContextArgument, FieldJoin, OverrideLabel, SubgraphId, Supergraph, TypeId, TypeKind,
+};
 
 /// Index of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +48,16 @@ pub struct FieldEdge {
     pub field_type: Type,
     /// On which label it depends that the field is resolved here, if on any.
     pub override_label: Option<OverrideLabel>,
+    /// Arguments that the router fills from objects above.
+    pub context_arguments: Arc<[ContextArgument]>,
+}
+
+impl FieldEdge {
+    /// Whether the field is resolved only for entities that were sent there with something: what it requires, or a value
+    /// from a context.
+    pub fn needs_inputs(&self) -> bool {
+        self.requires.is_some() || !self.context_arguments.is_empty()
+    }
 }
 
 /// A way into a subgraph: `_entities` with this key.
@@ -265,6 +277,7 @@ impl Builder<'_> {
             requires: join.requires.clone(),
             field_type,
             override_label: join.override_label,
+            context_arguments: Arc::clone(&join.context_arguments),
         }
     }
 
@@ -351,7 +364,7 @@ impl Builder<'_> {
                 .iter()
                 .map(|object| self.graph.node(*object).fields.get(&field.name));
             let resolved: Option<Vec<&FieldEdge>> = edges.collect();
-            let Some(resolved) = resolved.filter(|edges| edges.iter().all(|edge| edge.requires.is_none())) else {
+            let Some(resolved) = resolved.filter(|edges| edges.iter().all(|edge| !edge.needs_inputs())) else {
                 continue;
             };
             let override_label = resolved.first().and_then(|edge| edge.override_label);

@@ -115,8 +115,43 @@ pub struct EntityFetch {
     /// One per type that can be resolved; the first whose `runtime_types` match is used. An object that none matches, or
     /// of which an input of a *key* is absent, is not sent.
     pub representations: Vec<Representation>,
-    /// Boolean client variables that must all hold for this entry to be sent (an entry left out sends an empty list).
-    pub conditions: Vec<BooleanCondition>,
+    /// When this entry is sent (an entry left out sends an empty list): if all of any of these hold; with none, always.
+    pub conditions: Vec<Vec<BooleanCondition>>,
+    /// Variables of the request that belong to this entry, and may have another value for each entity.
+    pub context_variables: Vec<ContextVariable>,
+}
+
+impl EntityFetch {
+    /// Whether the entry is sent.
+    ///
+    /// * `holds`: whether a condition holds with the client's variables.
+    pub fn is_sent(&self, holds: impl Fn(&BooleanCondition) -> bool) -> bool {
+        self.conditions.is_empty() || self.conditions.iter().any(|all| all.iter().all(&holds))
+    }
+}
+
+/// A variable whose value comes from an object above the entity (Federation spec, `@fromContext`).
+///
+/// Entities with other values need another `_entities` field, or another request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextVariable {
+    /// Its name in the request, without `$`.
+    pub variable: Name,
+    /// Whether null is refused: an entity for which the value is null or absent is not sent then.
+    pub is_non_null: bool,
+    /// Nearest object first: the first whose runtime type matches gives the value. With none, the value is null.
+    pub sources: Vec<ContextSource>,
+}
+
+/// Where a context's value may be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextSource {
+    /// How many elements of [`EntityFetch::path`] lead from the root to the object that sets the context.
+    pub depth: usize,
+    /// Stored `__typename`s of that object (sorted); empty: every object there.
+    pub runtime_types: Vec<Name>,
+    /// From that object to the value, by storage names; lists on the way give lists.
+    pub value: Vec<Name>,
 }
 
 /// One step of a path through stored data.

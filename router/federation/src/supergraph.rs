@@ -3,8 +3,10 @@
 //! In: SDL as composition writes it. Out: flat tables, the API schema, and the query graph.
 //! Does not check what composition has checked (satisfiability, field types).
 
+mod context;
 mod override_label;
 mod read;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +22,9 @@ use crate::field_set::{FieldSet, FieldSetError};
 use crate::query_graph::QueryGraph;
 use crate::query_plan::OperationKind;
 
+pub use context::{ContextArgument, ContextId};
 pub use override_label::{ActiveLabels, LabelId, OverrideLabel};
+pub use shape::ShapeId;
 
 /// Index of a subgraph in [`Supergraph::subgraphs`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,6 +81,7 @@ pub struct Supergraph {
     pub(crate) type_ids: FxHashMap<Name, TypeId>,
     pub(crate) root_types: [Option<TypeId>; 3],
     pub(crate) override_labels: Vec<Arc<str>>,
+    pub(crate) has_context_arguments: bool,
     pub(crate) api_schema: Arc<ApiSchema>,
     pub(crate) query_graph: QueryGraph,
 }
@@ -98,6 +103,8 @@ pub struct TypeDefinition {
     pub possible_types: Vec<TypeId>,
     /// Interfaces that it implements in any subgraph.
     pub interfaces: Vec<TypeId>,
+    /// Contexts that objects of this type set for what is below them (sorted); of objects only.
+    pub contexts: Vec<ContextId>,
     /// Values of an enum that clients know (sorted).
     pub enum_values: Arc<[Name]>,
 }
@@ -155,6 +162,8 @@ pub struct FieldDefinition {
     pub name: Name,
     /// Its type in the supergraph.
     pub field_type: Type,
+    /// Which other fields may share a response name with it.
+    pub shape: ShapeId,
     /// Whether clients must not see it.
     pub is_inaccessible: bool,
     /// The subgraphs that define it, sorted by subgraph.
@@ -176,6 +185,8 @@ pub struct FieldJoin {
     pub is_external: bool,
     /// When the subgraph resolves the field, if an `@override` has a label; not set where `is_external` is.
     pub override_label: Option<OverrideLabel>,
+    /// Arguments that are filled from contexts.
+    pub context_arguments: Arc<[ContextArgument]>,
 }
 
 impl Supergraph {
@@ -235,6 +246,17 @@ impl Supergraph {
         &self.override_labels
     }
 
+    /// The override label with this name.
+    pub fn override_label(&self, name: &str) -> Option<LabelId> {
+        let index = self.override_labels.iter().position(|label| **label == *name)?;
+        Some(LabelId(index as u32))
+    }
+
+    /// Whether any field takes an argument from a context.
+    pub fn has_context_arguments(&self) -> bool {
+        self.has_context_arguments
+    }
+
     /// The type at the root of operations of `kind`.
     pub fn root_type(&self, kind: OperationKind) -> Option<TypeId> {
         self.root_types[kind as usize]
@@ -261,6 +283,7 @@ impl FieldJoin {
             provides: None,
             is_external: false,
             override_label: None,
+            context_arguments: Arc::default(),
         }
     }
 }

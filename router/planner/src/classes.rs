@@ -2,7 +2,7 @@
 //!
 //! Two types are alike for a selection set when they select the same items of it, every subgraph resolves these items
 //! and the keys alike, and their ways into subgraphs are the same. Types for which something is required are never
-//! alike: what is required is per type.
+//! alike: what is required is per type. Nor are types where a context may be set that fields below them use.
 
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -13,21 +13,28 @@ use federation::query_graph::KeyEdgeKind;
 use federation::supergraph::TypeId;
 use rustc_hash::FxHashMap;
 
+use crate::planner::PlanError;
 use crate::search::Search;
 use crate::selection::SetId;
 
 impl Search<'_> {
     /// A number for each type of the set; equal for types that behave alike.
-    pub(crate) fn classes(&mut self, set: SetId) -> Rc<[u32]> {
+    pub(crate) fn classes(&mut self, set: SetId) -> Result<Rc<[u32]>, PlanError> {
         if let Some(classes) = self.classes.get(&set) {
-            return Rc::clone(classes);
+            return Ok(Rc::clone(classes));
         }
         let types = Rc::clone(&self.sets.set(set).types);
+        let uses_contexts = self.uses_contexts(set)?;
         let mut known: FxHashMap<Vec<u32>, u32> = FxHashMap::default();
         let mut classes = Vec::with_capacity(types.len());
         for type_id in types.iter() {
             let next = classes.len() as u32;
-            let class = match self.signature(set, *type_id) {
+            let signature = if uses_contexts {
+                None
+            } else {
+                self.signature(set, *type_id)
+            };
+            let class = match signature {
                 Some(signature) => *known.entry(signature).or_insert(next),
                 None => next,
             };
@@ -35,7 +42,20 @@ impl Search<'_> {
         }
         let classes: Rc<[u32]> = classes.into();
         self.classes.insert(set, Rc::clone(&classes));
-        classes
+        Ok(classes)
+    }
+
+    fn uses_contexts(&mut self, set: SetId) -> Result<bool, PlanError> {
+        if !self.supergraph.has_context_arguments() {
+            return Ok(false);
+        }
+        let children: Vec<SetId> = self.sets.set(set).items.iter().filter_map(|item| item.child).collect();
+        for set in children.into_iter().chain([set]) {
+            if self.wants_from_above(set)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// `None`: like no other.
@@ -57,7 +77,7 @@ impl Search<'_> {
                 let Some(edge) = self.edge(node, field) else {
                     continue;
                 };
-                if edge.requires.is_some() {
+                if edge.needs_inputs() {
                     return None;
                 }
                 signature.extend([*index as u32, edge.target.map_or(u32::MAX, |target| target.0)]);
@@ -98,7 +118,7 @@ impl Search<'_> {
             };
             for field in &fields {
                 if let Some(edge) = self.edge(node, field) {
-                    if edge.requires.is_some() {
+                    if edge.needs_inputs() {
                         return None;
                     }
                     let _ = write!(signature, "{} {field} {:?};", join.subgraph.0, edge.target);

@@ -13,6 +13,8 @@ use apollo_compiler::executable::{self, OperationType};
 use federation::query_graph::NodeId;
 use federation::query_plan::BooleanCondition;
 use federation::supergraph::{SubgraphId, TypeId};
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use crate::fetches::{Entry, Fetches, TreeField, TreeId};
 use crate::selection::{Conditions, without};
@@ -81,16 +83,14 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     }
 
     /// The whole operation, and the client variables that it uses in the order of `operation`.
+    ///
+    /// * `definitions`: of variables that are not the client's: `$name:Type`.
     pub(crate) fn finish(
         mut self,
         kind: OperationType,
         operation: &executable::Operation,
-        representations: &[Name],
+        mut definitions: Vec<String>,
     ) -> (String, Vec<Name>) {
-        let mut definitions: Vec<String> = representations
-            .iter()
-            .map(|variable| format!("${variable}:[_Any!]!"))
-            .collect();
         let mut variables = Vec::new();
         for variable in &operation.variables {
             if self.variables.remove(&variable.name) {
@@ -233,33 +233,26 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
 
     /// Fields of one storage name and condition are one; a leaf that is there anyway needs no second, conditional one.
     fn merged(&self, fields: &[&'f TreeField]) -> Vec<Selected<'f>> {
-        let mut merged: Vec<Selected<'f>> = Vec::new();
+        let mut merged: IndexMap<(&Name, Conditions), Selected<'f>, FxBuildHasher> = IndexMap::default();
         for field in fields {
             let conditions = without(&field.conditions, &self.known);
-            let known = merged
-                .iter_mut()
-                .find(|known| known.field.storage_name == field.storage_name && known.conditions == conditions);
-            match known {
-                Some(known) => known.children.extend(field.child),
-                None => merged.push(Selected {
-                    field,
-                    conditions,
-                    children: field.child.into_iter().collect(),
-                }),
-            }
+            let selected = merged.entry((&field.storage_name, conditions));
+            let conditions = Rc::clone(&selected.key().1);
+            let selected = selected.or_insert_with(|| Selected {
+                field,
+                conditions,
+                children: Vec::new(),
+            });
+            selected.children.extend(field.child);
         }
-        let always: BTreeSet<&Name> = merged
-            .iter()
-            .filter(|selected| selected.conditions.is_empty() && selected.children.is_empty())
-            .map(|selected| &selected.field.storage_name)
-            .collect();
-        let kept: Vec<bool> = merged
-            .iter()
-            .map(|selected| selected.conditions.is_empty() || !always.contains(&selected.field.storage_name))
-            .collect();
-        let mut kept = kept.into_iter();
-        merged.retain(|_| kept.next().unwrap_or(true));
-        merged
+        if merged.values().any(|selected| !selected.conditions.is_empty()) {
+            let always = merged
+                .iter()
+                .filter(|((_, conditions), selected)| conditions.is_empty() && selected.children.is_empty());
+            let always: FxHashSet<&Name> = always.map(|((name, _), _)| *name).collect();
+            merged.retain(|(name, conditions), _| conditions.is_empty() || !always.contains(*name));
+        }
+        merged.into_values().collect()
     }
 
     fn field(&mut self, selected: &Selected<'f>, node: NodeId) {

@@ -2,16 +2,18 @@
 //!
 //! Fields of one response name are merged as "CollectFields" of the GraphQL spec does, for all runtime types at once.
 //! A set is made once for each list of selections and types, so that a fragment used sixty times is one set, and the
-//! time does not grow with the operation's expansion.
+//! time does not grow with the operation's expansion. Sets that turn out equal are one as well.
+
+mod storage_names;
 
 use std::rc::Rc;
 
-use apollo_compiler::ast::{Argument, Type, Value};
+use apollo_compiler::ast::{Argument, Value};
 use apollo_compiler::executable::{self, Directive, ExecutableDocument, Selection};
 use apollo_compiler::{Name, Node};
 use federation::field_set::{FieldSet, FieldSetSelection};
 use federation::query_plan::BooleanCondition;
-use federation::supergraph::{FieldDefinition, Supergraph, TypeId};
+use federation::supergraph::{FieldDefinition, ShapeId, Supergraph, TypeId};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
@@ -68,13 +70,24 @@ struct Collected<'a> {
     fragments_seen: FxHashSet<(&'a Name, TypeSet, Conditions)>,
 }
 
+/// Objects that a set is for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Position {
+    types: TypeSet,
+    /// As in [`SelectionSet`].
+    is_abstract: bool,
+}
+
 /// Makes and keeps the selection sets of one plan.
 pub(crate) struct Normalizer<'a> {
     supergraph: &'a Supergraph,
     document: &'a ExecutableDocument,
     field_names: &'a FxHashSet<Name>,
-    sets: Vec<SelectionSet>,
-    known: FxHashMap<(Vec<(usize, Conditions)>, TypeSet), SetId>,
+    sets: Vec<Rc<SelectionSet>>,
+    /// By where they come from.
+    known: FxHashMap<(Vec<(usize, Conditions)>, Position), SetId>,
+    /// By what they hold.
+    equal: FxHashMap<Rc<SelectionSet>, SetId>,
     storage_names: FxHashMap<(Name, String), Name>,
     storage_taken: FxHashSet<Name>,
     possible_types: FxHashMap<TypeId, TypeSet>,
@@ -95,6 +108,7 @@ impl<'a> Normalizer<'a> {
             field_names,
             sets: Vec::new(),
             known: FxHashMap::default(),
+            equal: FxHashMap::default(),
             storage_names: FxHashMap::default(),
             storage_taken: FxHashSet::default(),
             possible_types: FxHashMap::default(),
@@ -103,8 +117,14 @@ impl<'a> Normalizer<'a> {
         }
     }
 
-    pub(crate) fn set(&self, id: SetId) -> &SelectionSet {
+    pub(crate) fn set(&self, id: SetId) -> &Rc<SelectionSet> {
         &self.sets[id.0 as usize]
+    }
+
+    /// Whether the client has a variable of this name.
+    pub(crate) fn has_variable(&self, name: &str) -> bool {
+        let mut operations = self.document.operations.iter();
+        operations.any(|operation| operation.variables.iter().any(|variable| variable.name == name))
     }
 
     pub(crate) fn no_conditions(&self) -> Conditions {
@@ -127,7 +147,11 @@ impl<'a> Normalizer<'a> {
         collected
             .fields
             .retain(|_, occurrences| !is_introspection(occurrences[0].field));
-        self.build(collected, types, fields_are_effects)
+        let position = Position {
+            types,
+            is_abstract: false,
+        };
+        self.build(collected, position, fields_are_effects)
     }
 
     /// A set with some items of another: one run of a mutation.
@@ -140,7 +164,7 @@ impl<'a> Normalizer<'a> {
             items: items.iter().map(|index| set.items[*index].clone()).collect(),
             response: Vec::new(),
         };
-        self.sets.push(part);
+        self.sets.push(Rc::new(part));
         SetId(self.sets.len() as u32 - 1)
     }
 
@@ -148,22 +172,26 @@ impl<'a> Normalizer<'a> {
     pub(crate) fn hidden_items(&mut self, field_set: &'a FieldSet, type_id: TypeId) -> Result<SetId, PlanError> {
         let types: TypeSet = Rc::from([type_id]);
         let conditions = self.no_conditions();
-        self.normalize(vec![(Source::FieldSet(field_set), conditions)], types)
+        let position = Position {
+            types,
+            is_abstract: false,
+        };
+        self.normalize(vec![(Source::FieldSet(field_set), conditions)], position)
     }
 
-    fn normalize(&mut self, sources: Vec<(Source<'a>, Conditions)>, types: TypeSet) -> Result<SetId, PlanError> {
+    fn normalize(&mut self, sources: Vec<(Source<'a>, Conditions)>, position: Position) -> Result<SetId, PlanError> {
         let addresses = sources
             .iter()
             .map(|(source, conditions)| (source.address(), Rc::clone(conditions)));
-        let identity = (addresses.collect(), Rc::clone(&types));
+        let identity = (addresses.collect(), position.clone());
         if let Some(known) = self.known.get(&identity) {
             return Ok(*known);
         }
         let mut collected = Collected::default();
         for (source, conditions) in sources {
-            self.collect(source, &types, &conditions, &mut collected);
+            self.collect(source, &position.types, &conditions, &mut collected);
         }
-        let id = self.build(collected, types, false)?;
+        let id = self.build(collected, position, false)?;
         self.known.insert(identity, id);
         Ok(id)
     }
@@ -271,12 +299,14 @@ impl<'a> Normalizer<'a> {
         Rc::clone(types)
     }
 
-    fn build(&mut self, collected: Collected<'a>, types: TypeSet, by_name: bool) -> Result<SetId, PlanError> {
+    fn build(&mut self, collected: Collected<'a>, position: Position, by_name: bool) -> Result<SetId, PlanError> {
+        let Position { types, is_abstract } = position;
         let mut builder = SetBuilder {
             items: Vec::new(),
             response: Vec::new(),
             wants_typename: false,
-            type_keys: FxHashMap::default(),
+            shapes: FxHashMap::default(),
+            twins: FxHashMap::default(),
             types: Rc::clone(&types),
             by_name,
         };
@@ -288,14 +318,19 @@ impl<'a> Normalizer<'a> {
             return Err(PlanError::TooLarge { fields_max: ITEMS_MAX });
         }
         builder.response.sort_by_key(|entry| entry.order);
-        self.sets.push(SelectionSet {
-            is_abstract: false,
+        let set = Rc::new(SelectionSet {
+            is_abstract,
             types,
             wants_typename: builder.wants_typename,
             items: builder.items,
             response: builder.response,
         });
-        Ok(SetId(self.sets.len() as u32 - 1))
+        let next = SetId(self.sets.len() as u32);
+        let id = *self.equal.entry(Rc::clone(&set)).or_insert(next);
+        if id == next {
+            self.sets.push(set);
+        }
+        Ok(id)
     }
 
     fn add_response_name(
@@ -361,7 +396,11 @@ impl<'a> Normalizer<'a> {
                 .filter(|index| occurrences[**index].types.contains(only));
             return vec![(Rc::from([*only]), selected.copied().collect())];
         }
-        let mut groups: IndexMap<(Vec<usize>, String), Vec<TypeId>, FxBuildHasher> = IndexMap::default();
+        let shape = |id: &TypeId| self.shape(*id, occurrences[0].field);
+        if is_uniform && !types.is_empty() && types.windows(2).all(|pair| shape(&pair[0]) == shape(&pair[1])) {
+            return vec![(Rc::clone(&occurrences[0].types), everything)];
+        }
+        let mut groups: IndexMap<(Vec<usize>, ShapeId), Vec<TypeId>, FxBuildHasher> = IndexMap::default();
         for id in types {
             let members: Vec<usize> = if is_uniform {
                 everything.clone()
@@ -371,41 +410,17 @@ impl<'a> Normalizer<'a> {
                     .filter(|index| occurrences[**index].types.binary_search(&id).is_ok());
                 selected.copied().collect()
             };
-            let key = self.type_key(id, occurrences[0].field);
-            groups.entry((members, key)).or_default().push(id);
+            groups.entry((members, shape(&id))).or_default().push(id);
         }
         let groups = groups.into_iter().map(|((members, _), types)| (types.into(), members));
         groups.collect()
     }
 
-    /// Two selections of one response name may be sent together when their keys are equal (GraphQL spec,
-    /// "SameResponseShape"), also where subgraphs differ from the supergraph.
-    fn type_key(&self, type_id: TypeId, field: &Name) -> String {
-        let Some(definition) = self.field(type_id, field) else {
-            return String::new();
-        };
-        let shape = self.shape(&definition.field_type);
-        let mut key = shape.clone();
-        for join in &definition.joins {
-            let other = join.field_type.as_ref().map(|field_type| self.shape(field_type));
-            if let Some(other) = other.filter(|other| *other != shape) {
-                key.push_str(&format!(" {}:{other}", join.subgraph.0));
-            }
-        }
-        key
-    }
-
-    /// Wrappers, and the name of a leaf.
-    fn shape(&self, field_type: &Type) -> String {
-        let name = field_type.inner_named_type();
-        let is_composite = self.supergraph.type_id(name);
-        let is_composite = is_composite.is_some_and(|id| self.supergraph.type_definition(id).kind.is_composite());
-        let text = field_type.to_string();
-        if is_composite {
-            text.replace(name.as_str(), "{}")
-        } else {
-            text
-        }
+    /// Two selections of one response name may be sent together when their shapes are equal.
+    fn shape(&self, type_id: TypeId, field: &Name) -> ShapeId {
+        self.field(type_id, field)
+            .map(|definition| definition.shape)
+            .unwrap_or_default()
     }
 
     pub(crate) fn field(&self, type_id: TypeId, field: &Name) -> Option<&'a FieldDefinition> {
@@ -450,6 +465,10 @@ impl<'a> Normalizer<'a> {
             true => None,
             false => Some(self.child(first, &types, sources)?),
         };
+        let storage_name = match child {
+            Some(child) if !builder.by_name => self.beside_twins(builder, (storage_name, first.field), &types, child),
+            _ => storage_name,
+        };
         Ok(Item {
             field: first.field.clone(),
             arguments: first.arguments.into(),
@@ -480,63 +499,11 @@ impl<'a> Normalizer<'a> {
         if matches!(field.selections, Source::Operation(_)) {
             all.retain(|id| !self.supergraph.type_definition(*id).is_inaccessible);
         }
-        let id = self.normalize(sources, all.into())?;
-        self.sets[id.0 as usize].is_abstract |= is_abstract;
-        Ok(id)
-    }
-
-    fn storage_name(
-        &mut self,
-        builder: &mut SetBuilder,
-        response_name: &Name,
-        types: &TypeSet,
-        occurrence: &Occurrence<'a>,
-    ) -> Name {
-        let mut call = String::new();
-        let mut arguments: Vec<&Node<Argument>> = occurrence.arguments.iter().collect();
-        arguments.sort_by(|left, right| left.name.cmp(&right.name));
-        for argument in arguments {
-            call.push_str(&format!(
-                "{}:{},",
-                argument.name,
-                argument.value.serialize().no_indent()
-            ));
-        }
-        if builder.by_name {
-            call.push_str(&format!(" as {response_name}"));
-        }
-        let plain = self.intern(occurrence.field, call.clone());
-        if builder.types.len() == 1 {
-            return plain;
-        }
-        let key = self.type_key(types[0], occurrence.field);
-        match builder.type_keys.get(&plain) {
-            Some(known) if *known != key => {
-                let other = self.intern(occurrence.field, format!("{call} {key}"));
-                builder.type_keys.insert(other.clone(), key);
-                other
-            }
-            _ => {
-                builder.type_keys.insert(plain.clone(), key);
-                plain
-            }
-        }
-    }
-
-    /// The field's own name for its first call, `name_2` for the next one, and so on.
-    fn intern(&mut self, field: &Name, call: String) -> Name {
-        if let Some(name) = self.storage_names.get(&(field.clone(), call.clone())) {
-            return name.clone();
-        }
-        let mut name = field.clone();
-        let mut number = 1;
-        while self.storage_taken.contains(&name) || (number > 1 && self.field_names.contains(&name)) {
-            number += 1;
-            name = Name::new(&format!("{field}_{number}")).expect("a name with letters and digits after it is a name");
-        }
-        self.storage_taken.insert(name.clone());
-        self.storage_names.insert((field.clone(), call), name.clone());
-        name
+        let position = Position {
+            types: all.into(),
+            is_abstract,
+        };
+        self.normalize(sources, position)
     }
 }
 
@@ -545,7 +512,9 @@ struct SetBuilder {
     response: Vec<ResponseEntry>,
     wants_typename: bool,
     /// By storage name.
-    type_keys: FxHashMap<Name, String>,
+    shapes: FxHashMap<Name, ShapeId>,
+    /// By storage name, what is selected below it; each list is stored under a name of its own.
+    twins: FxHashMap<Name, Vec<Vec<(TypeSet, SetId)>>>,
     types: TypeSet,
     by_name: bool,
 }

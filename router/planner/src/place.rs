@@ -1,49 +1,89 @@
 //! One place: a selection set on objects of one runtime type, and the subgraphs that these objects are seen from.
 //!
-//! [`Search::place`] finds for each field the earliest stage in which it is complete, over every order of key jumps:
-//! it visits subgraphs by rising stage, as Dijkstra's algorithm does, and a visit may make keys and required fields of
-//! later visits known. Which stages of which subgraphs may be used is `search`'s decision.
+//! [`Search::place`] finds for each field the earliest stage in which it is complete, over every order of key jumps; the
+//! easy cases here, the others in `solve`. Which stages of which subgraphs may be used is `search`'s decision.
 
 use std::rc::Rc;
 
-use apollo_compiler::Name;
-use federation::query_graph::{KeyEdgeKind, NodeId};
-use federation::supergraph::{SubgraphId, TypeId};
+use federation::query_graph::NodeId;
+use federation::supergraph::TypeId;
 use smallvec::{SmallVec, smallvec};
 
 use crate::planner::PlanError;
-use crate::search::{Search, Slot};
-use crate::selection::{Item, SetId};
+use crate::search::Search;
+use crate::selection::SetId;
+use crate::slots::Slot;
+use crate::universe::Universe;
 
 /// Objects seen from a node of the query graph, from a stage on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Arrival {
     pub(crate) node: NodeId,
     pub(crate) stage: u16,
+    /// Stage from which on everything is known that fields here and below take from objects above. 0 if they take nothing.
+    pub(crate) context: u16,
+}
+
+impl Arrival {
+    /// At the root.
+    pub(crate) fn first(node: NodeId) -> Self {
+        Self {
+            node,
+            stage: 0,
+            context: 0,
+        }
+    }
+
+    /// The same, so many stages earlier.
+    pub(crate) fn earlier_by(self, stages: u16) -> Self {
+        Self {
+            stage: self.stage - stages,
+            context: self.context.saturating_sub(stages),
+            ..self
+        }
+    }
 }
 
 /// When something is known, with all below it.
 ///
 /// The earlier stage is better; of equal ones, the one with more fields in earlier stages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Completion {
     /// The last stage that is waited for.
     pub(crate) stage: u16,
     /// Sum of the stages of all fields.
-    pub(crate) weight: u32,
+    weight: u32,
+    /// How many stages are summed.
+    count: u32,
 }
 
 impl Completion {
     /// What cannot be completed.
-    const NEVER: Self = Self {
+    pub(crate) const NEVER: Self = Self {
         stage: u16::MAX,
         weight: 0,
+        count: 0,
     };
 
     pub(crate) fn at(stage: u16) -> Self {
         Self {
             stage,
             weight: u32::from(stage),
+            count: 1,
+        }
+    }
+
+    pub(crate) fn is_better_than(self, other: Self) -> bool {
+        (self.stage, self.weight) < (other.stage, other.weight)
+    }
+
+    /// The same, begun so many stages later.
+    pub(crate) fn later_by(self, stages: u16) -> Self {
+        let weight = u32::from(stages).saturating_mul(self.count);
+        Self {
+            stage: self.stage.saturating_add(stages),
+            weight: self.weight.saturating_add(weight),
+            count: self.count,
         }
     }
 
@@ -52,6 +92,7 @@ impl Completion {
         Self {
             stage: self.stage.max(other.stage),
             weight: self.weight.saturating_add(other.weight),
+            count: self.count.saturating_add(other.count),
         }
     }
 }
@@ -59,33 +100,19 @@ impl Completion {
 /// Mostly one. Several where subgraphs share a field and each resolves another part of what is below it.
 pub(crate) type Arrivals = SmallVec<[Arrival; 1]>;
 
-/// All that may be selected at a place: what is asked for, and what keys and `@requires` may need.
-pub(crate) struct Universe {
-    /// The set's own items first.
-    pub(crate) items: Vec<Item>,
-    /// How many of `items` are the set's own.
-    pub(crate) own_count: usize,
-    pub(crate) jumps: Vec<Jump>,
-    /// Per item, what the subgraphs that require something for it require.
-    requires: Vec<Vec<(SubgraphId, Rc<[usize]>)>>,
-}
-
-/// A way into another subgraph.
-pub(crate) struct Jump {
-    /// The node as the key names it: an object, or an interface.
-    pub(crate) target: NodeId,
-    /// Items of the universe that make the key; none: a root type, which needs no key.
-    pub(crate) key: Rc<[usize]>,
-    /// `None`: a root type.
-    pub(crate) kind: Option<KeyEdgeKind>,
-}
-
 /// A subgraph in a stage, seeing the objects of the place.
 pub(crate) struct Visit {
     /// As seen by fields: an object or an interface object.
     pub(crate) node: NodeId,
     pub(crate) stage: u16,
     pub(crate) origin: Origin,
+}
+
+impl Visit {
+    /// Whether it is made by this jump.
+    pub(crate) fn is_by(&self, jump: usize) -> bool {
+        matches!(self.origin, Origin::Jump(made) if made == jump)
+    }
 }
 
 /// How a visit comes about.
@@ -110,7 +137,7 @@ pub(crate) struct Provision {
 
 impl Provision {
     /// `None` when the item cannot be completed in this way.
-    fn known(&self) -> Option<Completion> {
+    pub(crate) fn known(&self) -> Option<Completion> {
         (self.completion != Completion::NEVER).then_some(self.completion)
     }
 }
@@ -125,47 +152,40 @@ pub(crate) struct Solved {
     pub(crate) typename_visit: Option<usize>,
     /// Stage in which all own items are complete; `None`: some cannot be resolved.
     pub(crate) completion: Option<Completion>,
+    /// [`Arrival::context`] of the arrivals.
+    pub(crate) context: u16,
 }
 
-/// A solution in the making.
-struct Run {
-    type_id: TypeId,
-    universe: Rc<Universe>,
-    visits: Vec<Visit>,
-    provisions: Vec<Option<Provision>>,
-    /// From which stage on the runtime type is known.
-    typed_from: Option<u16>,
-    typename_visit: Option<usize>,
-    needs_typename: bool,
-}
-
-impl Run {
-    fn own_completion(&self) -> Option<Completion> {
-        let mut completion = Completion::at(self.visits.first().map_or(0, |visit| visit.stage));
-        for provision in &self.provisions[..self.universe.own_count] {
-            completion = completion.and(provision.as_ref()?.known()?);
-        }
-        if self.needs_typename {
-            completion = completion.and(Completion::at(self.typed_from?));
-        }
-        Some(completion)
+impl Solved {
+    /// [`Arrival::context`] for what is below an item; `None`: it is never known.
+    pub(crate) fn context_stage(&self, item: usize) -> Option<u16> {
+        context_stage(&self.universe, &self.provisions, self.context, item)
     }
 
-    fn ready(&self, items: &[usize]) -> Option<u16> {
-        let mut ready = self.visits.first().map_or(0, |visit| visit.stage);
-        for index in items {
-            ready = ready.max(self.provisions[*index].as_ref()?.known()?.stage);
-        }
-        Some(ready)
+    /// Items that must be known for an item: what is sent along, and what is wanted below it.
+    pub(crate) fn inputs(&self, item: usize) -> impl Iterator<Item = usize> {
+        let provision = self.provisions[item].as_ref();
+        let requires = provision.and_then(|provision| provision.requires.as_deref());
+        let context_needs = self.universe.context_needs.get(item);
+        let wanted = context_needs.into_iter().flat_map(|needs| &needs.items);
+        requires.into_iter().flatten().chain(wanted).copied()
     }
 }
 
-/// The next visit that could be made.
-struct Candidate {
-    stage: u16,
-    jump: usize,
-    /// Index of the item that is resolved with what it requires, if that is what the visit is for.
-    required_by: Option<(usize, Rc<[usize]>)>,
+pub(crate) fn context_stage(
+    universe: &Universe,
+    provisions: &[Option<Provision>],
+    above: u16,
+    item: usize,
+) -> Option<u16> {
+    let Some(needs) = universe.context_needs.get(item) else {
+        return Some(0);
+    };
+    let mut stage = if needs.is_open { above } else { 0 };
+    for needed in &needs.items {
+        stage = stage.max(provisions[*needed].as_ref()?.known()?.stage);
+    }
+    Some(stage)
 }
 
 impl<'a> Search<'a> {
@@ -174,20 +194,22 @@ impl<'a> Search<'a> {
     /// * `arrivals`: as seen by fields: nodes of the object type, or interface objects.
     pub(crate) fn place(&mut self, set: SetId, type_id: TypeId, arrivals: &Arrivals) -> Result<Rc<Solved>, PlanError> {
         let identity = (set, type_id, arrivals.clone());
-        if let Some(solved) = self.solved.get(&identity) {
-            return Ok(Rc::clone(solved));
+        if let Some(solved) = self.solved.get(&identity, &self.slots) {
+            return Ok(solved);
         }
-        self.places_solved += 1;
+        self.work()?;
         let cuts_before = self.cuts;
+        let asked_before = self.slots.enter();
         let local = self.local(set, type_id, arrivals)?;
         let solved = match local {
             Some(solved) => solved,
             None => self.solve(set, type_id, arrivals)?,
         };
         let solved = Rc::new(solved);
+        let asked = self.slots.leave(asked_before);
         // What was cut short because it asked for itself may be found from another side.
         if self.cuts == cuts_before || solved.completion.is_some() {
-            self.solved.insert(identity, Rc::clone(&solved));
+            self.solved.insert(identity, asked, Rc::clone(&solved));
         }
         Ok(solved)
     }
@@ -197,9 +219,7 @@ impl<'a> Search<'a> {
         let [arrival] = arrivals.as_slice() else {
             return Ok(None);
         };
-        let graph = self.graph;
-        let node = graph.node(arrival.node);
-        if node.is_interface_object {
+        if !self.is_complete_at_once(set, arrival.node)? {
             return Ok(None);
         }
         let universe = self.own_universe(set, type_id);
@@ -207,7 +227,7 @@ impl<'a> Search<'a> {
         let mut provisions = Vec::with_capacity(universe.items.len());
         for item in &universe.items {
             let edge = self.edge(arrival.node, &item.field);
-            let Some(edge) = edge.filter(|edge| edge.requires.is_none()) else {
+            let Some(edge) = edge.filter(|edge| !edge.needs_inputs()) else {
                 return Ok(None);
             };
             let completion = match (item.child, edge.target) {
@@ -215,7 +235,8 @@ impl<'a> Search<'a> {
                     child,
                     &smallvec![Arrival {
                         node: target,
-                        stage: arrival.stage
+                        stage: arrival.stage,
+                        context: 0
                     }],
                 )?,
                 (Some(_), None) => None,
@@ -241,6 +262,7 @@ impl<'a> Search<'a> {
             provisions,
             typename_visit: None,
             completion: Some(whole),
+            context: arrival.context,
         }))
     }
 
@@ -262,364 +284,6 @@ impl<'a> Search<'a> {
             let by_root = || is_query && self.query_roots.iter().any(|root| may_jump(*root, true));
             !(is_here || by_key() || by_root())
         })
-    }
-
-    fn solve(&mut self, set: SetId, type_id: TypeId, arrivals: &Arrivals) -> Result<Solved, PlanError> {
-        let universe = self.universe(set, type_id)?;
-        let selection_set = self.sets.set(set);
-        let depends_on_type = selection_set.wants_typename
-            || selection_set
-                .items
-                .iter()
-                .any(|item| item.types.len() < selection_set.types.len());
-        let is_typed = arrivals
-            .iter()
-            .any(|arrival| !self.graph.node(arrival.node).is_interface_object);
-        let mut run = Run {
-            type_id,
-            visits: Vec::new(),
-            provisions: vec![None; universe.items.len()],
-            typed_from: None,
-            typename_visit: None,
-            needs_typename: !is_typed && selection_set.types.len() > 1 && depends_on_type,
-            universe,
-        };
-        let mut order: Vec<usize> = (0..arrivals.len()).collect();
-        order.sort_by_key(|index| arrivals[*index].stage);
-        for index in order {
-            self.add_visit(
-                &mut run,
-                Visit {
-                    node: arrivals[index].node,
-                    stage: arrivals[index].stage,
-                    origin: Origin::Arrival(index),
-                },
-            )?;
-        }
-        if !is_typed && self.sets.set(set).types.len() == 1 {
-            run.typed_from = run.visits.first().map(|visit| visit.stage);
-        }
-        loop {
-            while let Some(candidate) = self.candidate(&run) {
-                if run
-                    .own_completion()
-                    .is_some_and(|completion| candidate.stage >= completion.stage)
-                {
-                    break;
-                }
-                self.take(&mut run, candidate)?;
-            }
-            if run.own_completion().is_some() || !self.share(&mut run)? {
-                break;
-            }
-        }
-        let completion = run.own_completion();
-        Ok(Solved {
-            universe: run.universe,
-            visits: run.visits,
-            provisions: run.provisions,
-            typename_visit: if run.needs_typename { run.typename_visit } else { None },
-            completion,
-        })
-    }
-
-    /// Notes what can be resolved from a new visit.
-    fn add_visit(&mut self, run: &mut Run, visit: Visit) -> Result<(), PlanError> {
-        let graph = self.graph;
-        let node_id = visit.node;
-        let node = graph.node(node_id);
-        let index = run.visits.len();
-        if !node.is_interface_object && run.typed_from.is_none() {
-            run.typed_from = Some(visit.stage);
-            run.typename_visit = Some(index);
-        }
-        let stage = visit.stage;
-        run.visits.push(visit);
-        let universe = Rc::clone(&run.universe);
-        for (item_index, item) in universe.items.iter().enumerate() {
-            let edge = self.edge(node_id, &item.field);
-            let Some(edge) = edge.filter(|edge| edge.requires.is_none()) else {
-                continue;
-            };
-            let known = run.provisions[item_index].as_ref().map(|known| known.completion);
-            // Of equal stages the earlier visit stays: it costs nothing.
-            if known.is_some_and(|known| known.stage <= stage) {
-                continue;
-            }
-            let completion = self.below(item, edge.target, stage)?;
-            if let Some(completion) = completion.filter(|completion| known.is_none_or(|known| *completion < known)) {
-                run.provisions[item_index] = Some(Provision {
-                    completion,
-                    visits: smallvec![index],
-                    requires: None,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn below(&mut self, item: &Item, target: Option<NodeId>, stage: u16) -> Result<Option<Completion>, PlanError> {
-        match (item.child, target) {
-            (Some(child), Some(node)) => self.complete(child, &smallvec![Arrival { node, stage }]),
-            (Some(_), None) => Ok(None),
-            (None, _) => Ok(Some(Completion::at(stage))),
-        }
-    }
-
-    /// The earliest visit not made yet; of equal ones the first subgraph's.
-    fn candidate(&self, run: &Run) -> Option<Candidate> {
-        let mut best: Option<Candidate> = None;
-        let mut offer = |candidate: Candidate| {
-            if best.as_ref().is_none_or(|best| candidate.stage < best.stage) {
-                best = Some(candidate);
-            }
-        };
-        for (index, jump) in run.universe.jumps.iter().enumerate() {
-            let Some(ready) = self.jump_ready(run, jump) else {
-                continue;
-            };
-            let target = self.graph.node(jump.target);
-            let is_root = jump.kind.is_none();
-            let Some(node) = self.graph.downcast(jump.target, run.type_id) else {
-                continue;
-            };
-            let is_visited = run.visits.iter().any(|visit| {
-                let seen = self.graph.node(visit.node);
-                let seen_type = self.graph.node(node).type_id;
-                seen.subgraph == target.subgraph && seen.type_id == seen_type
-            });
-            if !is_visited && let Some(stage) = self.slots.next(target.subgraph, is_root, ready) {
-                offer(Candidate {
-                    stage,
-                    jump: index,
-                    required_by: None,
-                });
-            }
-            for (item, requires) in run.universe.requires.iter().enumerate() {
-                if requires.is_empty() {
-                    continue;
-                }
-                let edge = self.edge(node, &run.universe.items[item].field);
-                if edge.is_none_or(|edge| edge.requires.is_none()) {
-                    continue;
-                }
-                let inputs = requires.iter().find(|(subgraph, _)| *subgraph == target.subgraph);
-                let Some((_, inputs)) = inputs else { continue };
-                let Some(inputs_ready) = run.ready(inputs) else {
-                    continue;
-                };
-                let Some(stage) = self.slots.next(target.subgraph, is_root, ready.max(inputs_ready)) else {
-                    continue;
-                };
-                let known = run.provisions[item].as_ref().map(|known| known.completion.stage);
-                // A stage can be tried once: what is below the field may take longer than an earlier provision.
-                let is_tried = run.visits.iter().any(|visit| {
-                    visit.stage == stage
-                        && visit.node == node
-                        && matches!(visit.origin, Origin::Jump(made) if made == index)
-                });
-                if known.is_none_or(|known| stage < known) && !(is_tried && known.is_some()) {
-                    offer(Candidate {
-                        stage,
-                        jump: index,
-                        required_by: Some((item, Rc::clone(inputs))),
-                    });
-                }
-            }
-        }
-        best
-    }
-
-    fn jump_ready(&self, run: &Run, jump: &Jump) -> Option<u16> {
-        let ready = run.ready(&jump.key)?;
-        match jump.kind {
-            Some(KeyEdgeKind::Object) => Some(ready.max(run.typed_from?)),
-            // Only for objects whose runtime type the arrivals do not tell.
-            Some(KeyEdgeKind::Interface) => {
-                let first = run.visits.first()?;
-                self.graph.node(first.node).is_interface_object.then_some(ready)
-            }
-            Some(KeyEdgeKind::InterfaceObject) | None => Some(ready),
-        }
-    }
-
-    fn take(&mut self, run: &mut Run, candidate: Candidate) -> Result<(), PlanError> {
-        let universe = Rc::clone(&run.universe);
-        let jump = &universe.jumps[candidate.jump];
-        let Some(node) = self.graph.downcast(jump.target, run.type_id) else {
-            return Ok(());
-        };
-        let known = run.visits.iter().position(|visit| {
-            let by_jump = matches!(visit.origin, Origin::Jump(index) if index == candidate.jump);
-            visit.stage == candidate.stage && visit.node == node && by_jump
-        });
-        let index = match known {
-            Some(index) => index,
-            None => {
-                self.add_visit(
-                    run,
-                    Visit {
-                        node,
-                        stage: candidate.stage,
-                        origin: Origin::Jump(candidate.jump),
-                    },
-                )?;
-                run.visits.len() - 1
-            }
-        };
-        let Some((item_index, inputs)) = candidate.required_by else {
-            return Ok(());
-        };
-        let item = &universe.items[item_index];
-        let target = self.edge(node, &item.field).and_then(|edge| edge.target);
-        let completion = self.below(item, target, candidate.stage)?;
-        let known = run.provisions[item_index].as_ref().map(|known| known.completion);
-        // What cannot be completed from here never can from here: later stages know no more.
-        let completion = completion.unwrap_or(Completion::NEVER);
-        if known.is_none_or(|known| completion < known) {
-            run.provisions[item_index] = Some(Provision {
-                completion,
-                visits: smallvec![index],
-                requires: Some(inputs),
-            });
-        }
-        Ok(())
-    }
-
-    /// For fields that no subgraph completes alone: all that resolve the field do so together.
-    ///
-    /// Whether that made a field known.
-    fn share(&mut self, run: &mut Run) -> Result<bool, PlanError> {
-        let universe = Rc::clone(&run.universe);
-        let mut is_changed = false;
-        for (item_index, item) in universe.items.iter().enumerate() {
-            let is_known = run.provisions[item_index]
-                .as_ref()
-                .is_some_and(|known| known.known().is_some());
-            let Some(child) = item.child.filter(|_| !is_known) else {
-                continue;
-            };
-            let mut visits: SmallVec<[usize; 1]> = SmallVec::new();
-            let mut arrivals = Arrivals::new();
-            for (index, visit) in run.visits.iter().enumerate() {
-                let edge = self.edge(visit.node, &item.field);
-                if let Some(target) = edge.filter(|edge| edge.requires.is_none()).and_then(|edge| edge.target) {
-                    visits.push(index);
-                    arrivals.push(Arrival {
-                        node: target,
-                        stage: visit.stage,
-                    });
-                }
-            }
-            if visits.len() < 2 {
-                continue;
-            }
-            if let Some(completion) = self.complete(child, &arrivals)? {
-                is_changed = true;
-                run.provisions[item_index] = Some(Provision {
-                    completion,
-                    visits,
-                    requires: None,
-                });
-            }
-        }
-        Ok(is_changed)
-    }
-
-    /// The set's own items for a type.
-    fn own_universe(&mut self, set: SetId, type_id: TypeId) -> Rc<Universe> {
-        if let Some(universe) = self.own_universes.get(&(set, type_id)) {
-            return Rc::clone(universe);
-        }
-        let selection_set = self.sets.set(set);
-        let own = selection_set
-            .items
-            .iter()
-            .filter(|item| item.types.binary_search(&type_id).is_ok());
-        let items: Vec<Item> = own.cloned().collect();
-        let universe = Rc::new(Universe {
-            own_count: items.len(),
-            requires: vec![Vec::new(); items.len()],
-            items,
-            jumps: Vec::new(),
-        });
-        self.own_universes.insert((set, type_id), Rc::clone(&universe));
-        universe
-    }
-
-    fn universe(&mut self, set: SetId, type_id: TypeId) -> Result<Rc<Universe>, PlanError> {
-        if let Some(universe) = self.universes.get(&(set, type_id)) {
-            return Ok(Rc::clone(universe));
-        }
-        let own = self.own_universe(set, type_id);
-        let mut universe = Universe {
-            items: own.items.clone(),
-            own_count: own.own_count,
-            jumps: Vec::new(),
-            requires: Vec::new(),
-        };
-        let graph = self.graph;
-        for edge in graph.key_edges(type_id) {
-            let key = self.add_hidden(&mut universe, &edge.fields, type_id)?;
-            universe.jumps.push(Jump {
-                target: edge.target,
-                key,
-                kind: Some(edge.kind),
-            });
-        }
-        if Some(type_id) == self.query_type && Some(set) != self.root {
-            for target in self.query_roots.clone() {
-                universe.jumps.push(Jump {
-                    target,
-                    key: Rc::from([]),
-                    kind: None,
-                });
-            }
-        }
-        // Grows while it is walked: what is required may require something itself.
-        let mut index = 0;
-        while index < universe.items.len() {
-            let field: Name = universe.items[index].field.clone();
-            let mut requires: Vec<(SubgraphId, Rc<[usize]>)> = Vec::new();
-            for jump in 0..universe.jumps.len() {
-                let Some(node) = graph.downcast(universe.jumps[jump].target, type_id) else {
-                    continue;
-                };
-                let subgraph = graph.node(node).subgraph;
-                let field_set = self.edge(node, &field).and_then(|edge| edge.requires.as_deref());
-                if let Some(field_set) = field_set.filter(|_| requires.iter().all(|(known, _)| *known != subgraph)) {
-                    let inputs = self.add_hidden(&mut universe, field_set, type_id)?;
-                    requires.push((subgraph, inputs));
-                }
-            }
-            universe.requires.push(requires);
-            index += 1;
-        }
-        let universe = Rc::new(universe);
-        self.universes.insert((set, type_id), Rc::clone(&universe));
-        Ok(universe)
-    }
-
-    /// Adds the fields of a field set to the universe, unless they are there.
-    fn add_hidden(
-        &mut self,
-        universe: &mut Universe,
-        field_set: &'a federation::field_set::FieldSet,
-        type_id: TypeId,
-    ) -> Result<Rc<[usize]>, PlanError> {
-        let set = self.sets.hidden_items(field_set, type_id)?;
-        let mut indices = Vec::new();
-        for hidden in &self.sets.set(set).items {
-            let known = universe
-                .items
-                .iter()
-                .position(|item| item.storage_name == hidden.storage_name && item.child == hidden.child);
-            indices.push(known.unwrap_or_else(|| {
-                universe.items.push(hidden.clone());
-                universe.items.len() - 1
-            }));
-        }
-        Ok(indices.into())
     }
 
     /// The slot that a visit takes, when it is not part of the fetch that arrives.

@@ -6,7 +6,7 @@ use apollo_compiler::Name;
 use federation::operation::Operation;
 use federation::query_graph::NodeId;
 use federation::query_plan::{FetchTarget, OperationKind, PlanNode, QueryPlan, ResponseShape};
-use federation::supergraph::Supergraph;
+use federation::supergraph::{ActiveLabels, LabelId, Supergraph};
 use rustc_hash::FxHashSet;
 
 use crate::fetches::Fetches;
@@ -34,6 +34,12 @@ pub enum PlanError {
     TooLarge {
         /// How many are planned.
         fields_max: usize,
+    },
+    /// The ways to answer the operation are too many to look at.
+    #[error("planning the operation takes more than {work_max} steps; ask for less at once")]
+    TooMuchWork {
+        /// How many are taken.
+        work_max: u64,
     },
     /// A fault in this crate.
     #[error("the planner contradicts itself: {0}")]
@@ -66,19 +72,37 @@ impl Planner {
         &self.supergraph
     }
 
-    /// Plans `operation`, which must be valid in this supergraph's API schema. The same input gives the same plan.
+    /// The override labels that the plan of `operation` may depend on, sorted: with any others on or off, it is the same.
     ///
     /// # Errors
-    /// [`PlanError`]; with a satisfiable supergraph only `TooLarge`.
-    pub fn plan(&self, operation: &Operation) -> Result<QueryPlan, PlanError> {
+    /// As [`Planner::plan`].
+    pub fn labels(&self, operation: &Operation) -> Result<Vec<LabelId>, PlanError> {
+        if self.supergraph.override_labels().is_empty() {
+            return Ok(Vec::new());
+        }
+        let labels = ActiveLabels::NONE;
+        let (mut search, root) = self.begin(operation, &labels)?;
+        search.labels_of(root)
+    }
+
+    /// Plans `operation`, which must be valid in this supergraph's API schema. The same input gives the same plan.
+    ///
+    /// * `labels`: the override labels that are on for this operation.
+    ///
+    /// # Errors
+    /// [`PlanError`]; with a satisfiable supergraph only `TooLarge` and `TooMuchWork`.
+    pub fn plan(&self, operation: &Operation, labels: &ActiveLabels) -> Result<QueryPlan, PlanError> {
+        self.plan_counting(operation, labels).map(|(plan, _)| plan)
+    }
+
+    /// As [`Planner::plan`], with the units of work that it took: how planning grows, whatever the machine.
+    ///
+    /// # Errors
+    /// As [`Planner::plan`].
+    pub fn plan_counting(&self, operation: &Operation, labels: &ActiveLabels) -> Result<(QueryPlan, u64), PlanError> {
         let supergraph = self.supergraph.as_ref();
         let kind = operation.kind();
-        let root_type = supergraph.root_type(kind).ok_or(PlanError::NoRoot(kind))?;
-        let mut search = Search::new(supergraph, operation.document(), &self.field_names);
-        let selection_set = &operation.definition().selection_set;
-        let root = search
-            .sets
-            .root(selection_set, root_type, kind == OperationKind::Mutation)?;
+        let (mut search, root) = self.begin(operation, labels)?;
         let roots = supergraph.query_graph().roots(supergraph, kind);
         let planning = Planning { operation, kind, roots };
         let node = match kind {
@@ -94,14 +118,30 @@ impl Planner {
         let introspection = introspection::plan(operation);
         fields.extend(introspection.fields);
         fields.sort_by_key(|(order, _)| *order);
-        Ok(QueryPlan {
+        let plan = QueryPlan {
             operation_kind: kind,
             root: node,
             introspection: introspection.document,
             response: ResponseShape {
                 fields: fields.into_iter().map(|(_, field)| field).collect(),
             },
-        })
+        };
+        Ok((plan, search.work))
+    }
+
+    /// A search over the normalised operation, and its root.
+    fn begin<'a>(
+        &'a self,
+        operation: &'a Operation,
+        labels: &'a ActiveLabels,
+    ) -> Result<(Search<'a>, SetId), PlanError> {
+        let kind = operation.kind();
+        let root_type = self.supergraph.root_type(kind).ok_or(PlanError::NoRoot(kind))?;
+        let mut search = Search::new(&self.supergraph, operation.document(), &self.field_names, labels);
+        let selection_set = &operation.definition().selection_set;
+        let are_effects = kind == OperationKind::Mutation;
+        let root = search.sets.root(selection_set, root_type, are_effects)?;
+        Ok((search, root))
     }
 }
 

@@ -16,7 +16,8 @@ pub(crate) struct ResponseWriter<'n, 'a> {
     supergraph: &'a Supergraph,
     sets: &'n Normalizer<'a>,
     shapes: FxHashMap<SetId, Arc<ResponseShape>>,
-    leaves: FxHashMap<Name, LeafType>,
+    /// Types of fields without wrappers, by name.
+    named: FxHashMap<Name, FieldType>,
 }
 
 impl<'n, 'a> ResponseWriter<'n, 'a> {
@@ -25,7 +26,7 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
             supergraph,
             sets,
             shapes: FxHashMap::default(),
-            leaves: FxHashMap::default(),
+            named: FxHashMap::default(),
         }
     }
 
@@ -109,6 +110,15 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
     }
 
     fn named(&mut self, name: &Name) -> FieldType {
+        if let Some(known) = self.named.get(name) {
+            return known.clone();
+        }
+        let named = self.named_anew(name);
+        self.named.insert(name.clone(), named.clone());
+        named
+    }
+
+    fn named_anew(&self, name: &Name) -> FieldType {
         let id = self.supergraph.type_id(name);
         let definition = id.map(|id| self.supergraph.type_definition(id));
         if let Some(definition) = definition.filter(|definition| definition.kind.is_composite()) {
@@ -119,10 +129,7 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
                 possible_types: self.names(&visible.collect::<Vec<_>>()),
             };
         }
-        if let Some(leaf) = self.leaves.get(name) {
-            return FieldType::Leaf(leaf.clone());
-        }
-        let leaf = match (name.as_str(), definition) {
+        FieldType::Leaf(match (name.as_str(), definition) {
             ("Int", _) => LeafType::Int,
             ("Float", _) => LeafType::Float,
             ("String", _) => LeafType::String,
@@ -133,8 +140,6 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
                 values: Arc::clone(&definition.enum_values),
             },
             _ => LeafType::CustomScalar(name.clone()),
-        };
-        self.leaves.insert(name.clone(), leaf.clone());
-        FieldType::Leaf(leaf)
+        })
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! A *slot* is one request: a subgraph in a stage. All positions of the operation that need a subgraph in a stage share
 //! its slot, as batched `_entities`. The search first solves with every slot open, as early as possible, and then closes
-//! slots one by one for as long as the operation can still be answered. What remains is a smallest set: no request can
+//! slots, several at once while there are many, for as long as the operation can still be answered. What remains is a smallest set: no request can
 //! be left out.
 //!
-//! Bounded: solving asks each (selection set, arrival) once, there are as many solutions to try as there are slots, and
-//! past a number of places the search ends with what it has.
+//! Bounded: solving asks each (selection set, arrival) once, there are as many solutions to try as there are slots, each of
+//! which solves anew only what its slot has a part in, and past a number of units of work the search ends with what it has.
 
 use std::rc::Rc;
 
@@ -17,80 +17,36 @@ use federation::supergraph::{ActiveLabels, SubgraphId, Supergraph, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 
+use crate::contexts::{Wanted, WantedId};
 use crate::normalize::Normalizer;
-use crate::place::{Arrival, Arrivals, Completion, Origin, Solved, Universe};
+use crate::place::{Arrival, Arrivals, Completion, Origin, Solved};
 use crate::planner::PlanError;
 use crate::selection::SetId;
-
-/// Most stages of a plan: twice the deepest operation that limits let through. A plan needs one for each jump on a path.
-const STAGES_MAX: u16 = 400;
+use crate::slots::{Memo, Slot, Slots};
+use crate::universe::Universe;
 
 /// Most sets that keys and `@requires` may nest, so that keys which need each other end.
 const HIDDEN_DEPTH_MAX: u32 = 200;
 
-/// Most places solved for one set of slots after another. Past it the slots found so far are kept: the plan is right, but
-/// may make a request too many. A few seconds; operations that people write need a thousandth.
-const PLACES_SOLVED_MAX: u64 = 1_000_000;
+/// How much longer than the first plan took the search for a cheaper one may take; past it the slots found so far are kept:
+/// the plan is right, but may make a request too many. With a factor, the time grows as that of the first plan does; 8 finds
+/// the fewest requests that are known for every operation of the conformance suites.
+const SEARCH_WORK_FACTOR: u64 = 8;
 
-/// One request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Slot {
-    pub(crate) stage: u16,
-    pub(crate) subgraph: SubgraphId,
-    /// Root fields, not entities: the two cannot share a request.
-    pub(crate) is_root: bool,
-}
+/// From how many slots on whole subgraphs are closed at first: few operations need as many.
+const MANY_SLOTS: usize = 12;
 
-/// The slots that may be used.
-pub(crate) enum Slots {
-    /// Every one.
-    All,
-    /// Stages by subgraph, sorted.
-    Some(FxHashMap<(SubgraphId, bool), Vec<u16>>),
-}
+/// Units of work that the search may always take: a millisecond.
+const SEARCH_WORK_MIN: u64 = 500;
 
-impl Slots {
-    fn new(slots: impl Iterator<Item = Slot>) -> Self {
-        let mut stages: FxHashMap<(SubgraphId, bool), Vec<u16>> = FxHashMap::default();
-        for slot in slots {
-            stages
-                .entry((slot.subgraph, slot.is_root))
-                .or_default()
-                .push(slot.stage);
-        }
-        for stages in stages.values_mut() {
-            stages.sort_unstable();
-        }
-        Self::Some(stages)
-    }
-
-    /// The first open stage after `stage`.
-    pub(crate) fn next(&self, subgraph: SubgraphId, is_root: bool, stage: u16) -> Option<u16> {
-        match self {
-            Self::All => (stage < STAGES_MAX).then_some(stage + 1),
-            Self::Some(stages) => {
-                let stages = stages.get(&(subgraph, is_root))?;
-                stages.iter().copied().find(|open| *open > stage)
-            }
-        }
-    }
-
-    fn is_open(&self, slot: Slot) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some(stages) => {
-                let stages = stages.get(&(slot.subgraph, slot.is_root));
-                stages.is_some_and(|stages| stages.contains(&slot.stage))
-            }
-        }
-    }
-}
+/// Most units of work for a plan at all: seconds.
+const WORK_MAX: u64 = 5_000_000;
 
 /// The state of one search.
 pub(crate) struct Search<'a> {
     pub(crate) supergraph: &'a Supergraph,
     pub(crate) graph: &'a QueryGraph,
-    labels: ActiveLabels,
+    labels: &'a ActiveLabels,
     pub(crate) sets: Normalizer<'a>,
     pub(crate) slots: Slots,
     pub(crate) query_type: Option<TypeId>,
@@ -99,14 +55,17 @@ pub(crate) struct Search<'a> {
     pub(crate) root: Option<SetId>,
     pub(crate) own_universes: FxHashMap<(SetId, TypeId), Rc<Universe>>,
     pub(crate) universes: FxHashMap<(SetId, TypeId), Rc<Universe>>,
-    pub(crate) solved: FxHashMap<(SetId, TypeId, Arrivals), Rc<Solved>>,
-    completions: FxHashMap<(SetId, Arrivals), Option<Completion>>,
+    pub(crate) solved: Memo<(SetId, TypeId, Arrivals), Rc<Solved>>,
+    completions: Memo<(SetId, Arrivals), Option<Completion>>,
     in_progress: FxHashSet<(SetId, Arrivals)>,
     /// How often a set was found to ask for itself.
     pub(crate) cuts: u64,
-    /// How many places were solved, over all sets of slots.
-    pub(crate) places_solved: u64,
+    /// Units of work so far: places solved, and visits made for them.
+    pub(crate) work: u64,
     depth: u32,
+    pub(crate) at_once: FxHashMap<(SetId, NodeId), bool>,
+    pub(crate) wanted: Vec<Wanted<'a>>,
+    pub(crate) wanted_above: FxHashMap<SetId, Rc<[WantedId]>>,
     pub(crate) classes: FxHashMap<SetId, Rc<[u32]>>,
     pub(crate) key_classes: FxHashMap<TypeId, Option<u32>>,
     pub(crate) key_signatures: FxHashMap<String, u32>,
@@ -120,24 +79,28 @@ impl<'a> Search<'a> {
         supergraph: &'a Supergraph,
         document: &'a ExecutableDocument,
         field_names: &'a FxHashSet<apollo_compiler::Name>,
+        labels: &'a ActiveLabels,
     ) -> Self {
         Self {
             supergraph,
             graph: supergraph.query_graph(),
-            labels: ActiveLabels::NONE,
+            labels,
             sets: Normalizer::new(supergraph, document, field_names),
-            slots: Slots::All,
+            slots: Slots::default(),
             query_type: supergraph.root_type(OperationKind::Query),
             query_roots: supergraph.query_graph().roots(supergraph, OperationKind::Query),
             root: None,
             own_universes: FxHashMap::default(),
             universes: FxHashMap::default(),
-            solved: FxHashMap::default(),
-            completions: FxHashMap::default(),
+            solved: Memo::default(),
+            completions: Memo::default(),
             in_progress: FxHashSet::default(),
             cuts: 0,
-            places_solved: 0,
+            work: 0,
             depth: 0,
+            at_once: FxHashMap::default(),
+            wanted: Vec::new(),
+            wanted_above: FxHashMap::default(),
             classes: FxHashMap::default(),
             key_classes: FxHashMap::default(),
             key_signatures: FxHashMap::default(),
@@ -146,7 +109,7 @@ impl<'a> Search<'a> {
 
     /// The edge of a field with the labels of this operation.
     pub(crate) fn edge(&self, node: NodeId, field: &str) -> Option<&'a FieldEdge> {
-        self.graph.field(node, field, &self.labels)
+        self.graph.field(node, field, self.labels)
     }
 
     /// Chooses slots for the set at the root, and leaves them open.
@@ -154,29 +117,99 @@ impl<'a> Search<'a> {
     /// Returns the arrivals at the root and the number of slots.
     pub(crate) fn choose(&mut self, root: SetId, roots: &[NodeId]) -> Result<Option<(Arrivals, usize)>, PlanError> {
         self.root = Some(root);
-        self.open(Slots::All);
-        let Some((mut arrivals, mut uses)) = self.attempt(root, roots)? else {
+        let begin = self.work;
+        self.slots = Slots::default();
+        self.solved.clear();
+        self.completions.clear();
+        let Some((mut arrivals, uses)) = self.attempt(root, roots)? else {
             return Ok(None);
         };
-        let mut best: Vec<Slot> = Self::by_use(&uses);
-        let mut tried: FxHashSet<Slot> = FxHashSet::default();
-        while let Some(slot) = best.iter().copied().find(|slot| !tried.contains(slot)) {
-            tried.insert(slot);
-            if best.len() == 1 || self.places_solved > PLACES_SOLVED_MAX {
+        let work_max = self.work + SEARCH_WORK_MIN.max((self.work - begin) * SEARCH_WORK_FACTOR);
+        // With room for one more solution, so that the search itself never makes the operation fail.
+        let work_max = work_max.min(WORK_MAX / 2);
+        let best = Self::by_use(&uses);
+        if best.len() == 1 {
+            return Ok(Some((arrivals, 1)));
+        }
+        self.solved.clear();
+        self.completions.clear();
+        self.slots.limit(&best);
+        // The same again, now knowing what depends on which slot.
+        let Some(again) = self.attempt(root, roots)? else {
+            return Err(PlanError::Internal("the slots that a solution uses do not allow it"));
+        };
+        self.keep();
+        arrivals = again.0;
+        // Open, and of no use to the best solution.
+        let mut unused = best;
+        unused.retain(|slot| !again.1.contains_key(slot));
+        let mut best = Self::by_use(&again.1);
+        // Many at once at first: of many slots most can be closed.
+        let mut at_once = (best.len() / 4).max(1);
+        let mut needed: FxHashSet<Slot> = FxHashSet::default();
+        let mut subgraphs = Self::subgraphs_of_many(&best).into_iter();
+        while self.work <= work_max {
+            let subgraph = subgraphs.next();
+            let untried = best.iter().copied().filter(|slot| !needed.contains(slot));
+            let tried: Vec<Slot> = match subgraph {
+                Some(subgraph) => untried.filter(|slot| slot.subgraph == subgraph).collect(),
+                None => untried.take(at_once.min(best.len() - 1)).collect(),
+            };
+            if tried.is_empty() || tried.len() == best.len() {
+                if subgraph.is_some() {
+                    continue;
+                }
                 break;
             }
-            self.open(Slots::new(best.iter().copied().filter(|other| *other != slot)));
-            if let Some((fewer_arrivals, fewer)) = self.attempt(root, roots)? {
-                (arrivals, uses) = (fewer_arrivals, fewer);
-                best = Self::by_use(&uses);
+            let closed = [unused.as_slice(), tried.as_slice()].concat();
+            self.slots.close(&closed);
+            if let Some((fewer_arrivals, uses)) = self.attempt(root, roots)? {
+                self.keep();
+                arrivals = fewer_arrivals;
+                let open = std::mem::replace(&mut best, Self::by_use(&uses));
+                unused = open
+                    .into_iter()
+                    .filter(|slot| !uses.contains_key(slot) && !tried.contains(slot))
+                    .collect();
+                continue;
+            }
+            self.slots.reopen(&closed);
+            self.solved.restore();
+            self.completions.restore();
+            if subgraph.is_none() {
+                if at_once == 1 {
+                    needed.extend(tried);
+                }
+                at_once = (at_once / 2).max(1);
             }
         }
-        let count = best.len();
-        self.open(Slots::new(best.into_iter()));
-        let all: Arrivals = self.root_arrivals(roots);
-        debug_assert!(arrivals.iter().all(|arrival| all.contains(arrival)));
-        self.complete(root, &arrivals)?;
-        Ok(Some((arrivals, count)))
+        Ok(Some((arrivals, best.len())))
+    }
+
+    /// Of many slots, the subgraphs: some can do without all of theirs. The least used first.
+    fn subgraphs_of_many(slots: &[Slot]) -> Vec<SubgraphId> {
+        let mut subgraphs: Vec<SubgraphId> = Vec::new();
+        for slot in slots.iter().filter(|_| slots.len() > MANY_SLOTS) {
+            if !subgraphs.contains(&slot.subgraph) {
+                subgraphs.push(slot.subgraph);
+            }
+        }
+        subgraphs
+    }
+
+    fn keep(&mut self) {
+        self.solved.keep(&self.slots);
+        self.completions.keep(&self.slots);
+        self.slots.keep();
+    }
+
+    /// Counts a unit of work.
+    pub(crate) fn work(&mut self) -> Result<(), PlanError> {
+        self.work += 1;
+        if self.work > WORK_MAX {
+            return Err(PlanError::TooMuchWork { work_max: WORK_MAX });
+        }
+        Ok(())
     }
 
     /// Least used first: those are closed most easily.
@@ -184,12 +217,6 @@ impl<'a> Search<'a> {
         let mut slots: Vec<(u32, Slot)> = uses.iter().map(|(slot, count)| (*count, *slot)).collect();
         slots.sort_unstable();
         slots.into_iter().map(|(_, slot)| slot).collect()
-    }
-
-    fn open(&mut self, slots: Slots) {
-        self.slots = slots;
-        self.solved.clear();
-        self.completions.clear();
     }
 
     fn root_arrivals(&self, roots: &[NodeId]) -> Arrivals {
@@ -200,7 +227,7 @@ impl<'a> Search<'a> {
                 is_root: true,
             })
         });
-        open.map(|node| Arrival { node: *node, stage: 0 }).collect()
+        open.map(|node| Arrival::first(*node)).collect()
     }
 
     /// Solves with the slots that are open, and says which of them it used.
@@ -226,9 +253,16 @@ impl<'a> Search<'a> {
 
     /// The stage in which a set is complete that is entered by `arrivals`; `None`: some field cannot be resolved.
     pub(crate) fn complete(&mut self, set: SetId, arrivals: &Arrivals) -> Result<Option<Completion>, PlanError> {
+        let first = arrivals.iter().map(|arrival| arrival.stage).min().unwrap_or_default();
+        if first > 0 && self.slots.are_all_open() {
+            // With every slot open it does not matter when something begins.
+            let arrivals = arrivals.iter().map(|arrival| arrival.earlier_by(first)).collect();
+            let completion = self.complete(set, &arrivals)?;
+            return Ok(completion.map(|completion| completion.later_by(first)));
+        }
         let identity = (set, arrivals.clone());
-        if let Some(completion) = self.completions.get(&identity) {
-            return Ok(*completion);
+        if let Some(completion) = self.completions.get(&identity, &self.slots) {
+            return Ok(completion);
         }
         if self.depth >= HIDDEN_DEPTH_MAX || !self.in_progress.insert(identity.clone()) {
             self.cuts += 1;
@@ -236,12 +270,14 @@ impl<'a> Search<'a> {
         }
         self.depth += 1;
         let cuts_before = self.cuts;
+        let asked_before = self.slots.enter();
         let completion = self.complete_uncached(set, arrivals);
+        let asked = self.slots.leave(asked_before);
         self.depth -= 1;
         self.in_progress.remove(&identity);
         let completion = completion?;
         if self.cuts == cuts_before || completion.is_some() {
-            self.completions.insert(identity, completion);
+            self.completions.insert(identity, asked, completion);
         }
         Ok(completion)
     }
@@ -252,7 +288,7 @@ impl<'a> Search<'a> {
         if arrivals.is_empty() {
             return Ok(None);
         }
-        let places = self.places(set, arrivals);
+        let places = self.places(set, arrivals)?;
         if places
             .iter()
             .any(|(type_id, seen)| self.is_hopeless(set, *type_id, seen))
@@ -269,7 +305,7 @@ impl<'a> Search<'a> {
     }
 
     /// The places of a set that are worth solving: one for all types that behave alike.
-    fn places(&mut self, set: SetId, arrivals: &Arrivals) -> Vec<(TypeId, Arrivals)> {
+    fn places(&mut self, set: SetId, arrivals: &Arrivals) -> Result<Vec<(TypeId, Arrivals)>, PlanError> {
         let types = Rc::clone(&self.sets.set(set).types);
         let mut places = Vec::new();
         if types.len() == 1 {
@@ -277,9 +313,9 @@ impl<'a> Search<'a> {
             if !seen.is_empty() {
                 places.push((types[0], seen));
             }
-            return places;
+            return Ok(places);
         }
-        let classes = self.classes(set);
+        let classes = self.classes(set)?;
         let mut known: FxHashSet<(u32, SmallVec<[SubgraphId; 4]>)> = FxHashSet::default();
         for (type_id, class) in types.iter().zip(classes.iter()) {
             let seen = self.seen(arrivals, *type_id);
@@ -297,17 +333,14 @@ impl<'a> Search<'a> {
                 places.push((*type_id, seen));
             }
         }
-        places
+        Ok(places)
     }
 
     /// The arrivals at which objects of a type may be, as nodes of that type.
     pub(crate) fn seen(&self, arrivals: &Arrivals, type_id: TypeId) -> Arrivals {
         let seen = arrivals.iter().filter_map(|arrival| {
             let node = self.graph.downcast(arrival.node, type_id)?;
-            Some(Arrival {
-                node,
-                stage: arrival.stage,
-            })
+            Some(Arrival { node, ..*arrival })
         });
         seen.collect()
     }
@@ -318,12 +351,14 @@ impl<'a> Search<'a> {
             return Arrivals::new();
         };
         let field = &solved.universe.items[item].field;
+        let context = solved.context_stage(item).unwrap_or_default();
         let targets = provision.visits.iter().filter_map(|index| {
             let visit = &solved.visits[*index];
             let node = self.edge(visit.node, field)?.target?;
             Some(Arrival {
                 node,
                 stage: visit.stage,
+                context,
             })
         });
         targets.collect()
@@ -376,13 +411,7 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 pending.extend(self.provision_visits(solved, item)?);
-                let provision = solved.provisions[item].as_ref();
-                items.extend(
-                    provision
-                        .and_then(|provision| provision.requires.as_deref())
-                        .into_iter()
-                        .flatten(),
-                );
+                items.extend(solved.inputs(item));
             } else {
                 break;
             }
@@ -422,7 +451,7 @@ impl<'a> Search<'a> {
         if !counted.insert((set, arrivals.clone())) {
             return Ok(());
         }
-        for (type_id, seen) in self.places(set, arrivals) {
+        for (type_id, seen) in self.places(set, arrivals)? {
             let solved = self.place(set, type_id, &seen)?;
             let visits = self.used_visits(&solved)?;
             for visit in &visits {
@@ -456,11 +485,9 @@ impl<'a> Search<'a> {
         }
         let mut index = 0;
         while index < needed.len() {
-            let provision = solved.provisions[needed[index]].as_ref();
-            let requires = provision.and_then(|provision| provision.requires.clone());
-            for item in requires.iter().flat_map(|requires| requires.iter()) {
-                if !needed.contains(item) {
-                    needed.push(*item);
+            for item in solved.inputs(needed[index]) {
+                if !needed.contains(&item) {
+                    needed.push(item);
                 }
             }
             index += 1;
@@ -472,6 +499,6 @@ impl<'a> Search<'a> {
 
     /// One arrival at a root, before anything else.
     pub(crate) fn root_arrival(node: NodeId) -> Arrivals {
-        smallvec![Arrival { node, stage: 0 }]
+        smallvec![Arrival::first(node)]
     }
 }

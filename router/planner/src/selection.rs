@@ -20,7 +20,7 @@ pub(crate) type Conditions = Rc<[BooleanCondition]>;
 pub(crate) struct SetId(pub(crate) u32);
 
 /// What is selected at one position, or at many: equal sets are one.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SelectionSet {
     /// Types that an object here may have.
     pub(crate) types: TypeSet,
@@ -35,7 +35,7 @@ pub(crate) struct SelectionSet {
 }
 
 /// One field, for the runtime types that select it in the same way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Item {
     pub(crate) field: Name,
     pub(crate) arguments: Rc<[Node<Argument>]>,
@@ -49,7 +49,7 @@ pub(crate) struct Item {
 }
 
 /// One field of the answer.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ResponseEntry {
     /// Place in the client's order.
     pub(crate) order: u32,

@@ -1,6 +1,6 @@
 //! From fetches to a plan: texts, conditions, and the order of steps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -98,23 +98,23 @@ impl StepWriter<'_, '_, '_> {
 
     /// Groups that hang together, in the order of their first.
     fn components(&self, groups: &BTreeSet<usize>) -> Vec<BTreeSet<usize>> {
-        let mut components: Vec<BTreeSet<usize>> = Vec::new();
-        for group in groups {
-            let mut joined: BTreeSet<usize> = BTreeSet::from([*group]);
-            let needs = &self.fetches.groups[*group].needs;
-            components.retain(|component| {
-                let touches = component
-                    .iter()
-                    .any(|other| needs.contains(other) || self.fetches.groups[*other].needs.contains(group));
-                if touches {
-                    joined.extend(component);
+        let sorted: Vec<usize> = groups.iter().copied().collect();
+        // Per group, one that it hangs together with; itself, for one of each component.
+        let mut leads: Vec<usize> = (0..sorted.len()).collect();
+        for (index, group) in sorted.iter().enumerate() {
+            for needed in &self.fetches.groups[*group].needs {
+                if let Ok(other) = sorted.binary_search(needed) {
+                    let (one, other) = (lead(&mut leads, index), lead(&mut leads, other));
+                    leads[one.max(other)] = one.min(other);
                 }
-                !touches
-            });
-            components.push(joined);
+            }
         }
-        components.sort_by_key(|component| component.first().copied());
-        components
+        let mut components: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for (index, group) in sorted.iter().enumerate() {
+            let lead = lead(&mut leads, index);
+            components.entry(lead).or_default().insert(*group);
+        }
+        components.into_values().collect()
     }
 
     fn fetch(&self, index: usize) -> PlanNode {
@@ -126,7 +126,7 @@ impl StepWriter<'_, '_, '_> {
             OperationKind::Query
         };
         let mut document = Document::new(self.fetches, group.slot.subgraph);
-        let mut representation_variables: Vec<Name> = Vec::new();
+        let mut definitions: Vec<String> = Vec::new();
         let target = match &group.root {
             Some(root) => {
                 document.root(root.node, root.tree, &conditions);
@@ -137,15 +137,21 @@ impl StepWriter<'_, '_, '_> {
             None => {
                 let entities = group.entries.iter().enumerate().map(|(number, entry)| {
                     let (response_name, variable) = self.entity_names(group, number);
-                    let known = self.entry_conditions(entry);
+                    let alternatives = self.entry_conditions(entry);
+                    let known = common(alternatives.iter());
                     document.entities(entry, (&response_name, &variable), &known);
-                    representation_variables.push(variable.clone());
+                    definitions.push(format!("${variable}:[_Any!]!"));
+                    let contexts = entry.contexts.iter();
+                    definitions.extend(
+                        contexts.map(|context| format!("${}:{}", context.variable.variable, context.argument_type)),
+                    );
                     EntityFetch {
                         response_name,
                         variable,
                         path: entry.path.clone(),
                         representations: grouped(&entry.representations),
-                        conditions: known.to_vec(),
+                        conditions: alternatives.iter().map(|all| all.to_vec()).collect(),
+                        context_variables: entry.contexts.iter().map(|context| context.variable.clone()).collect(),
                     }
                 });
                 FetchTarget::Entities(entities.collect())
@@ -156,7 +162,7 @@ impl StepWriter<'_, '_, '_> {
             OperationKind::Mutation => OperationType::Mutation,
             OperationKind::Subscription => OperationType::Subscription,
         };
-        let (text, variables) = document.finish(operation_type, self.operation, &representation_variables);
+        let (text, variables) = document.finish(operation_type, self.operation, definitions);
         let fetch = Fetch {
             id: 0,
             subgraph: Arc::clone(&self.fetches.search().supergraph.subgraph(group.slot.subgraph).name),
@@ -193,18 +199,15 @@ impl StepWriter<'_, '_, '_> {
         }
     }
 
-    fn entry_conditions(&self, entry: &Entry) -> Conditions {
+    /// When an entry is needed: each field is a reason of its own.
+    fn entry_conditions(&self, entry: &Entry) -> Vec<Conditions> {
         let trees = entry.interfaces.iter().map(|(_, tree)| *tree).chain(entry.objects);
         let trees: Vec<_> = trees.map(|tree| self.fetches.tree(tree)).collect();
         if trees.iter().any(|tree| tree.typename) {
-            return Rc::from([]);
+            return Vec::new();
         }
-        common(
-            trees
-                .iter()
-                .flat_map(|tree| tree.fields.iter())
-                .map(|field| &field.conditions),
-        )
+        let fields = trees.iter().flat_map(|tree| tree.fields.iter());
+        any_of(fields.map(|field| &field.conditions))
     }
 
     /// Names that are not those of client variables.
@@ -230,6 +233,15 @@ impl StepWriter<'_, '_, '_> {
     }
 }
 
+/// The one of a component that leads to itself: its first.
+fn lead(leads: &mut [usize], mut index: usize) -> usize {
+    while leads[index] != index {
+        leads[index] = leads[leads[index]];
+        index = leads[index];
+    }
+    index
+}
+
 /// One node is itself; several are `many`.
 fn joined(mut nodes: Vec<PlanNode>, many: fn(Vec<PlanNode>) -> PlanNode) -> Option<PlanNode> {
     match nodes.len() {
@@ -248,6 +260,22 @@ fn common<'c>(mut all: impl Iterator<Item = &'c Conditions>) -> Conditions {
         common.retain(|condition| conditions.contains(condition));
     }
     common.into()
+}
+
+/// Alternatives, without those that follow from another; none when one of them always holds.
+fn any_of<'c>(all: impl Iterator<Item = &'c Conditions>) -> Vec<Conditions> {
+    let mut alternatives: Vec<Conditions> = Vec::new();
+    for conditions in all {
+        if conditions.is_empty() {
+            return Vec::new();
+        }
+        let follows = |from: &Conditions, one: &Conditions| from.iter().all(|condition| one.contains(condition));
+        if !alternatives.iter().any(|known| follows(known, conditions)) {
+            alternatives.retain(|known| !follows(conditions, known));
+            alternatives.push(Rc::clone(conditions));
+        }
+    }
+    alternatives
 }
 
 /// Types that are represented alike are one entry.

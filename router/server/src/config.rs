@@ -19,6 +19,8 @@ use federation::limits::Limits;
 use serde::Deserialize;
 use url::Url;
 
+pub use crate::override_labels::LabelShare;
+
 pub use cors::{CorsConfig, Origin};
 pub use headers::{HeaderChanges, HeaderList, HeadersConfig};
 pub use ip_network::IpNetwork;
@@ -76,6 +78,10 @@ pub struct RouterConfig {
     pub traffic: TrafficConfig,
     /// The most that one request may ask for.
     pub limits: LimitsConfig,
+    /// For which requests a label of `@override(from:, label:)` is on: `true`, `false`, or a percentage of them. Instead of
+    /// what the label itself says (`percent(10)`); other labels are off by default. For whoever moves a field from one
+    /// subgraph to another step by step.
+    pub override_labels: BTreeMap<String, LabelShare>,
     /// The page at `/`.
     pub playground: PlaygroundConfig,
     /// Whether answers can explain how they came about.
@@ -92,6 +98,7 @@ impl Default for RouterConfig {
             headers: HeadersConfig::default(),
             traffic: TrafficConfig::default(),
             limits: LimitsConfig::default(),
+            override_labels: BTreeMap::new(),
             playground: PlaygroundConfig::default(),
             explain: ExplainConfig::default(),
         }

@@ -9,17 +9,20 @@ use std::time::{Duration, Instant};
 
 use executor::{ExecutablePlan, ExecutionRequest, ExecutionResponse, Executor};
 use federation::api_schema::ApiSchema;
+use federation::error::ErrorCode;
 use federation::limits::Limits;
 use federation::operation::{self, Operation};
-use federation::supergraph::{Supergraph, SupergraphError};
-use planner::Planner;
+use federation::supergraph::{ActiveLabels, LabelId, Supergraph, SupergraphError};
+use planner::{PlanError, Planner};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tracing::error;
 
+use crate::config::RouterConfig;
 use crate::failure::Failure;
+use crate::override_labels::OverrideLabels;
 use crate::request::GraphqlRequest;
 use crate::source::ContentHash;
 use crate::telemetry;
@@ -42,6 +45,7 @@ pub(crate) struct Graph {
     executor: Executor,
     api_schema: Arc<ApiSchema>,
     planner: Planner,
+    override_labels: OverrideLabels,
     limits: Limits,
     operations: Cache<OperationKey, Arc<PreparedOperation>, TextBytes>,
     /// As many operations are planned at once as there are cores. More would only wait for each other on the threads
@@ -53,47 +57,68 @@ pub(crate) struct Graph {
 pub(crate) struct PreparedOperation {
     pub(crate) operation: Operation,
     pub(crate) plan: ExecutablePlan,
+    /// The override labels that the plan was made for.
+    pub(crate) labels_on: Vec<Arc<str>>,
+    /// The override labels that the plan depends on.
+    labels: Vec<LabelId>,
     /// How long parsing, validating and planning took.
     pub(crate) prepared_in: Duration,
 }
 
 impl Graph {
     /// Loads a supergraph. Takes a core for milliseconds, or seconds for a huge one: not for an async thread.
-    pub(crate) fn load(sdl: &str, upstream: &Upstream, limits: &Limits, cache_bytes: u64) -> Result<Self, GraphError> {
+    pub(crate) fn load(sdl: &str, upstream: &Upstream, config: &RouterConfig) -> Result<Self, GraphError> {
         let supergraph = Arc::new(Supergraph::parse(sdl)?);
         Ok(Self {
             hash: ContentHash::of([sdl]),
             executor: upstream.executor(supergraph.subgraphs())?,
             api_schema: Arc::clone(supergraph.api_schema()),
+            override_labels: OverrideLabels::new(supergraph.override_labels(), &config.override_labels),
             planner: Planner::new(supergraph),
-            limits: limits.clone(),
-            operations: Cache::with_weighter(OPERATIONS_EXPECTED, cache_bytes, TextBytes),
+            limits: config.limits.document(),
+            operations: Cache::with_weighter(OPERATIONS_EXPECTED, config.limits.operation_cache_bytes_max, TextBytes),
             planning: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
         })
     }
 
     /// Parses, validates and plans the operation of `request`, or remembers it from the last time.
     ///
-    /// Remembered operations are compared by their whole text: a hash alone could be made to collide.
+    /// What is remembered without override labels says which of them matter to the operation. If any of these is on for
+    /// this request, there is a plan for just this choice; labels of other fields make no more plans.
     pub(crate) async fn prepare(self: &Arc<Self>, request: &GraphqlRequest) -> Result<Arc<PreparedOperation>, Failure> {
-        let key = OperationKeyRef {
+        let mut key = OperationKeyRef {
             text: &request.query,
             name: request.operation_name.as_deref(),
+            labels: &ActiveLabels::NONE,
         };
-        if let Some(prepared) = self.operations.get(&key) {
-            telemetry::operation_remembered(true);
-            return Ok(prepared);
+        let (mut prepared, mut is_known) = self.remembered(&key).await?;
+        let labels = self.override_labels.decide(&prepared.labels, rand::random);
+        if labels != ActiveLabels::NONE {
+            key.labels = &labels;
+            (prepared, is_known) = self.remembered(&key).await?;
         }
-        telemetry::operation_remembered(false);
+        telemetry::operation_remembered(is_known);
+        Ok(prepared)
+    }
+
+    /// The operation, and whether it was known. Operations are compared by their whole text: a hash alone could be made to
+    /// collide.
+    async fn remembered(
+        self: &Arc<Self>,
+        key: &OperationKeyRef<'_>,
+    ) -> Result<(Arc<PreparedOperation>, bool), Failure> {
+        if let Some(prepared) = self.operations.get(key) {
+            return Ok((prepared, true));
+        }
         let key = key.to_key();
         // Of several requests with one new operation, the first plans it and the others wait for the plan.
         match self.operations.get_value_or_guard_async(&key).await {
-            Ok(prepared) => Ok(prepared),
+            Ok(prepared) => Ok((prepared, false)),
             Err(guard) => {
                 let prepared = self.prepare_anew(key.clone()).await?;
                 // An error means that the entry was removed meanwhile, which costs a later request its time at most.
                 let _ = guard.insert(Arc::clone(&prepared));
-                Ok(prepared)
+                Ok((prepared, false))
             }
         }
     }
@@ -107,20 +132,27 @@ impl Graph {
         let prepared = spawn_blocking(move || {
             // Held until the work is done, also when the client has gone away meanwhile.
             let _permit = permit;
-            graph.plan_from_text(&key.text, key.name.as_deref())
+            graph.plan_from_text(&key)
         });
         let prepared = prepared.await;
         // A panic while planning is one request's misfortune; it was logged where it happened.
         prepared.unwrap_or_else(|_| Err(Failure::internal())).map(Arc::new)
     }
 
-    fn plan_from_text(&self, text: &str, name: Option<&str>) -> Result<PreparedOperation, Failure> {
+    fn plan_from_text(&self, key: &OperationKey) -> Result<PreparedOperation, Failure> {
         let begin = Instant::now();
-        let document = operation::parse(text, &self.limits)?;
-        let operation = operation::validate(&document, &self.api_schema, name)?;
-        let plan = self.planner.plan(&operation).map_err(|plan_error| {
-            error!(error = %plan_error, "A valid operation could not be planned");
-            Failure::internal()
+        let document = operation::parse(&key.text, &self.limits)?;
+        let operation = operation::validate(&document, &self.api_schema, key.name.as_deref())?;
+        let labels = self.planner.labels(&operation);
+        let planned = labels.and_then(|labels| Ok((labels, self.planner.plan(&operation, &key.labels)?)));
+        let (labels, plan) = planned.map_err(|plan_error| match plan_error {
+            PlanError::TooLarge { .. } | PlanError::TooMuchWork { .. } => {
+                Failure::new(ErrorCode::MaxHeightLimit, plan_error.to_string())
+            }
+            _ => {
+                error!(error = %plan_error, "A valid operation could not be planned");
+                Failure::internal()
+            }
         })?;
         let plan = plan.into();
         let prepared_in = begin.elapsed();
@@ -128,13 +160,17 @@ impl Graph {
         Ok(PreparedOperation {
             operation,
             plan,
+            labels_on: self.override_labels.names(&key.labels),
+            labels,
             prepared_in,
         })
     }
 
-    /// Texts of the operations in use, for planning them anew in the next graph.
+    /// Texts of the operations in use, for planning them anew in the next graph. Without override labels: the next graph
+    /// has its own.
     pub(crate) fn operations_in_use(&self) -> Vec<OperationKey> {
-        self.operations.iter().map(|(key, _)| key).collect()
+        let keys = self.operations.iter().map(|(key, _)| key);
+        keys.filter(|key| key.labels == ActiveLabels::NONE).collect()
     }
 
     /// Plans operations that another graph knew, so that a reload does not make the next requests slow. Operations that
@@ -144,7 +180,7 @@ impl Graph {
             if Instant::now() > until {
                 return;
             }
-            if let Ok(prepared) = self.plan_from_text(&key.text, key.name.as_deref()) {
+            if let Ok(prepared) = self.plan_from_text(&key) {
                 self.operations.insert(key, Arc::new(prepared));
             }
         }
@@ -164,6 +200,7 @@ const OPERATIONS_EXPECTED: usize = 1_000;
 pub(crate) struct OperationKey {
     text: Box<str>,
     name: Option<Box<str>>,
+    labels: ActiveLabels,
 }
 
 /// The same, borrowed from a request. Hashes like [`OperationKey`]: same fields, same order.
@@ -171,6 +208,7 @@ pub(crate) struct OperationKey {
 struct OperationKeyRef<'a> {
     text: &'a str,
     name: Option<&'a str>,
+    labels: &'a ActiveLabels,
 }
 
 impl OperationKeyRef<'_> {
@@ -178,13 +216,14 @@ impl OperationKeyRef<'_> {
         OperationKey {
             text: self.text.into(),
             name: self.name.map(Into::into),
+            labels: self.labels.clone(),
         }
     }
 }
 
 impl Equivalent<OperationKey> for OperationKeyRef<'_> {
     fn equivalent(&self, key: &OperationKey) -> bool {
-        *self.text == *key.text && self.name == key.name.as_deref()
+        *self.text == *key.text && self.name == key.name.as_deref() && *self.labels == key.labels
     }
 }
 

@@ -12,6 +12,7 @@ mod failure;
 mod graph;
 mod introspect_subgraph;
 mod media_type;
+mod override_labels;
 mod pipeline;
 pub mod playground;
 mod propagation;

@@ -122,6 +122,7 @@ async fn execute_to_the_end(
 fn explain(prepared: &PreparedOperation, fetches: &[FetchRecord]) -> serde_json::Value {
     json!({
         "plan_ms": prepared.prepared_in.as_secs_f64() * 1_000.0,
+        "override_labels": prepared.labels_on,
         "plan": prepared.plan.to_json(),
         "fetches": fetches,
     })

@@ -71,13 +71,10 @@ impl Loader {
 
     async fn graph(&self, content: SourceContent, in_use: Vec<OperationKey>) -> Result<Graph, LoadError> {
         let upstream = Arc::clone(&self.upstream);
-        let (limits, cache_bytes) = (
-            self.config.limits.document(),
-            self.config.limits.operation_cache_bytes_max,
-        );
+        let config = self.config.clone();
         let load = move || -> Result<Graph, LoadError> {
             let supergraph = content.into_supergraph()?;
-            let graph = Graph::load(&supergraph.sdl, &upstream, &limits, cache_bytes)?;
+            let graph = Graph::load(&supergraph.sdl, &upstream, &config)?;
             graph.prepare_ahead(in_use, Instant::now() + PREPARE_AHEAD);
             Ok(graph)
         };

@@ -21,7 +21,7 @@ use federation::error::RequestError;
 use federation::limits::Limits;
 use federation::operation::{parse, validate};
 use federation::subgraph::Subgraph;
-use federation::supergraph::Supergraph;
+use federation::supergraph::{ActiveLabels, Supergraph};
 use http::HeaderMap;
 use planner::Planner;
 use serde::Deserialize;
@@ -115,7 +115,8 @@ impl Router {
             Ok(variables) => variables,
             Err(errors) => return refused(errors),
         };
-        let plan = ExecutablePlan::from(self.planner.plan(&operation).context("planning")?);
+        let plan = self.planner.plan(&operation, &ActiveLabels::NONE).context("planning")?;
+        let plan = ExecutablePlan::from(plan);
         let request = ExecutionRequest {
             variables,
             headers: Arc::new(HeaderMap::new()),

@@ -179,10 +179,10 @@ fn one_request_resolves_several_paths() {
     let FetchTarget::Entities(entries) = &mut batch.target else {
         unreachable!()
     };
-    entries[1].conditions = vec![BooleanCondition {
+    entries[1].conditions = vec![vec![BooleanCondition {
         variable: name("x"),
         value: true,
-    }];
+    }]];
     let answer = Canned::Json(r#"{"data":{"a":[{"price":10}],"b":[]}}"#);
     check(
         query,

@@ -10,7 +10,7 @@ use executor::coerce_variables;
 use expect_test::expect_file;
 use federation::limits::Limits;
 use federation::operation::{parse, validate};
-use federation::supergraph::Supergraph;
+use federation::supergraph::{ActiveLabels, Supergraph};
 use planner::Planner;
 use serde_json::{Map, Value};
 
@@ -49,7 +49,7 @@ fn check(case: &Path) {
     let variables = variables.map(|variables| serde_json::from_str(&variables).expect("variables are an object"));
     let variables = coerce_variables(&operation, variables).expect("variables fit");
     let plan = Planner::new(Arc::clone(&supergraph))
-        .plan(&operation)
+        .plan(&operation, &ActiveLabels::NONE)
         .expect("the operation can be planned");
 
     let answers: Map<String, Value> = serde_json::from_str(&read(case.join("subgraph_responses.json"))).unwrap();

@@ -178,6 +178,7 @@ pub(crate) fn entity_fetch(response_name: &str, path: &str, representations: &[(
         path: path_elements(path),
         representations: representations.collect(),
         conditions: Vec::new(),
+        context_variables: Vec::new(),
     }
 }
 

@@ -10,8 +10,8 @@ use apollo_compiler::ast::{self, Definition, Selection};
 use serde_json::{Value, json};
 
 use super::{
-    BooleanCondition, EntityFetch, Fetch, FetchTarget, OperationKind, PathElement, PlanNode, QueryPlan, Representation,
-    RepresentationInput,
+    BooleanCondition, ContextVariable, EntityFetch, Fetch, FetchTarget, OperationKind, PathElement, PlanNode,
+    QueryPlan, Representation, RepresentationInput,
 };
 
 impl QueryPlan {
@@ -114,9 +114,7 @@ impl Fetch {
             FetchTarget::Entities(entities) => match entities.as_slice() {
                 [only] => {
                     fetch["requires"] = json!(only.representations.iter().map(representation_json).collect::<Vec<_>>());
-                    if !only.conditions.is_empty() {
-                        fetch["conditions"] = json!(conditions_json(&only.conditions));
-                    }
+                    add_to_entity(&mut fetch, only);
                     flatten(&only.path, &fetch)
                 }
                 _ => {
@@ -140,10 +138,57 @@ fn entity_json(entity: &EntityFetch) -> Value {
         "path": path_json(&entity.path),
         "requires": entity.representations.iter().map(representation_json).collect::<Vec<_>>(),
     });
-    if !entity.conditions.is_empty() {
-        json["conditions"] = json!(conditions_json(&entity.conditions));
-    }
+    add_to_entity(&mut json, entity);
     json
+}
+
+/// What most entity fetches have none of.
+fn add_to_entity(json: &mut Value, entity: &EntityFetch) {
+    if !entity.conditions.is_empty() {
+        json["conditions"] = entity.conditions.iter().map(|all| conditions_json(all)).collect();
+    }
+    if !entity.context_variables.is_empty() {
+        let contexts = entity.context_variables.iter();
+        json["contexts"] = contexts.map(|context| context_json(entity, context)).collect();
+    }
+}
+
+fn context_json(entity: &EntityFetch, context: &ContextVariable) -> Value {
+    let sources = context.sources.iter().map(|source| {
+        json!({
+            "path": path_json(&entity.path[..source.depth]),
+            "runtimeTypes": names(&source.runtime_types),
+            "value": names(&source.value),
+        })
+    });
+    json!({ "variable": context.variable.as_str(), "sources": sources.collect::<Vec<_>>() })
+}
+
+/// `, if: $a and !$b or $c`; nothing when there are none.
+fn conditions_text(conditions: &[Vec<BooleanCondition>]) -> String {
+    let one = |condition: &BooleanCondition| {
+        let sign = if condition.value { "" } else { "!" };
+        format!("{sign}${}", condition.variable)
+    };
+    let all = |all: &Vec<BooleanCondition>| all.iter().map(one).collect::<Vec<_>>().join(" and ");
+    if conditions.is_empty() {
+        return String::new();
+    }
+    let any: Vec<String> = conditions.iter().map(all).collect();
+    format!(", if: {}", any.join(" or "))
+}
+
+/// `customer.currency`, nearest first.
+fn context_text(entity: &EntityFetch, context: &ContextVariable) -> String {
+    let sources = context.sources.iter().map(|source| {
+        let mut path = entity.path[..source.depth].to_vec();
+        if !source.runtime_types.is_empty() {
+            path.push(PathElement::TypeCondition(source.runtime_types.clone()));
+        }
+        path.extend(source.value.iter().cloned().map(PathElement::Field));
+        path_text(&path)
+    });
+    sources.collect::<Vec<_>>().join(", else ")
 }
 
 fn representation_json(representation: &Representation) -> Value {
@@ -320,11 +365,7 @@ impl Printer {
     }
 
     fn entity(&mut self, entity: &EntityFetch, selections: &[Selection]) {
-        let conditions = entity.conditions.iter().map(|condition| {
-            let sign = if condition.value { "" } else { "!" };
-            format!(", if: {sign}${}", condition.variable)
-        });
-        let conditions: String = conditions.collect();
+        let conditions = conditions_text(&entity.conditions);
         self.open(&format!("Flatten(path: \"{}\"{conditions})", path_text(&entity.path)));
         for representation in &entity.representations {
             let types = match (&representation.typename, representation.runtime_types.as_slice()) {
@@ -333,6 +374,9 @@ impl Printer {
                 (None, types) => names(types).join(" | "),
             };
             self.line(&format!("{types} {{ {} }} =>", inputs_text(&representation.inputs)));
+        }
+        for context in &entity.context_variables {
+            self.line(&format!("${} = {}", context.variable, context_text(entity, context)));
         }
         let field = selections.iter().find_map(|selection| match selection {
             Selection::Field(field) if *field.response_name() == entity.response_name => Some(field),

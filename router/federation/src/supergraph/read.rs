@@ -9,10 +9,12 @@ use apollo_compiler::schema::{Component, ExtendedType, FieldDefinition as Schema
 use apollo_compiler::{Name, Node, Schema};
 use rustc_hash::FxHashMap;
 
+use super::context::Contexts;
 use super::override_label::{Labels, OverrideLabel};
+use super::shape::{ShapeId, number_shapes};
 use super::{
-    FieldDefinition, FieldJoin, Key, SubgraphEndpoint, SubgraphId, Supergraph, SupergraphError, TypeDefinition, TypeId,
-    TypeJoin, TypeKind,
+    ContextId, FieldDefinition, FieldJoin, Key, SubgraphEndpoint, SubgraphId, Supergraph, SupergraphError,
+    TypeDefinition, TypeId, TypeJoin, TypeKind,
 };
 use crate::api_schema::ApiSchema;
 use crate::field_set::FieldSet;
@@ -52,6 +54,8 @@ pub(super) fn read_schema(schema: &Schema) -> Result<Supergraph, SupergraphError
         types.push(reader.type_definition(name)?);
     }
     fill_possible_types(&mut types, schema, &reader)?;
+    hand_contexts_down(&mut types);
+    number_shapes(&mut types, &reader.type_ids);
     let api_schema = Arc::new(ApiSchema::from_supergraph(schema)?);
     let roots = &schema.schema_definition;
     let root = |name: &Option<apollo_compiler::schema::ComponentName>| {
@@ -64,6 +68,7 @@ pub(super) fn read_schema(schema: &Schema) -> Result<Supergraph, SupergraphError
         type_ids: reader.type_ids,
         root_types,
         override_labels: reader.labels.into_names(),
+        has_context_arguments: reader.contexts.are_used(),
         api_schema,
         query_graph: QueryGraph::default(),
     };
@@ -79,9 +84,12 @@ struct Reader<'a> {
     type_ids: FxHashMap<Name, TypeId>,
     /// What `@inaccessible` is called here.
     inaccessible: Name,
+    /// What `@context` is called here.
+    context: Name,
     labels: Labels,
     /// By text: most keys of a supergraph are `id`.
     field_sets: FxHashMap<String, Arc<FieldSet>>,
+    contexts: Contexts,
 }
 
 impl<'a> Reader<'a> {
@@ -108,14 +116,17 @@ impl<'a> Reader<'a> {
         if subgraphs.is_empty() {
             return Err(SupergraphError::NoSubgraphs);
         }
+        let links = Links::of(schema);
         Ok(Self {
             schema,
             subgraphs,
             subgraph_ids,
             type_ids: FxHashMap::default(),
-            inaccessible: Links::of(schema).directive_name("inaccessible"),
+            inaccessible: links.directive_name("inaccessible"),
+            context: links.directive_name("context"),
             labels: Labels::default(),
             field_sets: FxHashMap::default(),
+            contexts: Contexts::default(),
         })
     }
 
@@ -155,8 +166,16 @@ impl<'a> Reader<'a> {
             fields,
             possible_types: Vec::new(),
             interfaces: Vec::new(),
+            contexts: self.contexts_of(definition),
             enum_values: enum_values.into(),
         })
+    }
+
+    /// Contexts that the type itself sets.
+    fn contexts_of(&mut self, definition: &ExtendedType) -> Vec<ContextId> {
+        let contexts = definition.directives().get_all(&self.context);
+        let names = contexts.filter_map(|context| text(context, "name"));
+        names.map(|name| self.contexts.intern(name)).collect()
     }
 
     fn type_joins(&mut self, name: &Name, definition: &ExtendedType) -> Result<Vec<TypeJoin>, SupergraphError> {
@@ -230,6 +249,7 @@ impl<'a> Reader<'a> {
         Ok(FieldDefinition {
             name: field.name.clone(),
             field_type: field.ty.clone(),
+            shape: ShapeId::default(),
             is_inaccessible: field.directives.has(&self.inaccessible),
             joins,
         })
@@ -277,6 +297,7 @@ impl<'a> Reader<'a> {
             provides,
             is_external,
             override_label,
+            context_arguments: self.contexts.arguments(coordinate, directive)?.into(),
         })
     }
 
@@ -389,6 +410,22 @@ fn tie(types: &mut [TypeDefinition], abstract_type: TypeId, member: TypeId, subg
     }
 }
 
+/// A context of an interface or union is set by each of its objects.
+fn hand_contexts_down(types: &mut [TypeDefinition]) {
+    for index in 0..types.len() {
+        let contexts = types[index].contexts.clone();
+        if contexts.is_empty() {
+            continue;
+        }
+        for object in types[index].possible_types.clone() {
+            let known = &mut types[object.0 as usize].contexts;
+            known.extend(&contexts);
+            known.sort_unstable();
+            known.dedup();
+        }
+    }
+}
+
 fn known_type(reader: &Reader<'_>, coordinate: &Name, name: &Name) -> Result<TypeId, SupergraphError> {
     reader.type_ids.get(name).copied().ok_or_else(|| SupergraphError::Join {
         coordinate: coordinate.to_string(),
@@ -397,7 +434,7 @@ fn known_type(reader: &Reader<'_>, coordinate: &Name, name: &Name) -> Result<Typ
 }
 
 /// `None`: not a type.
-fn parse_type(text: &str) -> Option<Type> {
+pub(super) fn parse_type(text: &str) -> Option<Type> {
     // The parser panics where its lexer fails on the first character.
     let may_be_type = text.starts_with(|first: char| first.is_ascii_alphabetic() || "_[ \n\r\t".contains(first));
     may_be_type.then(|| Type::parse(text, "type.graphql").ok())?

@@ -95,6 +95,7 @@ fn faults_are_named() {
         ("requires: \"sku\"", "type: \"-Int\""),
         ("requires: \"sku\"", "requires: \"-sku\""),
         ("type Query", "type Query {"),
+        ("graph: SHIPPING, requires", "graph: SHIPPING, type: \"-x\", requires"),
     ] {
         let error = Supergraph::parse(&SDL.replace(from, to)).unwrap_err();
         assert!(!error.to_string().is_empty());

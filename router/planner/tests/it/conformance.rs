@@ -8,7 +8,7 @@ use apollo_compiler::ast;
 use federation::limits::Limits;
 use federation::operation::{self, Operation};
 use federation::query_plan::{EntityFetch, FetchTarget, PlanNode, QueryPlan};
-use federation::supergraph::Supergraph;
+use federation::supergraph::{ActiveLabels, Supergraph};
 use planner::Planner;
 use serde_json::Value;
 
@@ -40,12 +40,8 @@ fn sent(node: &PlanNode, variables: &[(String, bool)]) -> usize {
         PlanNode::Fetch(fetch) => match &fetch.target {
             FetchTarget::Root { .. } => 1,
             FetchTarget::Entities(entities) => {
-                let is_sent = |entity: &EntityFetch| {
-                    entity
-                        .conditions
-                        .iter()
-                        .all(|condition| is(&condition.variable) == condition.value)
-                };
+                let is_sent =
+                    |entity: &EntityFetch| entity.is_sent(|condition| is(&condition.variable) == condition.value);
                 usize::from(entities.iter().any(is_sent))
             }
         },
@@ -72,7 +68,9 @@ fn without_unused_fragments(text: &str) -> String {
 }
 
 fn plan(planner: &Planner, operation: &Operation) -> QueryPlan {
-    planner.plan(operation).expect("the operation has a plan")
+    planner
+        .plan(operation, &ActiveLabels::NONE)
+        .expect("the operation has a plan")
 }
 
 #[test]
@@ -98,7 +96,7 @@ fn audit_operations_need_no_more_requests_than_known() {
             if std::env::var("SHOW_PLANS").is_ok_and(|shown| name.contains(&shown)) {
                 println!("{name}\n{}", test["query"].as_str().unwrap());
             }
-            match planner.plan(&operation) {
+            match planner.plan(&operation, &ActiveLabels::NONE) {
                 Ok(plan) => {
                     if std::env::var("SHOW_PLANS").is_ok_and(|shown| name.contains(&shown)) {
                         println!("{plan}");

@@ -1,4 +1,6 @@
 //! One folder per feature under `router/fixtures`, one folder in it per case: operation in, plan out.
+//!
+//! `override_labels.json` names the labels that are on, if any.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +9,7 @@ use std::sync::Arc;
 use expect_test::expect_file;
 use federation::limits::Limits;
 use federation::operation;
-use federation::supergraph::Supergraph;
+use federation::supergraph::{ActiveLabels, Supergraph};
 use planner::Planner;
 
 /// Every feature that has a supergraph, sorted.
@@ -52,8 +54,26 @@ fn check(planner: &Planner, case: &Path) {
     let document = operation::parse(&text, &Limits::default()).unwrap();
     let operation = operation::validate(&document, planner.supergraph().api_schema(), None);
     let operation = operation.unwrap_or_else(|errors| panic!("{}: {errors:?}", case.display()));
+    let labels = labels(planner.supergraph(), case);
+    for label in labels.iter() {
+        let known = planner.labels(&operation).unwrap();
+        assert!(
+            known.contains(&label),
+            "{}: the plan depends on its labels",
+            case.display()
+        );
+    }
     let plan = planner
-        .plan(&operation)
+        .plan(&operation, &labels)
         .map_or_else(|error| format!("{error}\n"), |plan| plan.to_string());
     expect_file![case.join("plan.txt")].assert_eq(&plan);
+}
+
+fn labels(supergraph: &Supergraph, case: &Path) -> ActiveLabels {
+    let Ok(names) = fs::read_to_string(case.join("override_labels.json")) else {
+        return ActiveLabels::NONE;
+    };
+    let names: Vec<String> = serde_json::from_str(&names).unwrap();
+    let labels = names.iter().map(|name| supergraph.override_label(name).unwrap());
+    labels.collect()
 }

@@ -11,7 +11,7 @@ use federation::error::{Location, RequestError};
 use federation::limits::Limits;
 use federation::operation::{self, Operation};
 use federation::query_plan::QueryPlan;
-use federation::supergraph::Supergraph;
+use federation::supergraph::{ActiveLabels, Supergraph};
 use planner::Planner;
 use serde_json::json;
 
@@ -29,6 +29,9 @@ pub(super) struct PlanArgs {
     /// Which of its operations; needed when there are several.
     #[arg(long, value_name = "NAME")]
     operation_name: Option<String>,
+    /// A label of `@override(from:, label:)` that is on; may be given several times.
+    #[arg(long, value_name = "LABEL")]
+    override_label: Vec<String>,
     /// `text`: the plan as an indented tree. `json`: one object with `plan`, `fetches`, `stages` and `plan_ms`.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -50,7 +53,8 @@ pub(super) fn run(arguments: &PlanArgs) -> Result<Outcome> {
             return Ok(Outcome::Failure);
         }
     };
-    let (plan, plan_ms) = plan_repeatedly(&supergraph, &operation, arguments.repeat)?;
+    let labels = labels(&supergraph, &arguments.override_label)?;
+    let (plan, plan_ms) = plan_repeatedly(&supergraph, &operation, &labels, arguments.repeat)?;
     let output = match arguments.format {
         Format::Text => plan.to_string(),
         Format::Json => {
@@ -87,15 +91,28 @@ fn parse(text: &str, supergraph: &Supergraph, arguments: &PlanArgs) -> Result<Op
     operation::validate(&document, supergraph.api_schema(), arguments.operation_name.as_deref()).map_err(explain)
 }
 
+fn labels(supergraph: &Supergraph, names: &[String]) -> Result<ActiveLabels> {
+    let ids = names.iter().map(|name| {
+        let id = supergraph.override_label(name);
+        id.with_context(|| format!("no `@override` of the supergraph has the label `{name}`"))
+    });
+    ids.collect()
+}
+
 /// The plan, and the median of the times it took, in milliseconds.
-fn plan_repeatedly(supergraph: &Arc<Supergraph>, operation: &Operation, times: u32) -> Result<(QueryPlan, f64)> {
+fn plan_repeatedly(
+    supergraph: &Arc<Supergraph>,
+    operation: &Operation,
+    labels: &ActiveLabels,
+    times: u32,
+) -> Result<(QueryPlan, f64)> {
     let mut durations = Vec::new();
     let mut last = None;
     for _ in 0..times {
         // A planner of its own each time, so that nothing it may have learnt helps the next.
         let planner = Planner::new(Arc::clone(supergraph));
         let begin = Instant::now();
-        let plan = planner.plan(operation)?;
+        let plan = planner.plan(operation, labels)?;
         durations.push(begin.elapsed());
         last = Some(plan);
     }

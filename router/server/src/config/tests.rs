@@ -59,6 +59,8 @@ fn faults_say_where_and_what_to_write_instead() {
         "headers:\n  trusted_proxies: [10.0.0.0/40]\n",
         "supergraph:\n  file: a\n  subgraphs: b\n",
         "traffic:\n  subgraphs:\n    products:\n      query_timeout_ms: 0\n",
+        "override_labels:\n  beta: 101\n",
+        "override_labels:\n  beta: often\n",
         "listen: 127.0.0.1:${env.NOT_THERE}\n",
         "playground:\n  title: ${env.TWO_LINES}\n",
         "cors: [\n",
@@ -69,7 +71,7 @@ fn faults_say_where_and_what_to_write_instead() {
     }
     expect_test::expect![[r#"
         router.yaml:2:3: unknown key `origin`; did you mean `origins`?
-        router.yaml:1:1: unknown key `frobnicate`; known here: listen, admin, supergraph, cors, headers, traffic, limits, playground, explain
+        router.yaml:1:1: unknown key `frobnicate`; known here: listen, admin, supergraph, cors, headers, traffic, limits, override_labels, playground, explain
         router.yaml:1:9: invalid socket address syntax
         router.yaml:2:14: this value is not a whole number from 0 up
         router.yaml:2:10: this value is neither true nor false
@@ -79,6 +81,8 @@ fn faults_say_where_and_what_to_write_instead() {
         router.yaml:2:21: `10.0.0.0/40` is not a network: write an address or a range like `10.0.0.0/8`
         router.yaml: `supergraph.file` and `supergraph.subgraphs` exclude each other: keep one
         router.yaml: `traffic.subgraphs.products.query_timeout_ms` is 0: no request could ever succeed; leave it out for the default
+        router.yaml:2:9: a share of requests is `true`, `false`, or a percentage from 0 to 100
+        router.yaml:2:3: invalid type: string "often", expected `true`, `false`, or the percentage of requests, from 0 to 100
         router.yaml:1:19: the environment variable `NOT_THERE` is not set
         router.yaml:2:10: the environment variable `TWO_LINES` holds a line break
         router.yaml:1:7: expected mapping start

@@ -7,6 +7,7 @@ mod explain;
 mod failures;
 mod headers;
 mod mutations;
+mod override_labels;
 mod reload;
 
 use std::sync::{Arc, Mutex};

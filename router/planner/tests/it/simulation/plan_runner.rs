@@ -2,8 +2,8 @@
 
 use apollo_compiler::Name;
 use federation::query_plan::{
-    BooleanCondition, Fetch, FetchTarget, FieldType, OperationKind, PathElement, PlanNode, QueryPlan, Representation,
-    RepresentationInput, ResponseShape, ResponseSource,
+    BooleanCondition, EntityFetch, Fetch, FetchTarget, FieldType, OperationKind, PathElement, PlanNode, QueryPlan,
+    Representation, RepresentationInput, ResponseShape, ResponseSource,
 };
 use serde_json::{Map, Value, json};
 
@@ -30,6 +30,9 @@ pub(super) fn run(world: &World<'_>, query_plan: &QueryPlan, variables: &Value) 
         &[Name::new(root_name.unwrap()).unwrap()],
     )
 }
+
+/// Variables, and per entry the pointers of the objects that are sent.
+type Request = (Map<String, Value>, Vec<Vec<String>>);
 
 struct Runner<'w, 'a> {
     world: &'w World<'a>,
@@ -85,30 +88,76 @@ impl Runner<'_, '_> {
         if fetch.operation_kind != OperationKind::Query {
             return Err("entities of a mutation".to_owned());
         }
-        let mut places: Vec<Vec<String>> = Vec::new();
-        for entity in entities {
-            let mut sent = Vec::new();
-            let mut from = Vec::new();
-            if self.hold(&entity.conditions) {
-                for pointer in pointers(&self.store, &entity.path) {
-                    let stored = self.store.pointer(&pointer).unwrap();
-                    if let Some(representation) = represent(stored, &entity.representations)? {
-                        sent.push(representation);
-                        from.push(pointer);
-                    }
-                }
+        // A request for each combination of values from contexts: slow, and right.
+        let mut requests: Vec<Request> = Vec::new();
+        for (number, entity) in entities.iter().enumerate() {
+            let pointers = if entity.is_sent(|condition| self.hold(std::slice::from_ref(condition))) {
+                pointers(&self.store, &entity.path)
+            } else {
+                Vec::new()
+            };
+            for pointer in pointers {
+                let stored = self.store.pointer(&pointer).unwrap();
+                let values = self.context_values(entity, &pointer);
+                let (Some(representation), Some(values)) = (represent(stored, &entity.representations)?, values) else {
+                    continue;
+                };
+                let has_values = |(variables, _): &Request| {
+                    let mut values = values.iter();
+                    values.all(|(name, value)| variables.get(name).is_none_or(|known| known == value))
+                };
+                let known = requests.iter().position(has_values);
+                let index = known.unwrap_or_else(|| {
+                    let none = entities.iter().map(|entity| (entity.variable.to_string(), json!([])));
+                    requests.push((
+                        variables.clone().into_iter().chain(none).collect(),
+                        vec![Vec::new(); entities.len()],
+                    ));
+                    requests.len() - 1
+                });
+                let (variables, places) = &mut requests[index];
+                variables.extend(values);
+                variables[entity.variable.as_str()]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(representation);
+                places[number].push(pointer);
             }
-            variables.insert(entity.variable.to_string(), Value::Array(sent));
-            places.push(from);
         }
-        let answer = Subgraph::answer(self.world, fetch, Value::Object(variables))?;
-        for (entity, places) in entities.iter().zip(places) {
-            let answers = answer[entity.response_name.as_str()].as_array().ok_or("no entities")?;
-            for (pointer, answer) in places.iter().zip(answers) {
-                merge(self.store.pointer_mut(pointer).unwrap(), answer)?;
+        for (variables, places) in requests {
+            let answer = Subgraph::answer(self.world, fetch, Value::Object(variables))?;
+            for (entity, places) in entities.iter().zip(places) {
+                let answers = answer[entity.response_name.as_str()].as_array().ok_or("no entities")?;
+                for (pointer, answer) in places.iter().zip(answers) {
+                    merge(self.store.pointer_mut(pointer).unwrap(), answer)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Values of the context variables for the object at `pointer`; `None`: it must not be sent.
+    fn context_values(&self, entity: &EntityFetch, pointer: &str) -> Option<Map<String, Value>> {
+        let mut values = Map::new();
+        for context in &entity.context_variables {
+            let found = context.sources.iter().find_map(|source| {
+                let steps = entity.path[..source.depth].iter();
+                let steps = steps
+                    .filter(|step| !matches!(step, PathElement::TypeCondition(_)))
+                    .count();
+                let above: String = pointer.split_inclusive('/').take(steps + 1).collect();
+                let above = self.store.pointer(above.trim_end_matches('/')).unwrap();
+                let is_one = |name: &Name| above.get("__typename") == Some(&json!(name.as_str()));
+                let applies = source.runtime_types.is_empty() || source.runtime_types.iter().any(is_one);
+                applies.then(|| value_at(above, &source.value))
+            });
+            let value = found.unwrap_or_default();
+            if context.is_non_null && value.is_null() {
+                return None;
+            }
+            values.insert(context.variable.to_string(), value);
+        }
+        Some(values)
     }
 
     fn complete(&self, stored: &Value, shape: &ResponseShape, possible_types: &[Name]) -> Result<Value, String> {
@@ -161,6 +210,16 @@ impl Runner<'_, '_> {
             }
             _ => Err(format!("{stored} is of another type")),
         }
+    }
+}
+
+fn value_at(stored: &Value, path: &[Name]) -> Value {
+    match (stored, path.split_first()) {
+        (Value::Array(items), _) => items.iter().map(|item| value_at(item, path)).collect(),
+        (_, None) => stored.clone(),
+        (_, Some((name, rest))) => stored
+            .get(name.as_str())
+            .map_or(Value::Null, |value| value_at(value, rest)),
     }
 }
 

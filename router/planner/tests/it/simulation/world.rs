@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use apollo_compiler::ast::{Argument, Type, Value as Literal};
 use apollo_compiler::executable::{Field, Selection, SelectionSet};
 use apollo_compiler::{Name, Node};
+use federation::field_set::{FieldSet, FieldSetSelection};
 use federation::operation::Operation;
 use federation::supergraph::{Supergraph, TypeId, TypeKind};
 use indexmap::IndexMap;
@@ -135,6 +136,60 @@ impl<'a> World<'a> {
         objects.collect()
     }
 
+    /// Adds the arguments of a field that come from contexts, which the nearest of `above` gives that sets them.
+    fn fill(&self, object: Object, field: &str, above: &[Object], given: Value) -> Value {
+        let definition = &self.supergraph.type_definition(object.type_id).fields[field];
+        let Value::Object(given) = given else { return given };
+        let mut given: Vec<(String, Value)> = given.into_iter().collect();
+        for argument in definition.joins.iter().flat_map(|join| join.context_arguments.iter()) {
+            let sets = |object: &&Object| {
+                let contexts = &self.supergraph.type_definition(object.type_id).contexts;
+                contexts.contains(&argument.context)
+            };
+            let value = above.iter().rev().find(sets);
+            let value = value.map_or(Value::Null, |object| self.select(*object, &argument.selection));
+            given.push((argument.name.to_string(), value));
+        }
+        given.sort_by(|left, right| left.0.cmp(&right.0));
+        Value::Object(given.into_iter().collect())
+    }
+
+    /// The one leaf that a context selects of an object.
+    fn select(&self, object: Object, selection: &FieldSet) -> Value {
+        for selection in &selection.selections {
+            match selection {
+                FieldSetSelection::Field(field) => {
+                    let resolved = self.resolve(object, &field.name, &json!({}));
+                    return self.select_in(resolved, &field.selections);
+                }
+                FieldSetSelection::InlineFragment {
+                    type_condition,
+                    selections,
+                } => {
+                    if type_condition.as_ref().is_none_or(|name| self.is_a(object, name)) {
+                        return self.select(object, selections);
+                    }
+                }
+            }
+        }
+        Value::Null
+    }
+
+    fn select_in(&self, resolved: Resolved, selection: &FieldSet) -> Value {
+        match resolved {
+            Resolved::Leaf(value) => value,
+            Resolved::Null => Value::Null,
+            Resolved::Object(object) => self.select(object, selection),
+            Resolved::List(items) => items.into_iter().map(|item| self.select_in(item, selection)).collect(),
+        }
+    }
+
+    fn is_a(&self, object: Object, name: &Name) -> bool {
+        let id = self.supergraph.type_id(name).unwrap();
+        let possible_types = &self.supergraph.type_definition(id).possible_types;
+        possible_types.contains(&object.type_id)
+    }
+
     /// What a router that knows everything would answer.
     pub(super) fn answer(&self, operation: &Operation, variables: &Value) -> Value {
         let root = self.supergraph.root_type(operation.kind()).unwrap();
@@ -147,7 +202,7 @@ impl<'a> World<'a> {
             operation,
             variables,
         };
-        answer.object(root, &[&operation.definition().selection_set])
+        answer.object(root, &[&operation.definition().selection_set], &[])
     }
 }
 
@@ -192,7 +247,7 @@ struct Answer<'w, 'a> {
 }
 
 impl<'w> Answer<'w, '_> {
-    fn object(&self, object: Object, selections: &[&'w SelectionSet]) -> Value {
+    fn object(&self, object: Object, selections: &[&'w SelectionSet], above: &[Object]) -> Value {
         let mut fields: IndexMap<&Name, Vec<&Field>> = IndexMap::new();
         for selection_set in selections {
             self.collect(object, selection_set, &mut fields);
@@ -203,8 +258,11 @@ impl<'w> Answer<'w, '_> {
                 json!(self.world.name(object.type_id))
             } else {
                 let arguments = arguments(&fields[0].arguments, self.variables);
+                let arguments = self.world.fill(object, &fields[0].name, above, arguments);
                 let selections: Vec<&SelectionSet> = fields.iter().map(|field| &field.selection_set).collect();
-                self.value(self.world.resolve(object, &fields[0].name, &arguments), &selections)
+                let resolved = self.world.resolve(object, &fields[0].name, &arguments);
+                let above: Vec<Object> = above.iter().copied().chain([object]).collect();
+                self.value(resolved, &selections, &above)
             };
             answer.insert(response_name.to_string(), value);
         }
@@ -227,14 +285,14 @@ impl<'w> Answer<'w, '_> {
                     let applies = fragment
                         .type_condition
                         .as_ref()
-                        .is_none_or(|name| self.is_a(object, name));
+                        .is_none_or(|name| self.world.is_a(object, name));
                     if applies {
                         self.collect(object, &fragment.selection_set, fields);
                     }
                 }
                 Selection::FragmentSpread(spread) => {
                     let fragment = &self.operation.document().fragments[&spread.fragment_name];
-                    if self.is_a(object, fragment.type_condition()) {
+                    if self.world.is_a(object, fragment.type_condition()) {
                         self.collect(object, &fragment.selection_set, fields);
                     }
                 }
@@ -242,21 +300,15 @@ impl<'w> Answer<'w, '_> {
         }
     }
 
-    fn is_a(&self, object: Object, name: &Name) -> bool {
-        let id = self.world.supergraph.type_id(name).unwrap();
-        self.world
-            .supergraph
-            .type_definition(id)
-            .possible_types
-            .contains(&object.type_id)
-    }
-
-    fn value(&self, resolved: Resolved, selections: &[&'w SelectionSet]) -> Value {
+    fn value(&self, resolved: Resolved, selections: &[&'w SelectionSet], above: &[Object]) -> Value {
         match resolved {
             Resolved::Leaf(value) => value,
             Resolved::Null => Value::Null,
-            Resolved::Object(object) => self.object(object, selections),
-            Resolved::List(items) => items.into_iter().map(|item| self.value(item, selections)).collect(),
+            Resolved::Object(object) => self.object(object, selections, above),
+            Resolved::List(items) => items
+                .into_iter()
+                .map(|item| self.value(item, selections, above))
+                .collect(),
         }
     }
 }

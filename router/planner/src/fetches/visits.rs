@@ -1,0 +1,145 @@
+//! The requests that visits are part of: where the fields of a visit are written, and what the request waits for.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use federation::query_graph::{KeyEdgeKind, NodeId};
+use federation::query_plan::Representation;
+
+use super::representations::add_representation;
+use super::{Entry, Fetches, Group, Need, Place, RootTarget, TreeId};
+use crate::place::Origin;
+use crate::planner::PlanError;
+use crate::selection::Conditions;
+use crate::slots::Slot;
+
+impl Fetches<'_, '_> {
+    /// The tree and group of a visit, which is made with all it needs if it is not there.
+    pub(super) fn visit(
+        &mut self,
+        place: &mut Place<'_>,
+        visit: usize,
+        requires: Option<&[usize]>,
+        conditions: &Conditions,
+    ) -> Result<(TreeId, usize), PlanError> {
+        let solved = Rc::clone(&place.solved);
+        let jump_index = match solved.visits[visit].origin {
+            Origin::Arrival(index) => {
+                let cursor = place.cursors[index];
+                return Ok((cursor.tree, cursor.group));
+            }
+            Origin::Jump(index) => index,
+        };
+        let jump = &solved.universe.jumps[jump_index];
+        let mut needs: Vec<Need> = place
+            .cursors
+            .iter()
+            .take(1)
+            .map(|cursor| Need::Group(cursor.group))
+            .collect();
+        for item in jump
+            .key
+            .iter()
+            .chain(requires.iter().flat_map(|requires| requires.iter()))
+        {
+            needs.extend(self.need(place, *item, conditions)?);
+        }
+        let slot = self
+            .search
+            .slot(&solved, &solved.visits[visit])
+            .ok_or(PlanError::Internal("a jump has no slot"))?;
+        let (tree, group) = if jump.kind.is_none() {
+            self.root_visit(place, slot, jump.target)
+        } else {
+            let representation = self.representation(place, jump_index, requires.unwrap_or_default());
+            self.entity_visit(place, slot, jump_index, representation)
+        };
+        for need in needs {
+            match need {
+                Need::Group(needed) if needed != group => {
+                    self.groups[group].needs.insert(needed);
+                }
+                Need::Group(_) => {}
+                Need::Pending(index) => place.writing.waits.push((group, index)),
+            }
+        }
+        Ok((tree, group))
+    }
+
+    fn root_visit(&mut self, place: &Place<'_>, slot: Slot, node: NodeId) -> (TreeId, usize) {
+        let known = self.groups.iter().position(|group| {
+            let root = group.root.as_ref();
+            group.slot == slot && root.is_some_and(|root| root.path == place.position.path)
+        });
+        if let Some(group) = known
+            && let Some(root) = &self.groups[group].root
+        {
+            return (root.tree, group);
+        }
+        let tree = self.add_tree(&self.search.sets.no_conditions());
+        self.groups.push(Group {
+            slot,
+            root: Some(RootTarget {
+                node,
+                path: place.position.path.clone(),
+                tree,
+            }),
+            entries: Vec::new(),
+            needs: BTreeSet::new(),
+            reasons: Vec::new(),
+        });
+        (tree, self.groups.len() - 1)
+    }
+
+    fn entity_visit(
+        &mut self,
+        place: &Place<'_>,
+        slot: Slot,
+        jump: usize,
+        representation: Representation,
+    ) -> (TreeId, usize) {
+        let group = *self.entity_groups.entry(slot).or_insert_with(|| {
+            self.groups.push(Group {
+                slot,
+                root: None,
+                entries: Vec::new(),
+                needs: BTreeSet::new(),
+                reasons: Vec::new(),
+            });
+            self.groups.len() - 1
+        });
+        let entries = &mut self.groups[group].entries;
+        let known = entries.iter_mut().position(|entry| {
+            entry.path == place.position.path && add_representation(&mut entry.representations, &representation)
+        });
+        let entry_index = known.unwrap_or_else(|| {
+            entries.push(Entry {
+                path: place.position.path.clone(),
+                objects: None,
+                interfaces: Vec::new(),
+                representations: vec![representation],
+                contexts: Vec::new(),
+            });
+            entries.len() - 1
+        });
+        let base = self.search.sets.no_conditions();
+        let jump = &place.solved.universe.jumps[jump];
+        let entry = &self.groups[group].entries[entry_index];
+        let known = match jump.kind {
+            Some(KeyEdgeKind::Object) | None => entry.objects,
+            Some(_) => entry
+                .interfaces
+                .iter()
+                .find(|(node, _)| *node == jump.target)
+                .map(|(_, tree)| *tree),
+        };
+        let tree = known.unwrap_or_else(|| self.add_tree(&base));
+        let entry = &mut self.groups[group].entries[entry_index];
+        match jump.kind {
+            Some(KeyEdgeKind::Object) | None => entry.objects = Some(tree),
+            Some(_) if known.is_none() => entry.interfaces.push((jump.target, tree)),
+            Some(_) => {}
+        }
+        (tree, group)
+    }
+}

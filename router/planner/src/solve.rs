@@ -1,0 +1,406 @@
+//! Solves one place that no arrival completes alone: which subgraphs are visited, in which stage and in which order.
+//!
+//! Visits are made by rising stage, as Dijkstra's algorithm does; each may make keys and required fields of later ones known.
+
+use std::rc::Rc;
+
+use federation::query_graph::{KeyEdgeKind, Node, NodeId};
+use federation::supergraph::TypeId;
+use smallvec::{SmallVec, smallvec};
+
+use crate::place::{Arrival, Arrivals, Completion, Origin, Provision, Solved, Visit, context_stage};
+use crate::planner::PlanError;
+use crate::search::Search;
+use crate::selection::{Item, SetId};
+use crate::universe::{Jump, Required, Universe};
+
+/// A solution in the making.
+struct Run {
+    universe: Rc<Universe>,
+    visits: Vec<Visit>,
+    /// By the number of a jump's site.
+    is_visited: Vec<bool>,
+    provisions: Vec<Option<Provision>>,
+    /// From which stage on the runtime type is known.
+    typed_from: Option<u16>,
+    typename_visit: Option<usize>,
+    needs_typename: bool,
+    /// [`Arrival::context`] of the arrivals.
+    context: u16,
+}
+
+impl Run {
+    fn context_stage(&self, item: usize) -> Option<u16> {
+        context_stage(&self.universe, &self.provisions, self.context, item)
+    }
+
+    fn own_completion(&self) -> Option<Completion> {
+        let mut completion = Completion::at(self.visits.first().map_or(0, |visit| visit.stage));
+        for provision in &self.provisions[..self.universe.own_count] {
+            completion = completion.and(provision.as_ref()?.known()?);
+        }
+        if self.needs_typename {
+            completion = completion.and(Completion::at(self.typed_from?));
+        }
+        Some(completion)
+    }
+
+    /// The stage in which everything is known that a required item waits for.
+    fn inputs_ready(&self, required: &Required) -> Option<u16> {
+        let from_above = if required.takes_context { self.context } else { 0 };
+        let ready = self.ready(&required.inputs)?.max(from_above);
+        Some(ready.max(self.context_stage(required.item)?))
+    }
+
+    /// Whether a jump that arrives in `stage` leads to anything that is not known by then.
+    fn is_useful(&self, jump: &Jump, node: &Node, stage: u16) -> bool {
+        let is_wanted = |(item, _): &(usize, Option<NodeId>)| {
+            let known = self.provisions[*item].as_ref().and_then(Provision::known);
+            known.is_none_or(|known| known.stage > stage)
+        };
+        jump.provides.iter().any(is_wanted) || self.typed_from.is_none() && !node.is_interface_object
+    }
+
+    fn ready(&self, items: &[usize]) -> Option<u16> {
+        let mut ready = self.visits.first().map_or(0, |visit| visit.stage);
+        for index in items {
+            ready = ready.max(self.provisions[*index].as_ref()?.known()?.stage);
+        }
+        Some(ready)
+    }
+}
+
+/// The next visit that could be made.
+struct Candidate {
+    stage: u16,
+    jump: usize,
+    /// Index of the item that is resolved with what it requires, if that is what the visit is for.
+    required_by: Option<(usize, Rc<[usize]>)>,
+}
+
+impl Search<'_> {
+    pub(crate) fn solve(&mut self, set: SetId, type_id: TypeId, arrivals: &Arrivals) -> Result<Solved, PlanError> {
+        let universe = self.universe(set, type_id)?;
+        let selection_set = self.sets.set(set);
+        let depends_on_type = selection_set.wants_typename
+            || selection_set
+                .items
+                .iter()
+                .any(|item| item.types.len() < selection_set.types.len());
+        let is_typed = arrivals
+            .iter()
+            .any(|arrival| !self.graph.node(arrival.node).is_interface_object);
+        let mut run = Run {
+            visits: Vec::new(),
+            provisions: vec![None; universe.items.len()],
+            typed_from: None,
+            typename_visit: None,
+            needs_typename: !is_typed && selection_set.types.len() > 1 && depends_on_type,
+            context: arrivals.iter().map(|arrival| arrival.context).max().unwrap_or_default(),
+            is_visited: vec![false; universe.sites_count],
+            universe,
+        };
+        let mut order: Vec<usize> = (0..arrivals.len()).collect();
+        order.sort_by_key(|index| arrivals[*index].stage);
+        for index in order {
+            let Arrival { node, stage, .. } = arrivals[index];
+            let origin = Origin::Arrival(index);
+            self.add_visit(&mut run, Visit { node, stage, origin });
+        }
+        self.offer_at_once(&mut run)?;
+        for visit in 0..run.visits.len() {
+            self.offer_all(&mut run, visit)?;
+        }
+        if !is_typed && self.sets.set(set).types.len() == 1 {
+            run.typed_from = run.visits.first().map(|visit| visit.stage);
+        }
+        loop {
+            while let Some(candidate) = self.candidate(&run) {
+                if run
+                    .own_completion()
+                    .is_some_and(|completion| candidate.stage >= completion.stage)
+                {
+                    break;
+                }
+                self.work()?;
+                self.take(&mut run, candidate)?;
+            }
+            if run.own_completion().is_some() || !self.share(&mut run)? {
+                break;
+            }
+        }
+        let completion = run.own_completion();
+        Ok(Solved {
+            universe: run.universe,
+            visits: run.visits,
+            provisions: run.provisions,
+            typename_visit: if run.needs_typename { run.typename_visit } else { None },
+            completion,
+            context: run.context,
+        })
+    }
+
+    fn add_visit(&self, run: &mut Run, visit: Visit) {
+        let graph = self.graph;
+        let node = graph.node(visit.node);
+        let index = run.visits.len();
+        if !node.is_interface_object && run.typed_from.is_none() {
+            run.typed_from = Some(visit.stage);
+            run.typename_visit = Some(index);
+        }
+        for jump in &run.universe.jumps {
+            let seen = graph.node(jump.node);
+            run.is_visited[jump.site] |= (seen.subgraph, seen.type_id) == (node.subgraph, node.type_id);
+        }
+        run.visits.push(visit);
+    }
+
+    /// Resolves what some of several arrivals complete without any jump: no other way is better.
+    fn offer_at_once(&mut self, run: &mut Run) -> Result<(), PlanError> {
+        let Some(first) = run.visits.first().filter(|_| run.visits.len() > 1) else {
+            return Ok(());
+        };
+        let first = first.stage;
+        let universe = Rc::clone(&run.universe);
+        for (item, Item { field, child, .. }) in universe.items.iter().enumerate() {
+            let Some(child) = *child else { continue };
+            for visit in 0..run.visits.len() {
+                let target = self.edge(run.visits[visit].node, field).and_then(|edge| edge.target);
+                if run.visits[visit].stage == first
+                    && let Some(target) = target
+                    && self.is_complete_at_once(child, target)?
+                {
+                    self.offer_edge(run, (item, visit))?;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves everything that a visit can resolve.
+    fn offer_all(&mut self, run: &mut Run, visit: usize) -> Result<(), PlanError> {
+        let universe = Rc::clone(&run.universe);
+        let waits = |item: usize| {
+            let needs = universe.context_needs.get(item);
+            needs.is_some_and(|needs| !needs.items.is_empty())
+        };
+        match run.visits[visit].origin {
+            Origin::Jump(jump) => {
+                for (item, target) in &universe.jumps[jump].provides {
+                    if !waits(*item) {
+                        self.offer(run, (*item, visit), *target)?;
+                    }
+                }
+            }
+            Origin::Arrival(_) => {
+                for item in (0..universe.items.len()).filter(|item| !waits(*item)) {
+                    self.offer_edge(run, (item, visit))?;
+                }
+            }
+        }
+        // What these wait for may be known only now.
+        for item in (0..universe.context_needs.len()).filter(|item| waits(*item)) {
+            for visit in 0..=visit {
+                self.offer_edge(run, (item, visit))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves an item from a visit, if its subgraph can.
+    fn offer_edge(&mut self, run: &mut Run, (item, visit): (usize, usize)) -> Result<(), PlanError> {
+        let edge = self.edge(run.visits[visit].node, &run.universe.items[item].field);
+        match edge.filter(|edge| !edge.needs_inputs()) {
+            Some(edge) => self.offer(run, (item, visit), edge.target),
+            None => Ok(()),
+        }
+    }
+
+    /// Resolves an item from a visit, where it leads to `target`, unless it is resolved as early without.
+    fn offer(&mut self, run: &mut Run, (item, visit): (usize, usize), target: Option<NodeId>) -> Result<(), PlanError> {
+        let stage = run.visits[visit].stage;
+        let known = run.provisions[item].as_ref().map(|known| known.completion);
+        // Of equal stages the earlier visit stays: it costs nothing.
+        if known.is_some_and(|known| known.stage <= stage) {
+            return Ok(());
+        }
+        let completion = self.below(run, item, (target, stage))?;
+        if let Some(completion) =
+            completion.filter(|completion| known.is_none_or(|known| completion.is_better_than(known)))
+        {
+            run.provisions[item] = Some(Provision {
+                completion,
+                visits: smallvec![visit],
+                requires: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// When an item is complete that is resolved in `stage` and leads to `target`.
+    fn below(
+        &mut self,
+        run: &Run,
+        item: usize,
+        (target, stage): (Option<NodeId>, u16),
+    ) -> Result<Option<Completion>, PlanError> {
+        match (run.universe.items[item].child, target) {
+            (Some(child), Some(node)) => match run.context_stage(item) {
+                Some(context) => self.complete(child, &smallvec![Arrival { node, stage, context }]),
+                None => Ok(None),
+            },
+            (Some(_), None) => Ok(None),
+            (None, _) => Ok(Some(Completion::at(stage))),
+        }
+    }
+
+    /// The earliest visit not made yet; of equal ones the first subgraph's.
+    fn candidate(&self, run: &Run) -> Option<Candidate> {
+        let mut best: Option<Candidate> = None;
+        let mut offer = |candidate: Candidate| {
+            if best.as_ref().is_none_or(|best| candidate.stage < best.stage) {
+                best = Some(candidate);
+            }
+        };
+        let first = run.visits.first().map_or(0, |visit| visit.stage);
+        let last = run
+            .visits
+            .last()
+            .filter(|visit| matches!(visit.origin, Origin::Jump(_)));
+        let last = last.map_or(first, |visit| visit.stage);
+        for (index, jump) in run.universe.jumps.iter().enumerate() {
+            let node = self.graph.node(jump.node);
+            let is_wanted = !run.is_visited[jump.site] && run.is_useful(jump, node, first + 1);
+            if !is_wanted && jump.required.is_empty() {
+                continue;
+            }
+            let Some(ready) = self.jump_ready(run, jump) else {
+                continue;
+            };
+            let next = |ready| self.slots.next(jump.subgraph, jump.kind.is_none(), ready);
+            if is_wanted && let Some(stage) = next(ready) {
+                offer(Candidate {
+                    stage,
+                    jump: index,
+                    required_by: None,
+                });
+            }
+            for required in &jump.required {
+                let known = run.provisions[required.item].as_ref();
+                let known = known.map(|known| known.completion.stage);
+                // Visits are made by rising stage.
+                if known.is_some_and(|known| known <= last) {
+                    continue;
+                }
+                let Some(stage) = run.inputs_ready(required).and_then(|inputs| next(ready.max(inputs))) else {
+                    continue;
+                };
+                // A stage can be tried once: what is below the field may take longer than an earlier provision.
+                let is_tried = || {
+                    run.visits
+                        .iter()
+                        .any(|visit| visit.stage == stage && visit.is_by(index))
+                };
+                if known.is_none_or(|known| stage < known) && (known.is_none() || !is_tried()) {
+                    offer(Candidate {
+                        stage,
+                        jump: index,
+                        required_by: Some((required.item, Rc::clone(&required.inputs))),
+                    });
+                }
+            }
+        }
+        best
+    }
+
+    fn jump_ready(&self, run: &Run, jump: &Jump) -> Option<u16> {
+        let ready = run.ready(&jump.key)?;
+        match jump.kind {
+            Some(KeyEdgeKind::Object) => Some(ready.max(run.typed_from?)),
+            // Only for objects whose runtime type the arrivals do not tell.
+            Some(KeyEdgeKind::Interface) => {
+                let first = run.visits.first()?;
+                self.graph.node(first.node).is_interface_object.then_some(ready)
+            }
+            Some(KeyEdgeKind::InterfaceObject) | None => Some(ready),
+        }
+    }
+
+    fn take(&mut self, run: &mut Run, candidate: Candidate) -> Result<(), PlanError> {
+        let universe = Rc::clone(&run.universe);
+        let jump = &universe.jumps[candidate.jump];
+        let node = jump.node;
+        let is_same = |visit: &Visit| visit.stage == candidate.stage && visit.is_by(candidate.jump);
+        let known = run.visits.iter().position(is_same);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let origin = Origin::Jump(candidate.jump);
+                let stage = candidate.stage;
+                self.add_visit(run, Visit { node, stage, origin });
+                let visit = run.visits.len() - 1;
+                self.offer_all(run, visit)?;
+                visit
+            }
+        };
+        let Some((item_index, inputs)) = candidate.required_by else {
+            return Ok(());
+        };
+        let item = &universe.items[item_index];
+        let target = self.edge(node, &item.field).and_then(|edge| edge.target);
+        let completion = self.below(run, item_index, (target, candidate.stage))?;
+        let known = run.provisions[item_index].as_ref().map(|known| known.completion);
+        // What cannot be completed from here never can from here: later stages know no more.
+        let completion = completion.unwrap_or(Completion::NEVER);
+        if known.is_none_or(|known| completion.is_better_than(known)) {
+            run.provisions[item_index] = Some(Provision {
+                completion,
+                visits: smallvec![index],
+                requires: Some(inputs),
+            });
+        }
+        Ok(())
+    }
+
+    /// For fields that no subgraph completes alone: all that resolve the field do so together.
+    ///
+    /// Whether that made a field known.
+    fn share(&mut self, run: &mut Run) -> Result<bool, PlanError> {
+        let universe = Rc::clone(&run.universe);
+        let mut is_changed = false;
+        for (item_index, item) in universe.items.iter().enumerate() {
+            let is_known = run.provisions[item_index]
+                .as_ref()
+                .is_some_and(|known| known.known().is_some());
+            let (Some(child), Some(context)) = (item.child.filter(|_| !is_known), run.context_stage(item_index)) else {
+                continue;
+            };
+            let mut visits: SmallVec<[usize; 1]> = SmallVec::new();
+            let mut arrivals = Arrivals::new();
+            for (index, visit) in run.visits.iter().enumerate() {
+                let edge = self.edge(visit.node, &item.field);
+                if let Some(target) = edge.filter(|edge| !edge.needs_inputs()).and_then(|edge| edge.target) {
+                    visits.push(index);
+                    arrivals.push(Arrival {
+                        node: target,
+                        stage: visit.stage,
+                        context,
+                    });
+                }
+            }
+            if visits.len() < 2 {
+                continue;
+            }
+            if let Some(completion) = self.complete(child, &arrivals)? {
+                is_changed = true;
+                run.provisions[item_index] = Some(Provision {
+                    completion,
+                    visits,
+                    requires: None,
+                });
+            }
+        }
+        Ok(is_changed)
+    }
+}

@@ -1,0 +1,188 @@
+//! All that may be selected at a place: what the operation asks for, and what keys, `@requires` and contexts may need.
+//!
+//! Only what may be needed; `place` finds out what is, and where it is resolved.
+
+use std::rc::Rc;
+
+use federation::query_graph::{KeyEdgeKind, NodeId};
+use federation::supergraph::{SubgraphId, TypeId};
+
+use crate::contexts::{ContextNeeds, WantedId};
+use crate::planner::PlanError;
+use crate::search::Search;
+use crate::selection::{Item, SetId};
+
+/// All that may be selected at a place: what is asked for, and what keys and `@requires` may need.
+pub(crate) struct Universe {
+    /// The set's own items first.
+    pub(crate) items: Vec<Item>,
+    /// How many of `items` are the set's own.
+    pub(crate) own_count: usize,
+    pub(crate) jumps: Vec<Jump>,
+    /// How many sites the jumps lead to.
+    pub(crate) sites_count: usize,
+    /// Per item, what it waits for because of what is wanted below it.
+    pub(crate) context_needs: Vec<ContextNeeds>,
+    /// What objects here make known to fields below them, and the items that it is read from.
+    pub(crate) values: Vec<(WantedId, Rc<[usize]>)>,
+}
+
+/// A way into another subgraph.
+pub(crate) struct Jump {
+    /// The node as the key names it: an object, or an interface.
+    pub(crate) target: NodeId,
+    /// Items of the universe that make the key; none: a root type, which needs no key.
+    pub(crate) key: Rc<[usize]>,
+    /// `None`: a root type.
+    pub(crate) kind: Option<KeyEdgeKind>,
+    /// The node as fields see it: an object, or an interface object.
+    pub(crate) node: NodeId,
+    pub(crate) subgraph: SubgraphId,
+    /// Jumps of one number lead to the same type of the same subgraph.
+    pub(crate) site: usize,
+    /// Items that are resolved there without inputs, and where they lead.
+    pub(crate) provides: Vec<(usize, Option<NodeId>)>,
+    /// Items that are resolved there with inputs only.
+    pub(crate) required: Vec<Required>,
+}
+
+/// An item that a subgraph resolves for entities only that are sent with something.
+pub(crate) struct Required {
+    pub(crate) item: usize,
+    /// Perhaps none, but values of contexts.
+    pub(crate) inputs: Rc<[usize]>,
+    /// Whether objects above give some of its arguments.
+    pub(crate) takes_context: bool,
+}
+
+impl Universe {
+    fn of(items: Vec<Item>) -> Self {
+        Self {
+            own_count: items.len(),
+            items,
+            jumps: Vec::new(),
+            sites_count: 0,
+            context_needs: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Search<'a> {
+    /// The set's own items for a type.
+    pub(crate) fn own_universe(&mut self, set: SetId, type_id: TypeId) -> Rc<Universe> {
+        if let Some(universe) = self.own_universes.get(&(set, type_id)) {
+            return Rc::clone(universe);
+        }
+        let selection_set = self.sets.set(set);
+        let own = selection_set
+            .items
+            .iter()
+            .filter(|item| item.types.binary_search(&type_id).is_ok());
+        let items: Vec<Item> = own.cloned().collect();
+        let universe = Rc::new(Universe::of(items));
+        self.own_universes.insert((set, type_id), Rc::clone(&universe));
+        universe
+    }
+
+    /// All that may be selected for a type.
+    pub(crate) fn universe(&mut self, set: SetId, type_id: TypeId) -> Result<Rc<Universe>, PlanError> {
+        if let Some(universe) = self.universes.get(&(set, type_id)) {
+            return Ok(Rc::clone(universe));
+        }
+        let own = self.own_universe(set, type_id);
+        let mut universe = Universe::of(own.items.clone());
+        self.add_jumps(&mut universe, set, type_id)?;
+        // Grows while it is walked: what is required may require something itself.
+        let mut index = 0;
+        while index < universe.items.len() {
+            self.add_resolvers(&mut universe, index, type_id)?;
+            self.add_context_needs(&mut universe, index, type_id)?;
+            index += 1;
+        }
+        let universe = Rc::new(universe);
+        self.universes.insert((set, type_id), Rc::clone(&universe));
+        Ok(universe)
+    }
+
+    fn add_jumps(&mut self, universe: &mut Universe, set: SetId, type_id: TypeId) -> Result<(), PlanError> {
+        let graph = self.graph;
+        let mut ways: Vec<(NodeId, Option<KeyEdgeKind>, Rc<[usize]>)> = Vec::new();
+        for edge in graph.key_edges(type_id) {
+            let key = self.add_hidden(universe, &edge.fields, type_id)?;
+            ways.push((edge.target, Some(edge.kind), key));
+        }
+        if Some(type_id) == self.query_type && Some(set) != self.root {
+            ways.extend(self.query_roots.iter().map(|target| (*target, None, Rc::from([]))));
+        }
+        let mut sites: Vec<(SubgraphId, TypeId)> = Vec::new();
+        for (target, kind, key) in ways {
+            let Some(node) = graph.downcast(target, type_id) else {
+                continue;
+            };
+            let site = (graph.node(node).subgraph, graph.node(node).type_id);
+            let known = sites.iter().position(|known| *known == site);
+            universe.jumps.push(Jump {
+                target,
+                key,
+                kind,
+                node,
+                subgraph: site.0,
+                site: known.unwrap_or_else(|| {
+                    sites.push(site);
+                    sites.len() - 1
+                }),
+                provides: Vec::new(),
+                required: Vec::new(),
+            });
+        }
+        universe.sites_count = sites.len();
+        Ok(())
+    }
+
+    /// Notes where jumps lead to an item.
+    fn add_resolvers(&mut self, universe: &mut Universe, item: usize, type_id: TypeId) -> Result<(), PlanError> {
+        for jump in 0..universe.jumps.len() {
+            let node = universe.jumps[jump].node;
+            let Some(edge) = self.edge(node, &universe.items[item].field) else {
+                continue;
+            };
+            if !edge.needs_inputs() {
+                universe.jumps[jump].provides.push((item, edge.target));
+                continue;
+            }
+            let inputs = match edge.requires.as_deref() {
+                Some(field_set) => self.add_hidden(universe, field_set, type_id)?,
+                None => Rc::from([]),
+            };
+            universe.jumps[jump].required.push(Required {
+                item,
+                inputs,
+                takes_context: !edge.context_arguments.is_empty(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Adds the fields of a field set to the universe, unless they are there.
+    pub(crate) fn add_hidden(
+        &mut self,
+        universe: &mut Universe,
+        field_set: &'a federation::field_set::FieldSet,
+        type_id: TypeId,
+    ) -> Result<Rc<[usize]>, PlanError> {
+        let set = self.sets.hidden_items(field_set, type_id)?;
+        let mut indices = Vec::new();
+        for hidden in &self.sets.set(set).items {
+            let known = universe
+                .items
+                .iter()
+                .position(|item| item.storage_name == hidden.storage_name && item.child == hidden.child);
+            indices.push(known.unwrap_or_else(|| {
+                universe.items.push(hidden.clone());
+                universe.items.len() - 1
+            }));
+        }
+        Ok(indices.into())
+    }
+}
