@@ -7,6 +7,7 @@
 
 mod conformance;
 mod fixtures;
+mod growth;
 mod simulation;
 
 use std::path::PathBuf;
