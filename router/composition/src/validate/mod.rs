@@ -9,6 +9,7 @@ mod cost;
 mod external;
 mod field_sets;
 mod interfaces;
+mod machinery;
 mod shareable;
 
 pub(crate) use access::ACCESS_DIRECTIVES;
@@ -54,6 +55,7 @@ pub(crate) fn validate(subgraph: SubgraphSchema, graph: Name) -> Result<ValidSub
     errors.extend(external::check(&rules));
     errors.extend(interfaces::check(&rules));
     errors.extend(shareable::check(&rules));
+    errors.extend(machinery::check(&rules));
     errors.extend(cost::check(&subgraph));
     errors.extend(access::check(&subgraph));
     if errors.is_empty() {
