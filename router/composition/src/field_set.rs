@@ -6,7 +6,7 @@ use apollo_compiler::executable::{Field, Selection, SelectionSet};
 use apollo_compiler::parser::Parser;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Node, Schema};
-use federation::field_set::{DEPTH_MAX, is_too_deep};
+use federation::field_set::{DEPTH_MAX, FieldSetError, is_too_deep};
 use rustc_hash::FxHashSet;
 
 use crate::field_usage::fields_of;
@@ -74,6 +74,13 @@ impl FieldSet {
             }
         })?;
         let selection = parsed.selection_set;
+        // Stricter than the parser, which passes over a brace too many; and what is written must be read by routers.
+        if let Err(FieldSetError::Syntax { reason, .. }) = federation::field_set::FieldSet::parse(text) {
+            return Err(InvalidFieldSet {
+                reason,
+                readable: selection,
+            });
+        }
         match check_leaves(schema, &selection) {
             Ok(()) => Ok(Self { selection }),
             Err(reason) => Err(InvalidFieldSet {
