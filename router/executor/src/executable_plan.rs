@@ -47,10 +47,12 @@ pub(crate) struct EntityEntries {
 pub(crate) struct EntityEntry {
     pub(crate) subgraph: Arc<str>,
     pub(crate) fields: Vec<EntityField>,
-    /// Names and definitions (`$currency: Currency`) of the client's variables in its operation.
+    /// Names and definitions (`$currency: Currency`) of variables in its operation: the client's, and those of contexts.
     pub(crate) variables: Arc<[(Name, String)]>,
     /// Whether another entry for the same subgraph selects one of these fields as well.
     pub(crate) is_repeated: bool,
+    /// Whether it uses variables that are filled from objects above the entity.
+    has_contexts: bool,
 }
 
 /// A field that is selected of an entity.
@@ -79,17 +81,25 @@ impl EntityEntries {
         }
         let mut ids = FxHashMap::default();
         for fetch in fetches {
-            // Most plans ask each subgraph for entities once, and are done here.
-            if entries_of[&*fetch.subgraph] > 1 && !targets(fetch).is_empty() {
+            // Most plans ask each subgraph for entities once, without contexts, and are done here.
+            let has_contexts = targets(fetch).iter().any(has_contexts);
+            if has_contexts || entries_of[&*fetch.subgraph] > 1 && !targets(fetch).is_empty() {
                 entries.add(fetch, &mut ids);
             }
         }
         let mut uses: FxHashMap<u32, usize> = FxHashMap::default();
-        for field in entries.entries.iter().flat_map(|entry| &entry.fields) {
+        // What is known of an entity depends on the values of contexts as well: such entries neither give nor take it.
+        let repeatable = |entry: &&EntityEntry| !entry.has_contexts;
+        for field in entries
+            .entries
+            .iter()
+            .filter(repeatable)
+            .flat_map(|entry| &entry.fields)
+        {
             *uses.entry(field.id).or_default() += 1;
         }
         for entry in &mut entries.entries {
-            entry.is_repeated = entry.fields.iter().any(|field| uses[&field.id] > 1);
+            entry.is_repeated = !entry.has_contexts && entry.fields.iter().any(|field| uses[&field.id] > 1);
         }
         entries
     }
@@ -99,7 +109,12 @@ impl EntityEntries {
         let document = Document::parse(&*fetch.document, "fetch.graphql").ok();
         let operation = document.as_ref().and_then(operation_of);
         let variables = operation.map_or(&[][..], |operation| &operation.variables).iter();
-        let variables = variables.filter(|definition| fetch.variables.contains(&definition.name));
+        let contexts = targets(fetch).iter().flat_map(|target| &target.context_variables);
+        let used: FxHashSet<&Name> = contexts
+            .map(|context| &context.variable)
+            .chain(&fetch.variables)
+            .collect();
+        let variables = variables.filter(|definition| used.contains(&definition.name));
         let variables = variables.map(|definition| {
             let text = definition.serialize().no_indent().to_string();
             (definition.name.clone(), text)
@@ -130,6 +145,7 @@ impl EntityEntries {
                 fields: fields.collect(),
                 variables: Arc::clone(&variables),
                 is_repeated: false,
+                has_contexts: has_contexts(target),
             });
         }
     }
@@ -142,7 +158,7 @@ impl EntityEntries {
         self.entries[number].is_repeated.then_some(number)
     }
 
-    /// Number of an entry, when the plan has several for its subgraph.
+    /// Number of an entry, when the plan has several for its subgraph or its fetch takes values from contexts.
     pub(crate) fn number(&self, fetch: &Fetch, position: usize) -> Option<usize> {
         let number = self.first_of_fetch.get(&fetch.id)? + position;
         (number < self.entries.len()).then_some(number)
@@ -168,6 +184,10 @@ fn targets(fetch: &Fetch) -> &[EntityFetch] {
         FetchTarget::Entities(entries) => entries,
         FetchTarget::Root { .. } => &[],
     }
+}
+
+fn has_contexts(entry: &EntityFetch) -> bool {
+    !entry.context_variables.is_empty()
 }
 
 fn operation_of(document: &Document) -> Option<&OperationDefinition> {

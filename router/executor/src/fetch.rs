@@ -22,7 +22,7 @@ use self::known_entities::{KnownEntities, Part, Question};
 use crate::client::{FetchError, SubgraphAnswer};
 use crate::completion::holds;
 use crate::executable_plan::{EntityEntries, ExecutablePlan};
-use crate::representation::{Representations, represent};
+use crate::representation::{Representations, represent, represent_by_contexts};
 use crate::response::{FetchRecord, GraphqlError};
 use crate::store::{NameId, ObjectId, Store, StoredPath, TooManyValues};
 use crate::subgraph_response;
@@ -147,17 +147,14 @@ impl<'p> State<'p> {
                 let mut scope = EntityScope::default();
                 for (position, entry) in entries.iter().enumerate() {
                     let is_sent = entry.is_sent(|condition| holds(std::slice::from_ref(condition), variables));
-                    let represented = match is_sent {
-                        true => represent(&mut self.store, entry),
-                        false => Ok(Representations::new()),
-                    };
-                    let Ok(represented) = represented else {
+                    if !is_sent {
+                        scope.ask_nothing((position, entry));
+                    } else if let Err(TooManyValues) = self.ask(fetch, (position, entry), &mut scope) {
                         return Ok(Prepared {
                             body: Err(FetchError::TooManyValues),
                             scope: Scope::Entities(scope),
                         });
-                    };
-                    self.divide(fetch, (position, entry), represented, &mut scope);
+                    }
                 }
                 if scope.entities_sent() == 0 {
                     return Err(scope.resolved);
@@ -169,6 +166,23 @@ impl<'p> State<'p> {
                 })
             }
         }
+    }
+
+    /// Adds to `scope` what an entry asks for.
+    fn ask(
+        &mut self,
+        fetch: &Fetch,
+        (position, entry): (usize, &EntityFetch),
+        scope: &mut EntityScope,
+    ) -> Result<(), TooManyValues> {
+        if entry.context_variables.is_empty() {
+            let represented = represent(&mut self.store, entry)?;
+            self.divide(fetch, (position, entry), represented, scope);
+        } else {
+            let by_contexts = represent_by_contexts(&mut self.store, entry)?;
+            scope.ask_by_contexts((position, entry), &fetch.variables, by_contexts);
+        }
+        Ok(())
     }
 
     /// Keeps the bounds on how many entities are asked for.
@@ -187,7 +201,7 @@ impl<'p> State<'p> {
 
     fn entities_body(&self, fetch: &Fetch, scope: &EntityScope, variables: &Map<String, JsonValue>) -> Bytes {
         let number = |position| self.entity_entries.number(fetch, position);
-        let document = match scope.is_as_planned() {
+        let document = match scope.is_as_planned(fetch) {
             true => None,
             false => scope.document(self.entity_entries, number),
         };
@@ -199,6 +213,9 @@ impl<'p> State<'p> {
         for asked in &scope.asked {
             if document.is_none() || !asked.representations.is_empty() {
                 body.representations(&asked.variable, &asked.representations);
+                for context in &asked.contexts {
+                    body.context(&context.sent, &context.value);
+                }
             }
         }
         body.finish()

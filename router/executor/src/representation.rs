@@ -2,12 +2,16 @@
 //!
 //! Equal representations are made once, with all the objects they stand for. Does not send them.
 
+mod contexts;
+
 use std::borrow::Cow;
 
 use federation::query_plan::{EntityFetch, Representation, RepresentationInput};
 use indexmap::IndexMap;
 
 use crate::store::{NameId, ObjectId, Store, TooManyValues, Value};
+
+pub(crate) use self::contexts::{ContextValues, represent_by_contexts};
 
 /// What one `_entities` field is asked for: JSON of a representation, and the objects that its entity is merged into.
 pub(crate) type Representations = IndexMap<Vec<u8>, Vec<ObjectId>>;
@@ -24,8 +28,8 @@ const TYPENAME_BEGIN: &[u8] = b"{\"__typename\":";
 
 /// Why an object has no representation.
 enum Unrepresentable {
-    /// It has no such entity: a part of its key is absent, or all of it is null.
-    NoKey,
+    /// It has no such entity: a part of its key is absent, or all of it is null. Or a context gives it null where it must not.
+    Absent,
     /// Something it is made of could not be fetched, which the client knows by then.
     Failed,
 }
@@ -45,15 +49,19 @@ pub(crate) fn represent(store: &mut Store, entity_fetch: &EntityFetch) -> Result
     for object in objects {
         out.clear();
         match Writer::write(store, object, &kinds, &mut out) {
-            Ok(()) => match representations.get_mut(out.as_slice()) {
-                Some(objects) => objects.push(object),
-                None => drop(representations.insert(out.clone(), vec![object])),
-            },
-            Err(Unrepresentable::NoKey) => {}
+            Ok(()) => add(&mut representations, &out, object),
+            Err(Unrepresentable::Absent) => {}
             Err(Unrepresentable::Failed) => store.set_failed(object),
         }
     }
     Ok(representations)
+}
+
+fn add(representations: &mut Representations, representation: &[u8], object: ObjectId) {
+    match representations.get_mut(representation) {
+        Some(objects) => objects.push(object),
+        None => drop(representations.insert(representation.to_owned(), vec![object])),
+    }
 }
 
 /// A [`RepresentationInput`] with its storage name looked up.
@@ -90,7 +98,7 @@ impl Writer<'_> {
         let applies = |(representation, _): &&(&Representation, Vec<Input<'_>>)| {
             representation.runtime_types.is_empty() || store.has_typename_of(object, &representation.runtime_types)
         };
-        let (representation, inputs) = kinds.iter().find(applies).ok_or(Unrepresentable::NoKey)?;
+        let (representation, inputs) = kinds.iter().find(applies).ok_or(Unrepresentable::Absent)?;
         let mut writer = Writer {
             store,
             out,
@@ -99,7 +107,7 @@ impl Writer<'_> {
         let typename = representation.typename.as_deref().map(Cow::Borrowed);
         let typename = typename
             .or_else(|| store.typename(object))
-            .ok_or(Unrepresentable::NoKey)?;
+            .ok_or(Unrepresentable::Absent)?;
         writer.out.extend_from_slice(TYPENAME_BEGIN);
         writer.text(&typename);
         writer.inputs(object, inputs, false)?;
@@ -107,7 +115,7 @@ impl Writer<'_> {
         if writer.has_key {
             Ok(())
         } else {
-            Err(Unrepresentable::NoKey)
+            Err(Unrepresentable::Absent)
         }
     }
 
@@ -136,7 +144,7 @@ impl Writer<'_> {
                     self.has_key |= self.value(value, inputs, in_key)? && in_key && input.name != "__typename";
                 }
                 None if self.store.is_failed(object) => return Err(Unrepresentable::Failed),
-                None if in_key => return Err(Unrepresentable::NoKey),
+                None if in_key => return Err(Unrepresentable::Absent),
                 None => self.out.extend_from_slice(b"null"),
             }
         }

@@ -42,6 +42,12 @@ impl Body {
         self.out.push(b']');
     }
 
+    /// * `value`: JSON.
+    pub(super) fn context(&mut self, name: &str, value: &[u8]) {
+        self.variable(name);
+        self.out.extend_from_slice(value);
+    }
+
     pub(super) fn finish(mut self) -> Bytes {
         self.out
             .extend_from_slice(if self.has_variables { b"}}" } else { b"}" });

@@ -102,6 +102,45 @@ impl Store {
         Ok(self.unshared(object))
     }
 
+    /// Calls `visit` for every object at `path`, in the order of the lists, with the *line* to it: the root and the value
+    /// after each element of `path`.
+    pub(crate) fn visit_lines(&self, path: &[PathElement], visit: &mut impl FnMut(ObjectId, &[Value])) {
+        let steps: Option<Vec<_>> = path.iter().map(|element| self.step(element)).collect();
+        if let Some(steps) = steps {
+            self.extend_line(Value::Object(Self::ROOT), &steps, &mut Vec::new(), visit);
+        }
+    }
+
+    fn extend_line(
+        &self,
+        value: Value,
+        path: &[Step<'_>],
+        line: &mut Vec<Value>,
+        visit: &mut impl FnMut(ObjectId, &[Value]),
+    ) {
+        line.push(value);
+        match (value, path.split_first()) {
+            (Value::Object(object), None) => visit(object, line),
+            (Value::Object(object), Some((Step::Field(name), rest))) => {
+                if let Some(value) = self.field(object, *name) {
+                    self.extend_line(value, rest, line, visit);
+                }
+            }
+            (Value::Object(object), Some((Step::TypeCondition(typenames), rest)))
+                if self.has_typename_of(object, typenames) =>
+            {
+                self.extend_line(value, rest, line, visit);
+            }
+            (Value::List(list), Some((Step::Items, rest))) => {
+                for item in self.items(list) {
+                    self.extend_line(*item, rest, line, visit);
+                }
+            }
+            _ => {}
+        }
+        line.pop();
+    }
+
     /// Where each object at `path` stands. For errors only: walks all of `path` again.
     pub(crate) fn paths_at(&self, path: &[PathElement]) -> FxHashMap<ObjectId, StoredPath> {
         let mut search = Search {

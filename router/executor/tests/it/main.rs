@@ -4,6 +4,7 @@
 
 mod bounds;
 mod completion;
+mod contexts;
 mod entities;
 mod entity_store;
 mod failures;
