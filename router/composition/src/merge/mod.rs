@@ -302,7 +302,15 @@ impl<'a> Merger<'a> {
 
     fn define_schema(&mut self) {
         let schema = self.schema.schema_definition.make_mut();
-        let root = |name: Name| self.schema.types.contains_key(&name).then(|| ComponentName::from(name));
+        // Of the usual name, and a root somewhere: `enum Subscription` is a type like any other.
+        let is_root = |name: &Name| {
+            let mut definitions = self.subgraphs.iter().map(|subgraph| &subgraph.schema.schema_definition);
+            definitions.any(|definition| definition.iter_root_operations().any(|(_, root)| root.name == *name))
+        };
+        let root = |name: Name| {
+            let is_merged = self.schema.types.contains_key(&name) && is_root(&name);
+            is_merged.then(|| ComponentName::from(name))
+        };
         schema.query = root(name!("Query"));
         schema.mutation = root(name!("Mutation"));
         schema.subscription = root(name!("Subscription"));
