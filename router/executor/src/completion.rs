@@ -423,22 +423,53 @@ fn is_whole(number: &[u8]) -> bool {
     number.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
 }
 
+/// Most places of the answer that are followed for one error: a client may select a field under many aliases, on every
+/// level, and one place is enough.
+const BRANCHES_MAX: usize = 32;
+
 /// A stored path as the client knows it: response names for storage names, up to the first field it did not select.
-pub(crate) fn response_path(shape: &ResponseShape, path: &[PathSegment]) -> Vec<ResponsePathSegment> {
-    let mut response_path = Vec::with_capacity(path.len());
-    let mut shapes = vec![shape];
+///
+/// Where the client selects a field under several aliases, the first that leads on is taken: below another one, the rest
+/// of the path may not be selected.
+pub(crate) fn response_path(
+    shape: &ResponseShape,
+    path: &[PathSegment],
+    variables: &Map<String, JsonValue>,
+) -> Vec<ResponsePathSegment> {
+    let mut branches: Vec<(Vec<ResponsePathSegment>, Vec<&ResponseShape>)> = vec![(Vec::new(), vec![shape])];
     for segment in path {
-        match segment {
-            PathSegment::Item(index) => response_path.push(ResponsePathSegment::Item(*index)),
-            PathSegment::Field(storage_name) => {
-                let fields = shapes.iter().flat_map(|shape| &shape.fields);
-                let is_source = |field: &&ResponseField| matches!(&field.source, ResponseSource::Stored(name) if name.as_str() == storage_name);
-                let fields: Vec<&ResponseField> = fields.filter(is_source).collect();
-                let Some(first) = fields.first() else { break };
-                response_path.push(ResponsePathSegment::Field(first.response_name.to_string()));
-                shapes = fields.iter().map(|field| &*field.selection).collect();
+        let storage_name = match segment {
+            PathSegment::Item(index) => {
+                let item = ResponsePathSegment::Item(*index);
+                branches.iter_mut().for_each(|(path, _)| path.push(item.clone()));
+                continue;
+            }
+            PathSegment::Field(storage_name) => storage_name,
+        };
+        let mut longer: Vec<(Vec<ResponsePathSegment>, Vec<&ResponseShape>)> = Vec::new();
+        for (path, shapes) in &branches {
+            let begin = longer.len();
+            let has_room = begin < BRANCHES_MAX;
+            for field in shapes.iter().flat_map(|shape| &shape.fields) {
+                let is_source = matches!(&field.source, ResponseSource::Stored(name) if name.as_str() == storage_name);
+                if !is_source || !holds(&field.conditions, variables) {
+                    continue;
+                }
+                let step = ResponsePathSegment::Field(field.response_name.to_string());
+                match longer[begin..].iter_mut().find(|(path, _)| path.last() == Some(&step)) {
+                    Some((_, shapes)) => shapes.push(&*field.selection),
+                    None if has_room => {
+                        let path = path.iter().cloned().chain([step]).collect();
+                        longer.push((path, vec![&*field.selection]));
+                    }
+                    None => {}
+                }
             }
         }
+        if longer.is_empty() {
+            break;
+        }
+        branches = longer;
     }
-    response_path
+    branches.swap_remove(0).0
 }

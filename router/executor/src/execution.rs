@@ -345,7 +345,7 @@ impl<'a> Execution<'a> {
         let completed = complete(&store, &self.plan.response, &self.request.variables, root_type);
         errors.sort_by_key(|pending| pending.fetch);
         let errors = errors.into_iter().map(|PendingError { path, error, .. }| {
-            let path = response_path(&self.plan.response, &path);
+            let path = response_path(&self.plan.response, &path, &self.request.variables);
             GraphqlError { path, ..error }
         });
         let errors = errors.chain(completed.errors).collect();

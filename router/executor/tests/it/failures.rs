@@ -104,6 +104,21 @@ fn root_fetches_fail_in_many_ways() {
     expected.assert_eq(&report);
 }
 
+/// A field under two aliases is fetched once; the error is below the one that selects what failed.
+#[test]
+fn an_error_is_told_where_the_client_selects_the_field() {
+    let failed = r#"{"data":{"shop":{"name":null}},"errors":[{"message":"no name","path":["shop","name"]}]}"#;
+    check(
+        "{ a: shop { __typename } b: shop { name } }",
+        root(0, "shop", "{shop{name}}"),
+        &[("shop", Canned::Json(failed))],
+        &expect![[r#"
+            error {"message":"no name","path":["b","name"],"extensions":{"code":"DOWNSTREAM_SERVICE_ERROR","service":"shop"}}
+            {"a":{"__typename":"Shop"},"b":{"name":null}}
+        "#]],
+    );
+}
+
 #[test]
 fn a_failed_entity_fetch_nulls_only_what_depends_on_it() {
     let node = PlanNode::Sequence(vec![
