@@ -150,19 +150,26 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
                 .collect();
             self.fields(&fields, id);
         } else {
-            let selects_all = |field: &&TreeField| {
+            let selects_all = |field: &TreeField| {
                 fetches.search().edge(id, &field.field).is_some()
                     && node
                         .possible_types
                         .iter()
                         .all(|id| field.types.binary_search(id).is_ok())
             };
-            let (plain, by_type): (Vec<&TreeField>, Vec<&TreeField>) = fields.into_iter().partition(selects_all);
+            let of_some = fields.iter().filter(|field| !selects_all(field));
+            let of_some: BTreeSet<&Name> = of_some.map(|field| &field.storage_name).collect();
+            let is_plain = |field: &&TreeField| {
+                selects_all(field) && (!of_some.contains(&field.storage_name) || self.is_typed_alike(field, id))
+            };
+            let (plain, by_type): (Vec<&TreeField>, Vec<&TreeField>) = fields.iter().copied().partition(is_plain);
             self.fields(&plain, id);
             self.by_type(&by_type, &node.possible_types, Some(id));
         }
         if self.text.len() == start {
-            self.put("__typename");
+            // Nothing is wanted. What an object in place of an interface calls itself must not be taken for a runtime type.
+            let is_runtime_type = !node.is_interface_object;
+            self.put(if is_runtime_type { "__typename" } else { "_:__typename" });
         }
     }
 
@@ -183,11 +190,14 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
                 None => alike.push((selected, vec![*type_id])),
             }
         }
+        let mut seen: BTreeSet<&Name> = BTreeSet::new();
+        let again = fields.iter().filter(|field| !seen.insert(&field.storage_name));
+        let repeated: BTreeSet<&Name> = again.map(|field| &field.storage_name).collect();
         let graph = self.fetches.search().graph;
         for (selected, members) in alike {
             let selected: Vec<&TreeField> = selected.into_iter().map(|index| fields[index]).collect();
             let interface = if members.len() > 1 {
-                self.interface(&selected, &members, types)
+                self.interface(&selected, &repeated, (&members, types))
             } else {
                 None
             };
@@ -212,7 +222,14 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     }
 
     /// An interface of the subgraph that stands for exactly `members` among `types`, and has the fields.
-    fn interface(&self, fields: &[&TreeField], members: &[TypeId], types: &[TypeId]) -> Option<NodeId> {
+    ///
+    /// * `repeated`: storage names that stand beside each other several times.
+    fn interface(
+        &self,
+        fields: &[&TreeField],
+        repeated: &BTreeSet<&Name>,
+        (members, types): (&[TypeId], &[TypeId]),
+    ) -> Option<NodeId> {
         let search = self.fetches.search();
         let interfaces = search.supergraph.type_definition(members[0]).interfaces.iter();
         let mut nodes = interfaces.filter_map(|interface| search.graph.node_of(self.subgraph, *interface));
@@ -222,7 +239,24 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             !node.is_interface_object
                 && stands_for.eq(members.iter())
                 && fields.iter().all(|field| search.edge(*id, &field.field).is_some())
+                && fields
+                    .iter()
+                    .all(|field| !repeated.contains(&field.storage_name) || self.is_typed_alike(field, *id))
         })
+    }
+
+    /// Whether an interface declares a field as all of its objects do, so that it can be asked of both in one place
+    /// (GraphQL spec, "SameResponseShape"); objects may declare it non-null where the interface does not.
+    fn is_typed_alike(&self, field: &TreeField, node: NodeId) -> bool {
+        let search = self.fetches.search();
+        let wrappers = |node: NodeId| {
+            let field_type = &search.edge(node, &field.field)?.field_type;
+            let name = field_type.inner_named_type();
+            Some(field_type.to_string().replace(name.as_str(), ""))
+        };
+        let declared = wrappers(node);
+        let mut objects = search.graph.node(node).downcasts.iter();
+        objects.all(|object| wrappers(*object) == declared)
     }
 
     fn fields(&mut self, fields: &[&'f TreeField], node: NodeId) {

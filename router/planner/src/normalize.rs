@@ -90,6 +90,8 @@ pub(crate) struct Normalizer<'a> {
     equal: FxHashMap<Rc<SelectionSet>, SetId>,
     storage_names: FxHashMap<(Name, String), Name>,
     storage_taken: FxHashSet<Name>,
+    /// By storage name.
+    shapes: FxHashMap<Name, ShapeId>,
     possible_types: FxHashMap<TypeId, TypeSet>,
     no_conditions: Conditions,
     items_count: usize,
@@ -111,6 +113,7 @@ impl<'a> Normalizer<'a> {
             equal: FxHashMap::default(),
             storage_names: FxHashMap::default(),
             storage_taken: FxHashSet::default(),
+            shapes: FxHashMap::default(),
             possible_types: FxHashMap::default(),
             no_conditions: Rc::from([]),
             items_count: 0,
@@ -305,7 +308,6 @@ impl<'a> Normalizer<'a> {
             items: Vec::new(),
             response: Vec::new(),
             wants_typename: false,
-            shapes: FxHashMap::default(),
             twins: FxHashMap::default(),
             types: Rc::clone(&types),
             by_name,
@@ -511,8 +513,6 @@ struct SetBuilder {
     items: Vec<Item>,
     response: Vec<ResponseEntry>,
     wants_typename: bool,
-    /// By storage name.
-    shapes: FxHashMap<Name, ShapeId>,
     /// By storage name, what is selected below it; each list is stored under a name of its own.
     twins: FxHashMap<Name, Vec<Vec<(TypeSet, SetId)>>>,
     types: TypeSet,

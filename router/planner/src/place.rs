@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use federation::query_graph::NodeId;
+use federation::query_graph::{KeyEdgeKind, NodeId};
 use federation::supergraph::TypeId;
 use smallvec::{SmallVec, smallvec};
 
@@ -148,8 +148,10 @@ pub(crate) struct Solved {
     pub(crate) visits: Vec<Visit>,
     /// Per item of the universe.
     pub(crate) provisions: Vec<Option<Provision>>,
-    /// Visit that tells the runtime type, when the arrivals do not.
+    /// Visit that tells the runtime type, when the arrivals do not and the set asks for it.
     pub(crate) typename_visit: Option<usize>,
+    /// Visit that tells the runtime type, when the arrivals do not: jumps by the key of an object wait for it.
+    pub(crate) typed_by: Option<usize>,
     /// Stage in which all own items are complete; `None`: some cannot be resolved.
     pub(crate) completion: Option<Completion>,
     /// [`Arrival::context`] of the arrivals.
@@ -157,6 +159,12 @@ pub(crate) struct Solved {
 }
 
 impl Solved {
+    /// The visit that a jump waits for besides its key.
+    pub(crate) fn typed_by(&self, jump: usize) -> Option<usize> {
+        let is_by_object = self.universe.jumps[jump].kind == Some(KeyEdgeKind::Object);
+        self.typed_by.filter(|_| is_by_object)
+    }
+
     /// [`Arrival::context`] for what is below an item; `None`: it is never known.
     pub(crate) fn context_stage(&self, item: usize) -> Option<u16> {
         context_stage(&self.universe, &self.provisions, self.context, item)
@@ -261,6 +269,7 @@ impl<'a> Search<'a> {
             }],
             provisions,
             typename_visit: None,
+            typed_by: None,
             completion: Some(whole),
             context: arrival.context,
         }))

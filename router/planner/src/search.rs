@@ -405,6 +405,7 @@ impl<'a> Search<'a> {
                     && let Origin::Jump(jump) = solved.visits[visit].origin
                 {
                     items.extend(solved.universe.jumps[jump].key.iter());
+                    pending.extend(solved.typed_by(jump));
                 }
             } else if let Some(item) = items.pop() {
                 if std::mem::replace(&mut items_seen[item], true) {

@@ -130,7 +130,9 @@ impl Search<'_> {
             }
         }
         let completion = run.own_completion();
+        let is_waited_for = !is_typed && self.sets.set(set).types.len() > 1;
         Ok(Solved {
+            typed_by: run.typename_visit.filter(|_| is_waited_for),
             universe: run.universe,
             visits: run.visits,
             provisions: run.provisions,

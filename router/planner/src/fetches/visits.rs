@@ -44,6 +44,11 @@ impl Fetches<'_, '_> {
         {
             needs.extend(self.need(place, *item, conditions)?);
         }
+        if let Some(typed) = solved.typed_by(jump_index).filter(|typed| *typed != visit) {
+            let (tree, group) = self.visit(place, typed, None, conditions)?;
+            self.trees[tree.0 as usize].typename = true;
+            needs.push(Need::Group(group));
+        }
         let slot = self
             .search
             .slot(&solved, &solved.visits[visit])

@@ -14,7 +14,7 @@ use crate::selection::{SetId, TypeSet};
 impl<'a> Normalizer<'a> {
     pub(super) fn storage_name(
         &mut self,
-        builder: &mut SetBuilder,
+        builder: &SetBuilder,
         response_name: &Name,
         types: &TypeSet,
         occurrence: &Occurrence<'a>,
@@ -29,20 +29,12 @@ impl<'a> Normalizer<'a> {
             let _ = write!(call, " as {response_name}");
         }
         let plain = self.intern(occurrence.field, call.clone());
-        if builder.types.len() == 1 {
-            return plain;
-        }
+        // In the whole operation, so that it holds in every request: a field that another subgraph requires of one type may
+        // stand beside the client's of another.
         let shape = self.shape(types[0], occurrence.field);
-        match builder.shapes.get(&plain) {
-            Some(known) if *known != shape => {
-                let other = self.intern(occurrence.field, format!("{call} {shape:?}"));
-                builder.shapes.insert(other.clone(), shape);
-                other
-            }
-            _ => {
-                builder.shapes.insert(plain.clone(), shape);
-                plain
-            }
+        match *self.shapes.entry(plain.clone()).or_insert(shape) {
+            known if known == shape => plain,
+            _ => self.intern(occurrence.field, format!("{call} {shape:?}")),
         }
     }
 
