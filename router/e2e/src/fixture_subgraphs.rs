@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use apollo_compiler::Schema;
+use apollo_compiler::validation::Valid;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
@@ -20,7 +22,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use self::fixtures::{Fixtures, Progress};
-use self::resolver::SubgraphSchema;
+use self::resolver::Resolver;
+use crate::interpreter;
 
 /// Folder of the conformance data, or `None` (after saying so) when `CONFORMANCE_DIR` is not set.
 pub fn conformance_dir() -> Option<PathBuf> {
@@ -40,7 +43,7 @@ pub struct FixtureSubgraph {
     pub url: String,
     /// What `_service { sdl }` gives.
     pub sdl: String,
-    schema: SubgraphSchema,
+    schema: Valid<Schema>,
 }
 
 impl FixtureSubgraph {
@@ -111,7 +114,7 @@ impl FixtureSubgraphs {
         let entries: Vec<SubgraphEntry> = serde_json::from_str(&read("subgraphs.json")?)?;
         let subgraphs = entries.into_iter().map(|SubgraphEntry { name, url, sdl_file }| {
             let sdl = read(&sdl_file)?;
-            let schema = SubgraphSchema::parse(&sdl).with_context(|| format!("SDL of subgraph {name}"))?;
+            let schema = interpreter::subgraph_schema(&sdl).with_context(|| format!("SDL of subgraph {name}"))?;
             Ok(FixtureSubgraph { name, url, sdl, schema })
         });
         Ok(Self(Arc::new(Suite {
@@ -188,17 +191,16 @@ impl FixtureSubgraphs {
         let Observed {
             progress, violations, ..
         } = &mut *observed;
-        let lookup = self.0.fixtures.subgraph(&subgraph.name, progress);
-        match subgraph.schema.execute(&query, &variables, lookup, &subgraph.sdl) {
-            Ok(answer) => {
-                violations.extend(
-                    answer
-                        .violations
-                        .iter()
-                        .map(|violation| format!("{}: {violation}", subgraph.name)),
-                );
-                answer.response
-            }
+        let mut resolver = Resolver {
+            lookup: self.0.fixtures.subgraph(&subgraph.name, progress),
+            sdl: &subgraph.sdl,
+            violations: Vec::new(),
+        };
+        let response = interpreter::execute(&subgraph.schema, &query, &variables, &mut resolver);
+        let found = resolver.violations.iter();
+        violations.extend(found.map(|violation| format!("{}: {violation}", subgraph.name)));
+        match response {
+            Ok(response) => response,
             Err(error) => {
                 violations.push(format!("{}: {error:#} in {query}", subgraph.name));
                 json!({ "errors": [{ "message": format!("{error:#}") }] })

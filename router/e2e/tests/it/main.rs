@@ -8,3 +8,4 @@ mod mission_query;
 mod router_journey;
 mod schema;
 mod shop_journey;
+mod truth;

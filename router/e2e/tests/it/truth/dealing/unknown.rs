@@ -1,0 +1,147 @@
+//! Objects that a subgraph does not know, and fields that must not fail.
+
+use super::*;
+
+impl Dealer {
+    /// For some entities, one home does not know one of the objects.
+    pub(super) fn choose_unknown(&mut self) {
+        for name in self.schema.entities.clone() {
+            let home = *self.dice.pick(&self.homes[&name]);
+            let number = self.dice.below(OBJECTS as usize) as u64;
+            if self.dice.chance(60) && self.may_lack_objects(&name, home) {
+                if let Some(entity) = self.graph().entity_mut(&name) {
+                    entity.unknown = Some((home, number));
+                }
+                self.make_key_null(&name, home);
+            }
+        }
+    }
+
+    /// Whether it makes no difference, by whichever way an object is reached, that a home does not know it: nobody else
+    /// resolves the home's fields, nobody requires them, and no way leads through it.
+    fn may_lack_objects(&self, name: &str, home: SubgraphId) -> bool {
+        let graph = &self.schema.graph;
+        let (required, layouts) = (required_fields(graph), layouts(graph));
+        let is_provided = |field: &str| {
+            let mut declared = layouts.iter().map(|layout| layout.declared(name, field));
+            declared.any(|declared| declared == Some(Declared::Provided))
+        };
+        let is_alone = graph.types[name].fields.iter().all(|(field, definition)| {
+            let is_here = definition.places.iter().any(|place| place.subgraph == home);
+            let is_required = required.contains(&(name.to_owned(), field.clone()));
+            !is_here || (definition.places.len() == 1 && !is_provided(field) && !is_required)
+        });
+        let mut interfaces = graph
+            .interfaces_of(name)
+            .iter()
+            .filter_map(|interface| graph.interface(interface));
+        let is_keyed = interfaces.any(|interface| !interface.keyed.is_empty());
+        is_alone
+            && !is_keyed
+            && self.has_key_of_others(name, home)
+            && is_connected_without(graph, name, (home, &Vec::new()))
+    }
+
+    /// Whether a subgraph has one key only, which others have, too: nobody learns one key by another from it.
+    fn has_key_of_others(&self, name: &str, home: SubgraphId) -> bool {
+        let keys = self.schema.graph.entity(name).map_or(&[][..], |entity| &entity.keys);
+        let own: Vec<&Key> = keys.iter().filter(|key| key.subgraph == home).collect();
+        let mut others = keys.iter().filter(|key| key.subgraph != home && key.is_resolvable);
+        matches!(own.as_slice(), [only] if others.any(|other| other.fields == only.fields))
+    }
+
+    /// Where the home's only key is a leaf that all others can do without, it is null for the unknown object.
+    fn make_key_null(&mut self, name: &str, home: SubgraphId) {
+        let keys = self.schema.graph.entity(name).map_or(&[][..], |entity| &entity.keys);
+        let own: Vec<&Key> = keys.iter().filter(|key| key.subgraph == home).collect();
+        let [key] = own.as_slice() else { return };
+        let [Selected::Field { name: field, below, .. }] = key.fields.as_slice() else {
+            return;
+        };
+        let is_needed = keys.iter().filter(|other| other.subgraph != home).any(|other| {
+            let of_same = keys.iter().filter(|key| key.subgraph == other.subgraph);
+            of_same.into_iter().all(|same| same.fields == key.fields)
+        });
+        let is_used = keys.iter().any(|other| {
+            other.fields != key.fields && other.fields.iter().any(|selected| key.fields.contains(selected))
+        });
+        let without = (home, &key.fields);
+        if field == "id"
+            || !below.is_empty()
+            || is_needed
+            || is_used
+            || !is_connected_without(&self.schema.graph, name, without)
+        {
+            return;
+        }
+        let field = field.clone();
+        let field = &mut self.graph().types[name].fields[&field];
+        field.ty = Ty::named(field.ty.base());
+    }
+
+    /// A failing field that somebody requires would fail where nobody asked for it: see `differences`.
+    pub(super) fn spare_required_fields(&mut self) {
+        for (type_name, field) in required_fields(&self.schema.graph) {
+            if let Some(field) = self.graph().types[&type_name].fields.get_mut(&field) {
+                field.fails = false;
+            }
+        }
+    }
+}
+
+/// Types and fields that some `@requires` selects, on every level.
+fn required_fields(graph: &Graph) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (name, definition) in &graph.types {
+        for place in definition.fields.values().flat_map(|field| &field.places) {
+            collect_fields(graph, name, &place.requires, &mut found);
+        }
+    }
+    found
+}
+
+fn collect_fields(graph: &Graph, type_name: &str, field_set: &FieldSet, found: &mut Vec<(String, String)>) {
+    for selected in field_set {
+        match selected {
+            Selected::On(name, below) => collect_fields(graph, name, below, found),
+            Selected::Field { name, below, .. } => {
+                let objects = graph.objects(type_name).into_iter();
+                found.extend(objects.map(|object| (object.to_owned(), name.clone())));
+                if let Some((_, field)) = graph.field(type_name, name) {
+                    collect_fields(graph, field.ty.base(), below, found);
+                }
+            }
+        }
+    }
+}
+
+/// Whether all other subgraphs that have an entity reach each other without `home` and without a key.
+fn is_connected_without(graph: &Graph, name: &str, (home, without): (SubgraphId, &FieldSet)) -> bool {
+    let keys = graph.entity(name).map_or(&[][..], |entity| &entity.keys);
+    let keys: Vec<&Key> = keys
+        .iter()
+        .filter(|key| key.subgraph != home && key.fields != *without)
+        .collect();
+    let mut subgraphs: Vec<SubgraphId> = keys.iter().map(|key| key.subgraph).collect();
+    subgraphs.sort_unstable();
+    subgraphs.dedup();
+    let resolvers: Vec<SubgraphId> = keys
+        .iter()
+        .filter(|key| key.is_resolvable)
+        .map(|key| key.subgraph)
+        .collect();
+    subgraphs.iter().all(|start| {
+        let mut reached = vec![*start];
+        let mut next = 0;
+        while let Some(&at) = reached.get(next) {
+            next += 1;
+            for key in keys.iter().filter(|key| key.is_resolvable) {
+                let has_key = keys.iter().any(|own| own.subgraph == at && own.fields == key.fields);
+                if has_key && !reached.contains(&key.subgraph) {
+                    reached.push(key.subgraph);
+                }
+            }
+        }
+        resolvers.iter().all(|resolver| reached.contains(resolver))
+    })
+}

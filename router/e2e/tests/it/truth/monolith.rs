@@ -1,0 +1,111 @@
+//! The answer of a server that has the whole graph.
+
+use anyhow::Result;
+use apollo_compiler::Schema;
+use apollo_compiler::schema::ExtendedType;
+use apollo_compiler::validation::Valid;
+use e2e::interpreter::{self, Data, Resolved};
+use serde_json::{Map, Value, json};
+
+use super::world::{Object, World};
+
+/// The response to `document`.
+///
+/// * `schema`: what clients see.
+///
+/// # Errors
+/// When the document is not valid.
+pub(super) fn answer(
+    world: &World,
+    schema: &Valid<Schema>,
+    document: &str,
+    variables: &Map<String, Value>,
+) -> Result<Value> {
+    let mut monolith = Monolith {
+        world,
+        schema,
+        calls: Vec::new(),
+    };
+    interpreter::execute(schema, document, variables, &mut monolith)
+}
+
+struct Monolith<'w> {
+    world: &'w World,
+    schema: &'w Valid<Schema>,
+    /// Mutations so far.
+    calls: Vec<String>,
+}
+
+enum Subject<'w> {
+    Object(Object<'w>),
+    /// `__Schema`
+    Schema,
+    /// `__Type` of this name.
+    Type(String),
+}
+
+impl<'w> Data for Monolith<'w> {
+    type Object = Subject<'w>;
+
+    fn root(&mut self, root_type: &str) -> Subject<'w> {
+        let root_type = self.world.graph.types.get_key_value(root_type);
+        let (type_name, _) = root_type.expect("the schema has no other roots than the graph");
+        Subject::Object(Object { type_name, number: 0 })
+    }
+
+    fn typename<'o>(&'o self, subject: &'o Subject<'w>) -> &'o str {
+        match subject {
+            Subject::Object(object) => object.type_name,
+            Subject::Schema => "__Schema",
+            Subject::Type(_) => "__Type",
+        }
+    }
+
+    fn field(&mut self, subject: &Subject<'w>, name: &str, arguments: &Map<String, Value>) -> Resolved<Subject<'w>> {
+        match (subject, name) {
+            (_, "__schema") => Resolved::Object(Subject::Schema),
+            (_, "__type") => self.introspected(arguments["name"].as_str().unwrap_or_default()),
+            (Subject::Schema, "queryType") => self.introspected("Query"),
+            (Subject::Schema, _) => self.introspected("Mutation"),
+            (Subject::Type(type_name), "name") => Resolved::Leaf(json!(type_name)),
+            (Subject::Type(type_name), _) => Resolved::Leaf(json!(kind(&self.schema.types[type_name.as_str()]))),
+            (Subject::Object(object), _) => self.resolve(*object, name, arguments),
+        }
+    }
+
+    fn entity(&mut self, _representation: &Value) -> Resolved<Subject<'w>> {
+        Resolved::Failed("a monolith has no entities".to_owned())
+    }
+}
+
+impl<'w> Monolith<'w> {
+    fn resolve(&mut self, object: Object<'w>, name: &str, arguments: &Map<String, Value>) -> Resolved<Subject<'w>> {
+        let is_mutation = object.type_name == "Mutation";
+        if is_mutation {
+            self.calls.push(name.to_owned());
+        }
+        let calls: &[String] = if is_mutation { &self.calls } else { &[] };
+        let inputs = self.world.inputs(object, name);
+        let value = self.world.resolve(object, name, arguments, (inputs.as_ref(), calls));
+        value.map(&mut |object| Subject::Object(object))
+    }
+
+    fn introspected(&self, name: &str) -> Resolved<Subject<'w>> {
+        match self.schema.types.contains_key(name) {
+            true => Resolved::Object(Subject::Type(name.to_owned())),
+            false => Resolved::Null,
+        }
+    }
+}
+
+/// `__Type.kind`
+fn kind(definition: &ExtendedType) -> &'static str {
+    match definition {
+        ExtendedType::Scalar(_) => "SCALAR",
+        ExtendedType::Object(_) => "OBJECT",
+        ExtendedType::Interface(_) => "INTERFACE",
+        ExtendedType::Union(_) => "UNION",
+        ExtendedType::Enum(_) => "ENUM",
+        ExtendedType::InputObject(_) => "INPUT_OBJECT",
+    }
+}
