@@ -79,11 +79,13 @@ impl<'a> Merger<'a> {
     /// An `@interfaceObject` stands for all implementations, so its subgraph must not define any of them besides.
     fn check_interface_objects(&mut self, name: &Name, sources: &Sources<'a, ExtendedType>) {
         let all = self.implementations(name);
-        for (index, _) in sources.iter().filter(|(_, definition)| definition.is_object()) {
+        for (index, interface_object) in sources.iter().filter(|(_, definition)| definition.is_object()) {
             let subgraph = &self.subgraphs[*index];
             let defined = all.iter().filter_map(|object| subgraph.schema.types.get(object));
+            // `Query` is in every subgraph, be it written there or not.
+            let place = |definition: &ExtendedType| definition.location().or(interface_object.name().location());
             let defined: Vec<_> = defined
-                .map(|definition| (definition.name().clone(), definition.location()))
+                .map(|definition| (definition.name().clone(), place(definition)))
                 .collect();
             for (object, span) in defined {
                 let message = format!(
