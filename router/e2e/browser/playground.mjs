@@ -63,7 +63,11 @@ async function visit({ colorScheme, url = pageUrl }) {
     const requestUrl = request.url();
     if (!requestUrl.startsWith(`${origin}/`) && !/^(data|blob):/.test(requestUrl)) report.foreignRequests.push(requestUrl);
   });
-  page.on('requestfailed', (request) => report.failedRequests.push(`${request.url()}: ${request.failure()?.errorText}`));
+  page.on('requestfailed', (request) => {
+    const error = request.failure()?.errorText;
+    // What a page is still loading when it is left or reloaded, its icon for one, is cancelled by the browser itself.
+    if (error !== 'net::ERR_ABORTED') report.failedRequests.push(`${request.url()}: ${error}`);
+  });
   page.on('response', (response) => {
     if (response.status() >= 400) report.failedRequests.push(`${response.url()}: ${response.status()}`);
   });
