@@ -33,7 +33,7 @@ pub(super) struct Reasons<'r, 'a> {
     subgraphs: &'r [ValidSubgraph],
     lines: Vec<String>,
     places: Vec<SourceLocation>,
-    /// What would help, as ends of a sentence; each once.
+    /// What would help, as ends of a sentence.
     remedies: Vec<String>,
 }
 
@@ -93,21 +93,16 @@ impl<'r, 'a> Reasons<'r, 'a> {
             "the query `{}` cannot be answered{labels}: no subgraph that can be asked there resolves `{type_name}.{field}`.",
             failure.query
         );
-        for line in &self.lines {
+        for line in once_each(self.lines) {
             message.push_str("\n  - ");
-            message.push_str(line);
+            message.push_str(&line);
         }
-        let mut remedies: Vec<String> = Vec::new();
-        for remedy in self.remedies {
-            if !remedies.contains(&remedy) {
-                remedies.push(remedy);
-            }
-        }
+        let remedies = once_each(self.remedies);
         if !remedies.is_empty() {
             message.push_str("\n  To mend it, ");
             message.push_str(&remedies.join(", or "));
         }
-        CompositionError::new(ErrorCode::SatisfiabilityError, message).at(self.places)
+        CompositionError::new(ErrorCode::SatisfiabilityError, message).at(once_each(self.places))
     }
 
     fn type_name(&self, type_id: TypeId) -> &'a Name {
@@ -241,7 +236,7 @@ impl<'r, 'a> Reasons<'r, 'a> {
             }
             true
         });
-        let mut remedies = Vec::new();
+        let (mut remedies, mut places) = (Vec::new(), Vec::new());
         let reasons = missing.into_iter().map(|field| {
             let resolving: Vec<_> = self
                 .candidates(failure.type_id)
@@ -259,7 +254,10 @@ impl<'r, 'a> Reasons<'r, 'a> {
             let others = resolving
                 .iter()
                 .filter(|candidate| candidate.index != wanted_by && !reached);
-            remedies.extend(others.map(|candidate| self.key_remedy(candidate, failure)));
+            for candidate in others {
+                remedies.push(self.key_remedy(candidate, failure));
+                places.extend(candidate.subgraph.locate(candidate.span_of(&field.name).flatten()));
+            }
             let names: Vec<String> = resolving
                 .iter()
                 .map(|candidate| match candidate.index == wanted_by {
@@ -280,6 +278,7 @@ impl<'r, 'a> Reasons<'r, 'a> {
         });
         let reasons: Vec<String> = reasons.collect();
         self.remedies.extend(remedies);
+        self.places.extend(places);
         if !reasons.is_empty() {
             return reasons.join(" and ");
         }
@@ -317,6 +316,17 @@ impl<'r, 'a> Reasons<'r, 'a> {
             (None, None) => format!("give `{type_name}` a `@key` in `{name}`"),
         }
     }
+}
+
+/// In the order of their first places.
+fn once_each<T: PartialEq>(items: Vec<T>) -> Vec<T> {
+    let mut kept = Vec::new();
+    for item in items {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    kept
 }
 
 impl Candidate<'_> {

@@ -11,9 +11,6 @@ use crate::{conformance, fixtures};
 /// Codes of errors that are about no place: nothing is written anywhere of what is missing, or of a subgraph's name.
 const WITHOUT_PLACE: [&str; 2] = ["NO_QUERIES", "INVALID_SUBGRAPH_NAME"];
 
-/// Codes of errors that tell of every subgraph why it is no way out, also of those in which nothing is written of it.
-const ONLY_OF_SOME: [&str; 1] = ["SATISFIABILITY_ERROR"];
-
 #[test]
 fn errors_of_fixtures_have_their_places() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
@@ -81,9 +78,6 @@ fn fault(error: &CompositionError, subgraphs: &[Subgraph]) -> Option<String> {
                 location.subgraph, location.line, location.column
             ));
         }
-    }
-    if ONLY_OF_SOME.contains(&error.code.as_str()) {
-        return None;
     }
     let placed: BTreeSet<&str> = error
         .locations
