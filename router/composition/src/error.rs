@@ -109,6 +109,13 @@ codes! {
     /// Codes of the Federation error reference.
     ErrorCode {
         AuthRequirementsAppliedOnInterface = "AUTH_REQUIREMENTS_APPLIED_ON_INTERFACE",
+        CacheTagEntityNotResolvable = "CACHE_TAG_ENTITY_NOT_RESOLVABLE",
+        CacheTagFormatArgumentUnknown = "CACHE_TAG_FORMAT_ARGUMENT_UNKNOWN",
+        CacheTagInvalidFormat = "CACHE_TAG_INVALID_FORMAT",
+        CacheTagInvalidFormatArgumentOnEntity = "CACHE_TAG_INVALID_FORMAT_ARGUMENT_ON_ENTITY",
+        CacheTagInvalidFormatArgumentOnRootField = "CACHE_TAG_INVALID_FORMAT_ARGUMENT_ON_ROOT_FIELD",
+        CacheTagInvalidFormatFieldSetOnEntity = "CACHE_TAG_INVALID_FORMAT_FIELD_SET_ON_ENTITY",
+        CacheTagNotOnRootField = "CACHE_TAG_NOT_ON_ROOT_FIELD",
         ContextNameContainsUnderscore = "CONTEXT_NAME_CONTAINS_UNDERSCORE",
         ContextNameInvalid = "CONTEXT_NAME_INVALID",
         ContextNoResolvableKey = "CONTEXT_NO_RESOLVABLE_KEY",
@@ -194,6 +201,7 @@ codes! {
         TypeDefinitionInvalid = "TYPE_DEFINITION_INVALID",
         TypeKindMismatch = "TYPE_KIND_MISMATCH",
         TypeWithOnlyUnusedExternal = "TYPE_WITH_ONLY_UNUSED_EXTERNAL",
+        UnknownFederationLinkVersion = "UNKNOWN_FEDERATION_LINK_VERSION",
         UnknownLinkVersion = "UNKNOWN_LINK_VERSION",
         UnsupportedFeature = "UNSUPPORTED_FEATURE",
     }

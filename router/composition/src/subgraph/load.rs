@@ -118,7 +118,11 @@ impl Loader<'_> {
                     "`{}` is not a known version of federation; link {NEWEST_VERSION} or an earlier one",
                     link.url
                 );
-                Err(vec![self.error(ErrorCode::UnknownLinkVersion, link.span, &message)])
+                Err(vec![self.error(
+                    ErrorCode::UnknownFederationLinkVersion,
+                    link.span,
+                    &message,
+                )])
             }
         }
     }

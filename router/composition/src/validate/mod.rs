@@ -4,6 +4,7 @@
 //! concern several subgraphs are checked where they are merged.
 
 mod access;
+mod cache_tag;
 mod context;
 mod cost;
 mod external;
@@ -58,6 +59,7 @@ pub(crate) fn validate(subgraph: SubgraphSchema, graph: Name) -> Result<ValidSub
     errors.extend(machinery::check(&rules));
     errors.extend(cost::check(&subgraph));
     errors.extend(access::check(&subgraph));
+    errors.extend(cache_tag::check(&rules));
     if errors.is_empty() {
         Ok(ValidSubgraph {
             subgraph,

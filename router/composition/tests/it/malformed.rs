@@ -60,7 +60,7 @@ fn malformed_sdl_gives_a_code() {
         ),
         (
             "extend schema @link(url: \"https://specs.apollo.dev/federation/v9.9\") type Query { a: Int }",
-            "UNKNOWN_LINK_VERSION",
+            "UNKNOWN_FEDERATION_LINK_VERSION",
         ),
     ];
     for (sdl, code) in cases {
