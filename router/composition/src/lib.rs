@@ -21,15 +21,14 @@ mod graph_names;
 mod inaccessible;
 mod link;
 mod merge;
-mod parallel;
 mod satisfiability;
 mod subgraph;
 mod supergraph_rules;
 mod upgrade;
 mod validate;
 
-use federation::Subgraph;
 use federation::supergraph::Supergraph;
+use federation::{Subgraph, parallel};
 
 pub use error::{CompositionError, ErrorCode, Hint, HintCode, SourceLocation};
 

@@ -9,6 +9,7 @@ pub mod introspection;
 pub mod limits;
 mod link;
 pub mod operation;
+pub mod parallel;
 pub mod query_graph;
 pub mod query_plan;
 pub mod recorded_operations;

@@ -1,5 +1,7 @@
 //! `@composeDirective`: custom directives that a subgraph wants in the supergraph.
 
+use std::sync::Arc;
+
 use apollo_compiler::ast::DirectiveDefinition;
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::{Name, Node};
@@ -323,8 +325,7 @@ impl Merger<'_> {
             link: Some(link),
             source: Some(newest),
         };
-        self.composed
-            .add(composed, wishes.iter().map(|wish| (wish.index, wish.name.clone())));
+        Arc::make_mut(&mut self.composed).add(composed, wishes.iter().map(|wish| (wish.index, wish.name.clone())));
     }
 }
 

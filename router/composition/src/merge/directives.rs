@@ -4,6 +4,7 @@
 //! access and cost directives), and what a subgraph names in `@composeDirective`. All others stay in their subgraph.
 
 use std::fmt;
+use std::sync::Arc;
 
 use apollo_compiler::ast::{Argument, Directive, DirectiveDefinition, InputValueDefinition, Value};
 use apollo_compiler::{Name, Node, name};
@@ -21,7 +22,7 @@ use crate::subgraph::AppliedDirectives;
 use crate::validate::ValidSubgraph;
 
 /// Directives that come along.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ComposedDirectives {
     directives: Vec<ComposedDirective>,
     /// For each subgraph: its own name of a directive to the position in `directives`.
@@ -29,7 +30,7 @@ pub(crate) struct ComposedDirectives {
 }
 
 /// One directive that comes along.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ComposedDirective {
     pub(super) kind: ComposedKind,
     /// Name in the supergraph.
@@ -133,7 +134,7 @@ pub(super) fn comes_along(directive: FederationDirective) -> bool {
 
 impl Merger<'_> {
     pub(super) fn collect_composed_directives(&mut self) {
-        self.composed.by_subgraph = vec![FxHashMap::default(); self.subgraphs.len()];
+        Arc::make_mut(&mut self.composed).by_subgraph = vec![FxHashMap::default(); self.subgraphs.len()];
         for (name, is_repeatable) in [
             (name!("deprecated"), false),
             (name!("specifiedBy"), false),
@@ -141,7 +142,7 @@ impl Merger<'_> {
         ] {
             let own_names: Vec<_> = (0..self.subgraphs.len()).map(|index| (index, name.clone())).collect();
             let kind = ComposedKind::BuiltIn;
-            self.composed.add(
+            Arc::make_mut(&mut self.composed).add(
                 ComposedDirective {
                     kind,
                     name,
@@ -218,7 +219,7 @@ impl Merger<'_> {
             source: None,
         };
         let merged = own_names.into_iter().filter(|_| !is_joined(directive));
-        self.composed.add(composed, merged);
+        Arc::make_mut(&mut self.composed).add(composed, merged);
     }
 
     /// Applications that are told per subgraph.

@@ -19,6 +19,13 @@ pub(super) struct EnumUsage {
     is_output: bool,
 }
 
+impl EnumUsage {
+    pub(super) fn add(&mut self, other: Self) {
+        self.is_input |= other.is_input;
+        self.is_output |= other.is_output;
+    }
+}
+
 type ValueSources<'a> = Sources<'a, Component<EnumValueDefinition>>;
 
 /// A value that not all subgraphs have which have the enum.

@@ -2,6 +2,8 @@
 //!
 //! Collected before fields are merged, since which type is wider depends on it.
 
+use std::sync::Arc;
+
 use apollo_compiler::Name;
 use apollo_compiler::Node;
 use apollo_compiler::ast::Directive;
@@ -12,17 +14,16 @@ use super::{Merger, Sources};
 
 impl<'a> Merger<'a> {
     pub(super) fn collect_abstract_types(&mut self) {
-        for (name, sources) in &self.sources {
+        let (members_of, interfaces_by_name) = (Arc::make_mut(&mut self.members), Arc::make_mut(&mut self.interfaces));
+        for (name, sources) in self.sources.iter() {
             for (_, definition) in sources {
                 if let ExtendedType::Union(union) = definition {
-                    let members = self.members.entry(name.clone()).or_default();
+                    let members = members_of.entry(name.clone()).or_default();
                     members.extend(union.members.iter().map(|member| member.name.clone()));
                 }
                 for interface in interfaces_of(definition) {
-                    self.interfaces
-                        .entry(name.clone())
-                        .or_default()
-                        .insert(interface.name.clone());
+                    let interfaces = interfaces_by_name.entry(name.clone()).or_default();
+                    interfaces.insert(interface.name.clone());
                 }
             }
         }

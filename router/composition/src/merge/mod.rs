@@ -23,6 +23,7 @@ mod interfaces;
 mod join;
 mod objects;
 mod overrides;
+mod parts;
 mod references;
 mod scalars;
 mod sharing;
@@ -30,6 +31,7 @@ mod unions;
 mod values;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use apollo_compiler::ast::Directive;
 use apollo_compiler::parser::SourceSpan;
@@ -70,7 +72,7 @@ pub(crate) fn merge(subgraphs: &[ValidSubgraph]) -> Result<Merged, Vec<Compositi
     Ok(Merged {
         schema: merger.schema,
         hints: merger.hints,
-        composed: merger.composed,
+        composed: Arc::unwrap_or_clone(merger.composed),
     })
 }
 
@@ -78,13 +80,13 @@ pub(crate) fn merge(subgraphs: &[ValidSubgraph]) -> Result<Merged, Vec<Compositi
 struct Merger<'a> {
     subgraphs: &'a [ValidSubgraph],
     /// Definitions of each type, by name.
-    sources: BTreeMap<Name, Sources<'a, ExtendedType>>,
-    composed: ComposedDirectives,
-    schema: Schema,
+    sources: Arc<BTreeMap<Name, Sources<'a, ExtendedType>>>,
+    composed: Arc<ComposedDirectives>,
     /// Interfaces of each object and interface of the supergraph.
-    interfaces: FxHashMap<Name, IndexSet<Name>>,
+    interfaces: Arc<FxHashMap<Name, IndexSet<Name>>>,
     /// Members of each union of the supergraph.
-    members: FxHashMap<Name, IndexSet<Name>>,
+    members: Arc<FxHashMap<Name, IndexSet<Name>>>,
+    schema: Schema,
     /// Where each enum is used, found while fields and arguments are merged.
     enum_usage: FxHashMap<Name, EnumUsage>,
     errors: Vec<CompositionError>,
@@ -103,12 +105,19 @@ impl<'a> Merger<'a> {
             }
         }
         Self {
+            sources: Arc::new(sources),
+            ..Self::empty(subgraphs)
+        }
+    }
+
+    fn empty(subgraphs: &'a [ValidSubgraph]) -> Self {
+        Self {
             subgraphs,
-            sources,
-            composed: ComposedDirectives::default(),
+            sources: Arc::default(),
+            composed: Arc::default(),
+            interfaces: Arc::default(),
+            members: Arc::default(),
             schema: Schema::new(),
-            interfaces: FxHashMap::default(),
-            members: FxHashMap::default(),
             enum_usage: FxHashMap::default(),
             errors: Vec::new(),
             hints: Vec::new(),
@@ -121,13 +130,13 @@ impl<'a> Merger<'a> {
         self.check_kinds();
         self.collect_abstract_types();
         // Enums come last: how values merge depends on where the enum is used.
-        let (enums, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sources)
-            .into_iter()
+        let (enums, others): (Vec<_>, Vec<_>) = self
+            .sources
+            .iter()
+            .map(|(name, sources)| (name.clone(), sources.clone()))
             .partition(|(_, sources)| sources.iter().all(|(_, definition)| definition.is_enum()));
-        self.sources = others.iter().cloned().chain(enums.iter().cloned()).collect();
-        for (name, sources) in others.iter().chain(&enums) {
-            self.merge_type(name, sources);
-        }
+        self.merge_types(&others);
+        self.merge_types(&enums);
         self.add_interface_object_fields();
         self.spread_access_requirements();
         self.merge_executable_directives();
@@ -167,24 +176,21 @@ impl<'a> Merger<'a> {
         }
     }
 
-    fn merge_type(&mut self, name: &Name, sources: &Sources<'a, ExtendedType>) {
-        let merged = match kind(self.subgraphs, sources[0]) {
+    fn merge_type(&mut self, name: &Name, sources: &Sources<'a, ExtendedType>) -> Option<ExtendedType> {
+        match kind(self.subgraphs, sources[0]) {
             Kind::Scalar => self.merge_scalar(name, sources),
             Kind::Object => self.merge_object(name, sources),
             Kind::Interface => self.merge_interface(name, sources),
             Kind::Union => self.merge_union(name, sources),
             Kind::Enum => self.merge_enum(name, sources),
             Kind::InputObject => self.merge_input_object(name, sources),
-        };
-        if let Some(merged) = merged {
-            self.schema.types.insert(name.clone(), merged);
         }
     }
 
     /// All definitions of a type must be of one kind; those that are not are left out of the merge.
     fn check_kinds(&mut self) {
         let mut mismatched = Vec::new();
-        for (name, sources) in &self.sources {
+        for (name, sources) in self.sources.iter() {
             let kinds: Vec<Kind> = sources.iter().map(|source| kind(self.subgraphs, *source)).collect();
             let orphans = self.orphan_extensions(name, sources, &kinds);
             mismatched.extend(orphans.into_iter().map(|error| (name.clone(), error)));
@@ -199,7 +205,7 @@ impl<'a> Merger<'a> {
             }
         }
         for (name, error) in mismatched {
-            self.sources.remove(&name);
+            Arc::make_mut(&mut self.sources).remove(&name);
             self.errors.push(error);
         }
     }

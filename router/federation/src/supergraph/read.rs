@@ -19,7 +19,11 @@ use super::{
 use crate::api_schema::ApiSchema;
 use crate::field_set::FieldSet;
 use crate::link::Links;
+use crate::parallel;
 use crate::query_graph::QueryGraph;
+
+/// Types of a supergraph from which on a second thread is worth starting.
+const PARALLEL_TYPES_MIN: usize = 500;
 
 pub(super) fn read(sdl: &str) -> Result<Supergraph, SupergraphError> {
     // Validity of the whole SDL is composition's business, and costs more than everything else here.
@@ -35,6 +39,33 @@ pub(super) fn read(sdl: &str) -> Result<Supergraph, SupergraphError> {
 }
 
 pub(super) fn read_schema(schema: &Schema) -> Result<Supergraph, SupergraphError> {
+    let api_schema = || ApiSchema::from_supergraph(schema);
+    let (api_schema, read) = match schema.types.len() < PARALLEL_TYPES_MIN {
+        true => (api_schema(), read_types(schema)),
+        false => parallel::both(api_schema, || read_types(schema)),
+    };
+    let (reader, types) = read?;
+    let roots = &schema.schema_definition;
+    let root = |name: &Option<apollo_compiler::schema::ComponentName>| {
+        name.as_ref().and_then(|name| reader.type_ids.get(&name.name).copied())
+    };
+    let root_types = [root(&roots.query), root(&roots.mutation), root(&roots.subscription)];
+    let mut supergraph = Supergraph {
+        subgraphs: reader.subgraphs,
+        types,
+        type_ids: reader.type_ids,
+        root_types,
+        override_labels: reader.labels.into_names(),
+        has_context_arguments: reader.contexts.are_used(),
+        api_schema: Arc::new(api_schema?),
+        query_graph: QueryGraph::default(),
+    };
+    supergraph.query_graph = QueryGraph::build(&supergraph);
+    Ok(supergraph)
+}
+
+/// The types, and what reading them has found besides.
+fn read_types(schema: &Schema) -> Result<(Reader<'_>, Vec<TypeDefinition>), SupergraphError> {
     let mut reader = Reader::new(schema)?;
     // `@join` itself is linked as a rule, and its types are never the graph's.
     let links = Links::of(schema);
@@ -56,24 +87,7 @@ pub(super) fn read_schema(schema: &Schema) -> Result<Supergraph, SupergraphError
     fill_possible_types(&mut types, schema, &reader)?;
     hand_contexts_down(&mut types);
     number_shapes(&mut types, &reader.type_ids);
-    let api_schema = Arc::new(ApiSchema::from_supergraph(schema)?);
-    let roots = &schema.schema_definition;
-    let root = |name: &Option<apollo_compiler::schema::ComponentName>| {
-        name.as_ref().and_then(|name| reader.type_ids.get(&name.name).copied())
-    };
-    let root_types = [root(&roots.query), root(&roots.mutation), root(&roots.subscription)];
-    let mut supergraph = Supergraph {
-        subgraphs: reader.subgraphs,
-        types,
-        type_ids: reader.type_ids,
-        root_types,
-        override_labels: reader.labels.into_names(),
-        has_context_arguments: reader.contexts.are_used(),
-        api_schema,
-        query_graph: QueryGraph::default(),
-    };
-    supergraph.query_graph = QueryGraph::build(&supergraph);
-    Ok(supergraph)
+    Ok((reader, types))
 }
 
 struct Reader<'a> {

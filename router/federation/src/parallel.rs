@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Applies `of` to all `items`; the results are in their order.
-pub(crate) fn map<T: Send, R: Send>(is_parallel: bool, items: Vec<T>, of: impl Fn(T) -> R + Sync) -> Vec<R> {
+pub fn map<T: Send, R: Send>(is_parallel: bool, items: Vec<T>, of: impl Fn(T) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, |threads| threads.get().min(items.len()));
     if !is_parallel || threads < 2 {
         return items.into_iter().map(of).collect();
@@ -34,7 +34,7 @@ pub(crate) fn map<T: Send, R: Send>(is_parallel: bool, items: Vec<T>, of: impl F
 }
 
 /// The results of both, of which `left` has a thread of its own.
-pub(crate) fn both<L: Send, R>(left: impl FnOnce() -> L + Send, right: impl FnOnce() -> R) -> (L, R) {
+pub fn both<L: Send, R>(left: impl FnOnce() -> L + Send, right: impl FnOnce() -> R) -> (L, R) {
     thread::scope(|scope| {
         let left = scope.spawn(left);
         let right = right();
