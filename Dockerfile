@@ -6,11 +6,13 @@
 #
 # SERVICE: users, products, orders, payments, reviews, sandbox-gateway, router, or hansa (everything in one process).
 # PROFILE: `dist` is smaller and faster and takes minutes more than `release`.
+# BASE: `gcr.io/distroless/cc-debian12:debug-nonroot` adds busybox, for health checks by Docker (compose.yaml).
+ARG BASE=gcr.io/distroless/cc-debian12:nonroot
 
 FROM node:22-bookworm-slim AS page
 WORKDIR /page
 COPY router/playground/package.json router/playground/package-lock.json router/playground/.npmrc ./
-RUN npm ci --ignore-scripts --no-audit --no-fund
+RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
 COPY router/playground/ ./
 RUN npm run build
 
@@ -28,7 +30,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp "target/$PROFILE/$SERVICE" /service
 
 # No shell, no package manager; certificates, and a user 65532 that owns nothing.
-FROM gcr.io/distroless/cc-debian12:nonroot
+# hadolint ignore=DL3006
+FROM ${BASE}
 COPY --from=build /service /usr/local/bin/service
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/service"]

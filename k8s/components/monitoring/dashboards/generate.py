@@ -1,0 +1,130 @@
+"""Writes the Grafana dashboards beside this file: one for the router, one for each service.
+
+    python3 k8s/components/monitoring/dashboards/generate.py
+
+The services' dashboards differ in one word, so they are generated; k8s/tests/check fails when a file is not what this
+program writes. Knows nothing of which metrics exist; k8s/tests/metrics.py does.
+"""
+
+import json
+from pathlib import Path
+
+SERVICES = ["users", "products", "orders", "payments", "reviews"]
+NAMESPACE = 'namespace=~"$namespace"'
+
+
+def quantiles(metric, selector):
+    """p50, p95 and p99 of a histogram as (expression, legend)."""
+    return [
+        (f"histogram_quantile({q}, sum by (le) (rate({metric}_bucket{{{selector}}}[$__rate_interval])))", f"p{q * 100:.0f}")
+        for q in (0.5, 0.95, 0.99)
+    ]
+
+
+def panel(title, description, unit, *queries):
+    """A time series; `queries` are (expression, legend)."""
+    return {
+        "type": "timeseries",
+        "title": title,
+        "description": description,
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
+        "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
+        "targets": [
+            {"refId": chr(ord("A") + index), "expr": expression, "legendFormat": legend}
+            for index, (expression, legend) in enumerate(queries)
+        ],
+    }
+
+
+def dashboard(name, panels):
+    for index, each in enumerate(panels):
+        each["id"] = index + 1
+        each["gridPos"] = {"h": 8, "w": 12, "x": index % 2 * 12, "y": index // 2 * 8}
+    data_source = {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
+    namespace = {
+        "name": "namespace",
+        "label": "Namespace",
+        "type": "query",
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "query": "label_values(up, namespace)",
+        "refresh": 2,
+        "includeAll": False,
+    }
+    return {
+        "uid": f"hansa-{name}",
+        "title": f"Hansa: {name}",
+        "tags": ["hansa"],
+        "schemaVersion": 39,
+        "timezone": "browser",
+        "time": {"from": "now-3h", "to": "now"},
+        "refresh": "30s",
+        "templating": {"list": [data_source, namespace]},
+        "panels": panels,
+    }
+
+
+def router():
+    requests = "http_server_request_duration_seconds"
+    fetches = "router_fetch_duration_seconds"
+    rate = "[$__rate_interval]"
+    return dashboard("router", [
+        panel("Requests", "Requests of clients by kind of operation.", "reqps",
+              (f"sum by (kind) (rate({requests}_count{{{NAMESPACE}}}{rate}))", "{{kind}}")),
+        panel("Errors", "Share of requests by error code; PARTIAL has data beside errors.", "percentunit",
+              (f'sum by (error) (rate({requests}_count{{{NAMESPACE},error!=""}}{rate})) / ignoring(error) group_left'
+               f" sum(rate({requests}_count{{{NAMESPACE}}}{rate}))", "{{error}}")),
+        panel("Duration of queries", "From the request's headers to the answer.", "s",
+              *quantiles(requests, f'{NAMESPACE},kind="query"')),
+        panel("Duration of mutations", "From the request's headers to the answer.", "s",
+              *quantiles(requests, f'{NAMESPACE},kind="mutation"')),
+        panel("Requests to subgraphs", "By subgraph.", "reqps",
+              (f"sum by (subgraph) (rate({fetches}_count{{{NAMESPACE}}}{rate}))", "{{subgraph}}")),
+        panel("Failed requests to subgraphs", "By subgraph and error code.", "reqps",
+              (f'sum by (subgraph, outcome) (rate({fetches}_count{{{NAMESPACE},outcome!="ok"}}{rate}))',
+               "{{subgraph}} {{outcome}}")),
+        panel("Duration of requests to subgraphs (p95)", "By subgraph.", "s",
+              (f"histogram_quantile(0.95, sum by (subgraph, le) (rate({fetches}_bucket{{{NAMESPACE}}}{rate})))",
+               "{{subgraph}}")),
+        panel("Plan cache", "Share of operations whose plan was there already.", "percentunit",
+              (f'sum(rate(router_operations_total{{{NAMESPACE},cache="hit"}}{rate}))'
+               f" / sum(rate(router_operations_total{{{NAMESPACE}}}{rate}))", "hits")),
+        panel("Duration of planning", "Parsing, validating and planning of operations that are new.", "s",
+              *quantiles("router_plan_duration_seconds", NAMESPACE)),
+        panel("Supergraph", "Reloads since the start, and whether the newest one is refused (1).", "short",
+              (f"sum by (outcome) (router_supergraph_reloads_total{{{NAMESPACE}}})", "reloads: {{outcome}}"),
+              (f"max(router_supergraph_stale{{{NAMESPACE}}})", "stale")),
+        panel("Pods", "That answer Prometheus.", "short",
+              (f'sum by (job) (up{{{NAMESPACE},job=~"router(-canary)?"}})', "{{job}}")),
+    ])
+
+
+def service(name):
+    own = f'{NAMESPACE},service="{name}"'
+    subgraph = f'{NAMESPACE},subgraph="{name}"'
+    rate = "[$__rate_interval]"
+    return dashboard(name, [
+        panel("Requests", "Of the router, of other services and of webhooks, by status.", "reqps",
+              (f"sum by (status) (rate(http_requests_total{{{own}}}{rate}))", "{{status}}")),
+        panel("Errors", "Share of requests that are answered with 5xx.", "percentunit",
+              (f'sum(rate(http_requests_total{{{own},status=~"5.."}}{rate})) / sum(rate(http_requests_total{{{own}}}{rate}))',
+               "5xx")),
+        panel("Duration", "As the service measures it.", "s", *quantiles("http_request_duration_seconds", own)),
+        panel("Duration for the router", "As the router measures it: the network and waiting included.", "s",
+              *quantiles("router_fetch_duration_seconds", subgraph)),
+        panel("Failures for the router", "Requests that failed as a whole, by code.", "reqps",
+              (f'sum by (outcome) (rate(router_fetch_duration_seconds_count{{{subgraph},outcome!="ok"}}{rate}))',
+               "{{outcome}}")),
+        panel("Pods", "That answer Prometheus.", "short",
+              (f'sum by (job) (up{{{NAMESPACE},job=~"{name}(-canary)?"}})', "{{job}}")),
+    ])
+
+
+def main():
+    folder = Path(__file__).parent
+    for name, content in [("router", router()), *((name, service(name)) for name in SERVICES)]:
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
