@@ -8,6 +8,8 @@
 //! Bounded: solving asks each (selection set, arrival) once, there are as many solutions to try as there are slots, each of
 //! which solves anew only what its slot has a part in, and past a number of units of work the search ends with what it has.
 
+mod many_slots;
+
 use std::rc::Rc;
 
 use apollo_compiler::executable::ExecutableDocument;
@@ -32,9 +34,6 @@ const HIDDEN_DEPTH_MAX: u32 = 200;
 /// the plan is right, but may make a request too many. With a factor, the time grows as that of the first plan does; 8 finds
 /// the fewest requests that are known for every operation of the conformance suites.
 const SEARCH_WORK_FACTOR: u64 = 8;
-
-/// From how many slots on whole subgraphs are closed at first: few operations need as many.
-const MANY_SLOTS: usize = 12;
 
 /// Units of work that the search may always take: a millisecond.
 const SEARCH_WORK_MIN: u64 = 500;
@@ -131,18 +130,13 @@ impl<'a> Search<'a> {
         if best.len() == 1 {
             return Ok(Some((arrivals, 1)));
         }
-        self.solved.clear();
-        self.completions.clear();
-        self.slots.limit(&best);
         // The same again, now knowing what depends on which slot.
-        let Some(again) = self.attempt(root, roots)? else {
-            return Err(PlanError::Internal("the slots that a solution uses do not allow it"));
-        };
+        let (again, closed) = self.solve_again(root, roots, &uses)?;
         self.keep();
         arrivals = again.0;
         // Open, and of no use to the best solution.
         let mut unused = best;
-        unused.retain(|slot| !again.1.contains_key(slot));
+        unused.retain(|slot| !again.1.contains_key(slot) && !closed.contains(slot));
         let mut best = Self::by_use(&again.1);
         // Many at once at first: of many slots most can be closed.
         let mut at_once = (best.len() / 4).max(1);
@@ -176,25 +170,14 @@ impl<'a> Search<'a> {
             self.slots.reopen(&closed);
             self.solved.restore();
             self.completions.restore();
+            if tried.len() == 1 {
+                needed.extend(tried);
+            }
             if subgraph.is_none() {
-                if at_once == 1 {
-                    needed.extend(tried);
-                }
                 at_once = (at_once / 2).max(1);
             }
         }
         Ok(Some((arrivals, best.len())))
-    }
-
-    /// Of many slots, the subgraphs: some can do without all of theirs. The least used first.
-    fn subgraphs_of_many(slots: &[Slot]) -> Vec<SubgraphId> {
-        let mut subgraphs: Vec<SubgraphId> = Vec::new();
-        for slot in slots.iter().filter(|_| slots.len() > MANY_SLOTS) {
-            if !subgraphs.contains(&slot.subgraph) {
-                subgraphs.push(slot.subgraph);
-            }
-        }
-        subgraphs
     }
 
     fn keep(&mut self) {
@@ -425,13 +408,13 @@ impl<'a> Search<'a> {
     }
 
     /// Of visits that share a field, those that resolve something below it.
-    pub(crate) fn provision_visits(&mut self, solved: &Solved, item: usize) -> Result<Vec<usize>, PlanError> {
+    pub(crate) fn provision_visits(&mut self, solved: &Solved, item: usize) -> Result<SmallVec<[usize; 1]>, PlanError> {
         let Some(provision) = &solved.provisions[item] else {
-            return Ok(Vec::new());
+            return Ok(SmallVec::new());
         };
         let child = solved.universe.items[item].child.filter(|_| provision.visits.len() > 1);
         let Some(child) = child else {
-            return Ok(provision.visits.to_vec());
+            return Ok(provision.visits.clone());
         };
         let targets = self.targets(solved, item);
         let used = self.used_arrivals(child, &targets)?;

@@ -12,7 +12,7 @@ use crate::place::{Arrival, Arrivals, Completion, Origin, Provision, Solved, Vis
 use crate::planner::PlanError;
 use crate::search::Search;
 use crate::selection::{Item, SetId};
-use crate::universe::{Jump, Required, Universe};
+use crate::universe::{Jump, Required, Universe, Way};
 
 /// A solution in the making.
 struct Run {
@@ -21,6 +21,10 @@ struct Run {
     /// By the number of a jump's site.
     is_visited: Vec<bool>,
     provisions: Vec<Option<Provision>>,
+    /// Per way of the universe, how many of the items that it needs are not known yet.
+    missing: SmallVec<[u32; 8]>,
+    /// Ways that may be taken, in no order: nothing is missing, and they may still lead to something.
+    open_ways: SmallVec<[u32; 8]>,
     /// From which stage on the runtime type is known.
     typed_from: Option<u16>,
     typename_visit: Option<usize>,
@@ -30,6 +34,58 @@ struct Run {
 }
 
 impl Run {
+    fn new(universe: Rc<Universe>, arrivals: &Arrivals) -> Self {
+        let mut run = Self {
+            visits: Vec::with_capacity(4),
+            provisions: vec![None; universe.items.len()],
+            missing: universe.ways.iter().map(|way| way.needs).collect(),
+            open_ways: SmallVec::new(),
+            typed_from: None,
+            typename_visit: None,
+            needs_typename: false,
+            context: arrivals.iter().map(|arrival| arrival.context).max().unwrap_or_default(),
+            is_visited: vec![false; universe.sites_count],
+            universe,
+        };
+        run.open_all_ways();
+        run
+    }
+
+    /// Opens every way of which nothing is missing.
+    fn open_all_ways(&mut self) {
+        let ways = self.missing.iter().zip(0..);
+        self.open_ways = ways.filter(|(missing, _)| **missing == 0).map(|(_, way)| way).collect();
+    }
+
+    /// Resolves an item, and opens the ways that waited for it alone.
+    fn provide(&mut self, item: usize, provision: Provision) {
+        let was_known = self.provisions[item].as_ref().and_then(Provision::known).is_some();
+        let is_known = provision.known().is_some();
+        self.provisions[item] = Some(provision);
+        if was_known || !is_known {
+            return;
+        }
+        for way in &self.universe.unlocks[item] {
+            let missing = &mut self.missing[*way as usize];
+            *missing -= 1;
+            if *missing == 0 {
+                self.open_ways.push(*way);
+            }
+        }
+    }
+
+    /// The stage of the first arrival.
+    fn first_stage(&self) -> u16 {
+        self.visits.first().map_or(0, |visit| visit.stage)
+    }
+
+    /// The stage of the last jump, or of the first arrival.
+    fn last_stage(&self) -> u16 {
+        let is_jump = |visit: &&Visit| matches!(visit.origin, Origin::Jump(_));
+        let last = self.visits.last().filter(is_jump);
+        last.map_or(self.first_stage(), |visit| visit.stage)
+    }
+
     fn context_stage(&self, item: usize) -> Option<u16> {
         context_stage(&self.universe, &self.provisions, self.context, item)
     }
@@ -73,6 +129,8 @@ impl Run {
 /// The next visit that could be made.
 struct Candidate {
     stage: u16,
+    /// Index of the way.
+    way: u32,
     jump: usize,
     /// Index of the item that is resolved with what it requires, if that is what the visit is for.
     required_by: Option<(usize, Rc<[usize]>)>,
@@ -90,17 +148,9 @@ impl Search<'_> {
         let is_typed = arrivals
             .iter()
             .any(|arrival| !self.graph.node(arrival.node).is_interface_object);
-        let mut run = Run {
-            visits: Vec::new(),
-            provisions: vec![None; universe.items.len()],
-            typed_from: None,
-            typename_visit: None,
-            needs_typename: !is_typed && selection_set.types.len() > 1 && depends_on_type,
-            context: arrivals.iter().map(|arrival| arrival.context).max().unwrap_or_default(),
-            is_visited: vec![false; universe.sites_count],
-            universe,
-        };
-        let mut order: Vec<usize> = (0..arrivals.len()).collect();
+        let mut run = Run::new(universe, arrivals);
+        run.needs_typename = !is_typed && selection_set.types.len() > 1 && depends_on_type;
+        let mut order: SmallVec<[usize; 8]> = (0..arrivals.len()).collect();
         order.sort_by_key(|index| arrivals[*index].stage);
         for index in order {
             let Arrival { node, stage, .. } = arrivals[index];
@@ -115,19 +165,24 @@ impl Search<'_> {
             run.typed_from = run.visits.first().map(|visit| visit.stage);
         }
         loop {
-            while let Some(candidate) = self.candidate(&run) {
-                if run
-                    .own_completion()
-                    .is_some_and(|completion| candidate.stage >= completion.stage)
-                {
+            loop {
+                let complete = run.own_completion().map(|completion| completion.stage);
+                // No jump is made before the stage after the first.
+                if complete.is_some_and(|stage| stage <= run.first_stage() + 1) {
                     break;
                 }
+                let candidate = self.candidate(&mut run);
+                let Some(candidate) = candidate.filter(|found| complete.is_none_or(|stage| found.stage < stage)) else {
+                    break;
+                };
                 self.work()?;
                 self.take(&mut run, candidate)?;
             }
             if run.own_completion().is_some() || !self.share(&mut run)? {
                 break;
             }
+            // What is known now may be known earlier than the last visit.
+            run.open_all_ways();
         }
         let completion = run.own_completion();
         let is_waited_for = !is_typed && self.sets.set(set).types.len() > 1;
@@ -150,9 +205,13 @@ impl Search<'_> {
             run.typed_from = Some(visit.stage);
             run.typename_visit = Some(index);
         }
-        for jump in &run.universe.jumps {
-            let seen = graph.node(jump.node);
-            run.is_visited[jump.site] |= (seen.subgraph, seen.type_id) == (node.subgraph, node.type_id);
+        if let Origin::Jump(jump) = visit.origin {
+            run.is_visited[run.universe.jumps[jump].site] = true;
+        } else {
+            for jump in &run.universe.jumps {
+                let seen = graph.node(jump.node);
+                run.is_visited[jump.site] |= (seen.subgraph, seen.type_id) == (node.subgraph, node.type_id);
+            }
         }
         run.visits.push(visit);
     }
@@ -231,11 +290,12 @@ impl Search<'_> {
         if let Some(completion) =
             completion.filter(|completion| known.is_none_or(|known| completion.is_better_than(known)))
         {
-            run.provisions[item] = Some(Provision {
+            let provision = Provision {
                 completion,
                 visits: smallvec![visit],
                 requires: None,
-            });
+            };
+            run.provide(item, provision);
         }
         Ok(())
     }
@@ -257,63 +317,66 @@ impl Search<'_> {
         }
     }
 
-    /// The earliest visit not made yet; of equal ones the first subgraph's.
-    fn candidate(&self, run: &Run) -> Option<Candidate> {
+    /// The earliest visit not made yet; of equal ones the first subgraph's. Closes the ways that lead to nothing any more.
+    fn candidate(&self, run: &mut Run) -> Option<Candidate> {
         let mut best: Option<Candidate> = None;
-        let mut offer = |candidate: Candidate| {
-            if best.as_ref().is_none_or(|best| candidate.stage < best.stage) {
-                best = Some(candidate);
+        let mut open_ways = std::mem::take(&mut run.open_ways);
+        open_ways.retain(|index| {
+            let way = run.universe.ways[*index as usize];
+            if self.is_spent(run, way) {
+                return false;
             }
-        };
-        let first = run.visits.first().map_or(0, |visit| visit.stage);
-        let last = run
-            .visits
-            .last()
-            .filter(|visit| matches!(visit.origin, Origin::Jump(_)));
-        let last = last.map_or(first, |visit| visit.stage);
-        for (index, jump) in run.universe.jumps.iter().enumerate() {
-            let node = self.graph.node(jump.node);
-            let is_wanted = !run.is_visited[jump.site] && run.is_useful(jump, node, first + 1);
-            if !is_wanted && jump.required.is_empty() {
-                continue;
-            }
-            let Some(ready) = self.jump_ready(run, jump) else {
-                continue;
-            };
-            let next = |ready| self.slots.next(jump.subgraph, jump.kind.is_none(), ready);
-            if is_wanted && let Some(stage) = next(ready) {
-                offer(Candidate {
+            if let Some(stage) = self.way_stage(run, way)
+                && best
+                    .as_ref()
+                    .is_none_or(|best| (stage, *index) < (best.stage, best.way))
+            {
+                let jump = &run.universe.jumps[way.jump];
+                let required = way.required.map(|required| &jump.required[required]);
+                best = Some(Candidate {
                     stage,
-                    jump: index,
-                    required_by: None,
+                    way: *index,
+                    jump: way.jump,
+                    required_by: required.map(|required| (required.item, Rc::clone(&required.inputs))),
                 });
             }
-            for required in &jump.required {
-                let known = run.provisions[required.item].as_ref();
-                let known = known.map(|known| known.completion.stage);
-                // Visits are made by rising stage.
-                if known.is_some_and(|known| known <= last) {
-                    continue;
-                }
-                let Some(stage) = run.inputs_ready(required).and_then(|inputs| next(ready.max(inputs))) else {
-                    continue;
-                };
-                // A stage can be tried once: what is below the field may take longer than an earlier provision.
-                let is_tried = || {
-                    run.visits
-                        .iter()
-                        .any(|visit| visit.stage == stage && visit.is_by(index))
-                };
-                if known.is_none_or(|known| stage < known) && (known.is_none() || !is_tried()) {
-                    offer(Candidate {
-                        stage,
-                        jump: index,
-                        required_by: Some((required.item, Rc::clone(&required.inputs))),
-                    });
-                }
+            true
+        });
+        run.open_ways = open_ways;
+        best
+    }
+
+    /// Whether a way leads to nothing that is not known by then, and never will.
+    fn is_spent(&self, run: &Run, way: Way) -> bool {
+        let jump = &run.universe.jumps[way.jump];
+        match way.required {
+            None => {
+                let node = self.graph.node(jump.node);
+                run.is_visited[jump.site] || !run.is_useful(jump, node, run.first_stage() + 1)
+            }
+            // Visits are made by rising stage.
+            Some(required) => {
+                let known = run.provisions[jump.required[required].item].as_ref();
+                known.is_some_and(|known| known.completion.stage <= run.last_stage())
             }
         }
-        best
+    }
+
+    /// The stage in which a way could be taken now.
+    fn way_stage(&self, run: &Run, way: Way) -> Option<u16> {
+        let jump = &run.universe.jumps[way.jump];
+        let ready = self.jump_ready(run, jump)?;
+        let next = |ready| self.slots.next(jump.subgraph, jump.kind.is_none(), ready);
+        let Some(required) = way.required.map(|required| &jump.required[required]) else {
+            return next(ready);
+        };
+        let stage = next(ready.max(run.inputs_ready(required)?))?;
+        let Some(known) = &run.provisions[required.item] else {
+            return Some(stage);
+        };
+        // A stage can be tried once: what is below the field may take longer than an earlier provision.
+        let is_tried = |visit: &Visit| visit.stage == stage && visit.is_by(way.jump);
+        (stage < known.completion.stage && !run.visits.iter().any(is_tried)).then_some(stage)
     }
 
     fn jump_ready(&self, run: &Run, jump: &Jump) -> Option<u16> {
@@ -356,11 +419,12 @@ impl Search<'_> {
         // What cannot be completed from here never can from here: later stages know no more.
         let completion = completion.unwrap_or(Completion::NEVER);
         if known.is_none_or(|known| completion.is_better_than(known)) {
-            run.provisions[item_index] = Some(Provision {
+            let provision = Provision {
                 completion,
                 visits: smallvec![index],
                 requires: Some(inputs),
-            });
+            };
+            run.provide(item_index, provision);
         }
         Ok(())
     }
@@ -396,11 +460,12 @@ impl Search<'_> {
             }
             if let Some(completion) = self.complete(child, &arrivals)? {
                 is_changed = true;
-                run.provisions[item_index] = Some(Provision {
+                let provision = Provision {
                     completion,
                     visits,
                     requires: None,
-                });
+                };
+                run.provide(item_index, provision);
             }
         }
         Ok(is_changed)

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use federation::query_graph::{KeyEdgeKind, NodeId};
 use federation::supergraph::{SubgraphId, TypeId};
+use smallvec::SmallVec;
 
 use crate::contexts::{ContextNeeds, WantedId};
 use crate::planner::PlanError;
@@ -21,6 +22,10 @@ pub(crate) struct Universe {
     pub(crate) jumps: Vec<Jump>,
     /// How many sites the jumps lead to.
     pub(crate) sites_count: usize,
+    /// By jump: first for what it resolves without inputs, then for each item that takes some.
+    pub(crate) ways: Vec<Way>,
+    /// Per item, the ways that cannot be taken before it is known.
+    pub(crate) unlocks: Vec<SmallVec<[u32; 2]>>,
     /// Per item, what it waits for because of what is wanted below it.
     pub(crate) context_needs: Vec<ContextNeeds>,
     /// What objects here make known to fields below them, and the items that it is read from.
@@ -55,6 +60,16 @@ pub(crate) struct Required {
     pub(crate) takes_context: bool,
 }
 
+/// A jump, and what it is made for.
+#[derive(Clone, Copy)]
+pub(crate) struct Way {
+    pub(crate) jump: usize,
+    /// Index in [`Jump::required`]; `None`: for what is resolved without inputs.
+    pub(crate) required: Option<usize>,
+    /// How many items must be known first.
+    pub(crate) needs: u32,
+}
+
 impl Universe {
     fn of(items: Vec<Item>) -> Self {
         Self {
@@ -62,8 +77,32 @@ impl Universe {
             items,
             jumps: Vec::new(),
             sites_count: 0,
+            ways: Vec::new(),
+            unlocks: Vec::new(),
             context_needs: Vec::new(),
             values: Vec::new(),
+        }
+    }
+
+    /// Notes what each way waits for, so that nobody looks at it before.
+    fn add_ways(&mut self) {
+        self.unlocks.resize_with(self.items.len(), SmallVec::new);
+        self.ways.reserve(self.jumps.len());
+        for (index, jump) in self.jumps.iter().enumerate() {
+            for required in std::iter::once(None).chain((0..jump.required.len()).map(Some)) {
+                let way = self.ways.len() as u32;
+                let inputs = required.map_or(&[][..], |required| &jump.required[required].inputs);
+                let mut needs = 0;
+                for item in jump.key.iter().chain(inputs) {
+                    // In both the key and the inputs, perhaps.
+                    if self.unlocks[*item].last() != Some(&way) {
+                        self.unlocks[*item].push(way);
+                        needs += 1;
+                    }
+                }
+                let jump = index;
+                self.ways.push(Way { jump, required, needs });
+            }
         }
     }
 }
@@ -100,6 +139,7 @@ impl<'a> Search<'a> {
             self.add_context_needs(&mut universe, index, type_id)?;
             index += 1;
         }
+        universe.add_ways();
         let universe = Rc::new(universe);
         self.universes.insert((set, type_id), Rc::clone(&universe));
         Ok(universe)
