@@ -1,6 +1,8 @@
 //! Enums: all values when clients only read them, the common ones when clients only send them, and no difference
 //! allowed when both.
 
+use std::sync::Arc;
+
 use apollo_compiler::ast::{self, EnumValueDefinition};
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::{Component, EnumType, ExtendedType};
@@ -56,11 +58,13 @@ impl PartialValue<'_, '_> {
 
 impl<'a> Merger<'a> {
     pub(super) fn note_output_use(&mut self, type_name: &Name) {
-        self.enum_usage.entry(type_name.clone()).or_default().is_output = true;
+        let usage = Arc::make_mut(&mut self.enum_usage);
+        usage.entry(type_name.clone()).or_default().is_output = true;
     }
 
     pub(super) fn note_input_use(&mut self, type_name: &Name) {
-        self.enum_usage.entry(type_name.clone()).or_default().is_input = true;
+        let usage = Arc::make_mut(&mut self.enum_usage);
+        usage.entry(type_name.clone()).or_default().is_input = true;
     }
 
     pub(super) fn merge_enum(&mut self, name: &Name, sources: &Sources<'a, ExtendedType>) -> Option<ExtendedType> {

@@ -88,7 +88,7 @@ struct Merger<'a> {
     members: Arc<FxHashMap<Name, IndexSet<Name>>>,
     schema: Schema,
     /// Where each enum is used, found while fields and arguments are merged.
-    enum_usage: FxHashMap<Name, EnumUsage>,
+    enum_usage: Arc<FxHashMap<Name, EnumUsage>>,
     errors: Vec<CompositionError>,
     hints: Vec<Hint>,
 }
@@ -118,7 +118,7 @@ impl<'a> Merger<'a> {
             interfaces: Arc::default(),
             members: Arc::default(),
             schema: Schema::new(),
-            enum_usage: FxHashMap::default(),
+            enum_usage: Arc::default(),
             errors: Vec::new(),
             hints: Vec::new(),
         }

@@ -3,6 +3,8 @@
 //! Types do not depend on each other once it is known who implements what; what they find out besides is put together
 //! in the order of the types, so that the result is that of one thread.
 
+use std::sync::Arc;
+
 use apollo_compiler::Name;
 use apollo_compiler::schema::ExtendedType;
 
@@ -53,8 +55,11 @@ impl<'a> Merger<'a> {
 
     fn absorb(&mut self, part: Self) {
         self.schema.types.extend(part.schema.types);
-        for (name, usage) in part.enum_usage {
-            self.enum_usage.entry(name).or_default().add(usage);
+        if !Arc::ptr_eq(&self.enum_usage, &part.enum_usage) {
+            let all = Arc::make_mut(&mut self.enum_usage);
+            for (name, usage) in part.enum_usage.iter() {
+                all.entry(name.clone()).or_default().add(*usage);
+            }
         }
         self.errors.extend(part.errors);
         self.hints.extend(part.hints);
