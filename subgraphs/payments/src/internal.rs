@@ -10,7 +10,9 @@ use service::contract::payments::{
 };
 use tracing::error;
 
+use crate::domain::Payment;
 use crate::event::state;
+use crate::gateway::Gateway as _;
 use crate::processor::{CommandError, Processor};
 
 /// Longest idempotency key, in bytes.
@@ -57,7 +59,10 @@ async fn capture(
         idempotency_key,
         amount_minor,
     } = checked(request)?;
-    let captured = spawned(async move { processor.capture(&payment_id, &idempotency_key, amount_minor).await });
+    let captured = spawned(async move {
+        let captured = processor.capture(&payment_id, &idempotency_key, amount_minor).await;
+        or_decided(&processor, &payment_id, captured, amount_minor).await
+    });
     Ok(Json(state(&captured.await?)))
 }
 
@@ -67,7 +72,10 @@ async fn void(
     Json(request): Json<ActionRequest>,
 ) -> Answer {
     let ActionRequest { idempotency_key, .. } = checked(request)?;
-    let voided = spawned(async move { processor.void(&payment_id, &idempotency_key).await });
+    let voided = spawned(async move {
+        let voided = processor.void(&payment_id, &idempotency_key).await;
+        or_decided(&processor, &payment_id, voided, None).await
+    });
     Ok(Json(state(&voided.await?)))
 }
 
@@ -94,6 +102,27 @@ async fn gateways(State(processor): State<Processor>) -> Json<Vec<GatewayProfile
             .collect(),
     });
     Json(profiles.collect())
+}
+
+/// A capture or a void comes too late when the gateway took the money at once, or staff did what orders asks for: then
+/// the state is the answer, and orders goes on from there. A 409 would make it ask for ever.
+async fn or_decided(
+    processor: &Processor,
+    payment_id: &str,
+    outcome: Result<Payment, CommandError>,
+    amount_minor: Option<i64>,
+) -> Result<Payment, CommandError> {
+    let late = RefusalCode::NotCapturable;
+    match outcome {
+        Err(CommandError::Refused { code, message }) if code == late || code == RefusalCode::NotVoidable => {
+            let payment = processor.store().payment(payment_id).await?;
+            let decided = payment.filter(|payment| {
+                payment.captured_minor > 0 && amount_minor.is_none_or(|amount| amount == payment.captured_minor)
+            });
+            decided.ok_or(CommandError::Refused { code, message })
+        }
+        outcome => outcome,
+    }
 }
 
 fn checked(request: ActionRequest) -> Result<ActionRequest, CommandError> {

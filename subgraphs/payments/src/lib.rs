@@ -20,7 +20,7 @@ pub mod webhook;
 use service::database::Database;
 use service::{Routes, Service, ServiceContext};
 
-pub use config::Config;
+pub use config::{AlipayConfig, Config, Dialect, StripeConfig};
 pub use migration::Migrator;
 pub use processor::Processor;
 
@@ -45,7 +45,7 @@ impl Service for Payments {
 
     async fn routes(context: ServiceContext, config: Config) -> anyhow::Result<Routes> {
         let store = Store::new(context.database.clone());
-        let processor = Processor::new(store, vec![config.gateway()?], context.clock.clone());
+        let processor = Processor::new(store, config.gateways(&context.clock)?, context.clock.clone());
         tokio::spawn(runner::run(
             processor.clone(),
             context.peers.orders.clone(),

@@ -15,12 +15,21 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use crate::domain::{Begun, CALL_LEASE, Payment, RemotePayment, Transaction, TransactionKind, fresh_payment};
-use crate::gateway::{Action, Authorize, Gateway, GatewayError};
-use crate::store::{Created, Store, StoreError};
+use crate::domain::{
+    Begun, CALL_LEASE, Payment, RemotePayment, Transaction, TransactionKind, TransactionStatus, fresh_payment,
+};
+use crate::gateway::{Action, CreatePayment, Gateway, GatewayError, Guarded, Idempotency, KnownRefund, Lookup};
+use crate::store::{Created, DueWebhook, Store, StoreError};
 
-/// Attempts after which a webhook about a payment that nobody knows is left alone.
-const WEBHOOK_ATTEMPTS_MAX: i32 = 5;
+/// Attempts after which a webhook about a payment that nobody knows is left alone: with a doubling delay from 2 s, half an
+/// hour.
+const WEBHOOK_ATTEMPTS_MAX: i32 = 10;
+
+/// Longest wait before a webhook is worked on again, as a power of two of seconds: about an hour.
+const WEBHOOK_DELAY_EXPONENT_MAX: i32 = 12;
+
+/// A repeat with the same key stops this long before the gateway may have forgotten the key.
+const KEY_MARGIN: TimeDelta = TimeDelta::hours(1);
 
 /// Longest token or URL that is taken, in bytes.
 const TEXT_BYTES_MAX: usize = 2_000;
@@ -48,7 +57,7 @@ pub enum CommandError {
 #[derive(Clone)]
 pub struct Processor {
     store: Store,
-    gateways: Arc<[Box<dyn Gateway>]>,
+    gateways: Arc<[Guarded]>,
     clock: Clock,
     wake: Arc<Notify>,
 }
@@ -56,7 +65,7 @@ pub struct Processor {
 impl Processor {
     /// The first of `gateways` is the default one; there must be one.
     #[must_use]
-    pub fn new(store: Store, gateways: Vec<Box<dyn Gateway>>, clock: Clock) -> Self {
+    pub fn new(store: Store, gateways: Vec<Guarded>, clock: Clock) -> Self {
         Self {
             store,
             gateways: gateways.into(),
@@ -67,18 +76,17 @@ impl Processor {
 
     /// All gateways, the default one first.
     #[must_use]
-    pub fn gateways(&self) -> &[Box<dyn Gateway>] {
+    pub fn gateways(&self) -> &[Guarded] {
         &self.gateways
     }
 
     /// The gateway of this name; the default one for `None`.
     #[must_use]
-    pub fn gateway(&self, name: Option<&str>) -> Option<&dyn Gateway> {
-        let found = match name {
+    pub fn gateway(&self, name: Option<&str>) -> Option<&Guarded> {
+        match name {
             Some(name) => self.gateways.iter().find(|gateway| gateway.name() == name),
             None => self.gateways.first(),
-        };
-        found.map(Box::as_ref)
+        }
     }
 
     /// The tables.
@@ -116,7 +124,7 @@ impl Processor {
             Created::New => {
                 let transaction = payment.transactions.first().cloned();
                 let transaction = transaction.expect("a fresh payment has its authorization");
-                self.call(payment, &transaction).await
+                self.call(payment, &transaction, true).await
             }
             Created::Existing(existing) if existing.request_hash == payment.request_hash => Ok(*existing),
             Created::Existing(_) => Err(refused(RefusalCode::IdempotencyKeyReused)),
@@ -156,14 +164,7 @@ impl Processor {
     /// [`CommandError`]; a gateway that does not answer is not an error: the payment stays as it was.
     pub async fn reconcile(&self, id: &str) -> Result<Payment, CommandError> {
         let payment = self.store.payment(id).await?.ok_or(CommandError::NotFound)?;
-        match self.lookup(&payment).await {
-            Ok(Some(remote)) => self.settle(id, &remote).await,
-            Ok(None) => Ok(payment),
-            Err(error) => {
-                warn!(payment.id = id, %error, "The gateway could not be asked about payment `{id}`");
-                Ok(payment)
-            }
-        }
+        Ok(self.ask(&payment).await?.unwrap_or(payment))
     }
 
     /// Does everything whose time has come: open transactions and received webhooks.
@@ -172,26 +173,58 @@ impl Processor {
     /// [`StoreError`] when the database fails; what was not done stays due.
     pub async fn work(&self) -> Result<(), StoreError> {
         for due in self.store.take_due_webhooks(self.now(), CALL_LEASE).await? {
-            let settled = match &due.payment_id {
-                Some(payment_id) => self.reconcile(payment_id).await.is_ok(),
-                None => false,
-            };
-            if settled {
-                self.store.webhook_processed(&due.id, self.now()).await?;
-            } else if due.attempt + 1 >= WEBHOOK_ATTEMPTS_MAX {
-                error!(webhook.id = due.id, "Webhook `{}` is about no payment of ours", due.id);
-                self.store.webhook_postponed(&due, None).await?;
-            } else {
-                let next_at = self.now() + TimeDelta::seconds(2 << due.attempt.clamp(0, 8));
-                self.store.webhook_postponed(&due, Some(next_at)).await?;
-            }
+            self.work_webhook(&due).await?;
         }
         for due in self.store.take_due_transactions(self.now(), CALL_LEASE).await? {
             if let Err(error) = self.resume(&due.payment_id, &due.transaction_id).await {
                 error!(transaction.id = due.transaction_id, %error, "Could not settle `{}`", due.transaction_id);
             }
         }
+        let oldest = self.store.oldest_unknown().await?;
+        let age = oldest.map_or(0.0, |since| (self.now() - since).as_seconds_f64());
+        metrics::gauge!("payments_oldest_unknown_seconds").set(age);
         Ok(())
+    }
+
+    /// Takes the state of the payment that a webhook is about from the gateway, whatever the webhook says.
+    async fn work_webhook(&self, due: &DueWebhook) -> Result<(), StoreError> {
+        let payment = self.store.payment_of_webhook(due).await?;
+        let known = payment.is_some();
+        let settled = match payment {
+            Some(payment) => match self.ask(&payment).await {
+                Ok(asked) => asked.is_some(),
+                Err(CommandError::Store(error)) => return Err(error),
+                Err(error) => {
+                    error!(webhook.id = due.id, %error, "Webhook `{}` could not be worked on", due.id);
+                    false
+                }
+            },
+            None => false,
+        };
+        if settled {
+            return self.store.webhook_processed(&due.id, self.now()).await;
+        }
+        if !known && due.attempt + 1 >= WEBHOOK_ATTEMPTS_MAX {
+            error!(webhook.id = due.id, "Webhook `{}` is about no payment of ours", due.id);
+            metrics::counter!("payments_webhooks_unmatched_total", "gateway" => due.gateway.clone()).increment(1);
+            return self.store.webhook_postponed(due, None).await;
+        }
+        // Of a payment that we know, an event is never left alone before the gateway has answered.
+        let exponent = (due.attempt + 1).clamp(1, WEBHOOK_DELAY_EXPONENT_MAX);
+        let next_at = self.now() + TimeDelta::seconds(1 << exponent);
+        self.store.webhook_postponed(due, Some(next_at)).await
+    }
+
+    /// What the gateway says of a payment, stored; `None` when it says nothing.
+    async fn ask(&self, payment: &Payment) -> Result<Option<Payment>, CommandError> {
+        match self.lookup(payment).await {
+            Ok(Some(remote)) => self.settle(&payment.id, &remote).await.map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                warn!(payment.id = payment.id, %error, "The gateway could not be asked about payment `{}`", payment.id);
+                Ok(None)
+            }
+        }
     }
 
     async fn act(
@@ -207,7 +240,7 @@ impl Processor {
             Begun::Known => None,
         };
         match transaction {
-            Some(transaction) => self.call(payment, &transaction).await,
+            Some(transaction) => self.call(payment, &transaction, true).await,
             None => Ok(payment),
         }
     }
@@ -216,105 +249,168 @@ impl Processor {
     /// the call. The key is the same, so a call that did arrive is not done twice.
     async fn resume(&self, payment_id: &str, transaction_id: &str) -> Result<(), CommandError> {
         let payment = self.store.payment(payment_id).await?.ok_or(CommandError::NotFound)?;
-        let remote = match self.lookup(&payment).await {
-            Ok(remote) => remote,
-            Err(error) => {
-                // Whether the first call arrived is not known: the process may have died in the middle of it.
-                warn!(payment.id = payment_id, %error, "The gateway could not be asked about payment `{payment_id}`");
-                self.change(payment_id, |payment, now| payment.unknown(transaction_id, now))
-                    .await?;
-                return Ok(());
+        let open = |payment: &Payment| {
+            let transaction = payment.transaction(transaction_id);
+            transaction.filter(|transaction| transaction.status.is_open()).cloned()
+        };
+        let Some(transaction) = open(&payment) else {
+            return Ok(());
+        };
+        let never_sent = payment.never_sent(&transaction);
+        let remote = if never_sent {
+            None
+        } else {
+            match self.lookup(&payment).await {
+                Ok(remote) => remote,
+                Err(error) => return self.postpone_unasked(&payment, transaction_id, &error).await,
             }
         };
         let payment = match &remote {
             Some(remote) => self.settle(payment_id, remote).await?,
             None => payment,
         };
-        let open = payment
-            .transaction(transaction_id)
-            .filter(|transaction| transaction.status.is_open())
-            .cloned();
-        let Some(transaction) = open else { return Ok(()) };
+        let Some(transaction) = open(&payment) else {
+            return Ok(());
+        };
         // An authorization that the gateway knows of waits for the shopper or the bank: nothing to repeat.
         if transaction.kind == TransactionKind::Authorize && remote.is_some() {
             return Ok(());
         }
-        self.call(payment, &transaction).await?;
+        if !never_sent && !self.key_is_good(&payment, &transaction) {
+            self.change(payment_id, |payment, now| payment.unknown(transaction_id, now))
+                .await?;
+            return Ok(());
+        }
+        let payment = self
+            .change(payment_id, |payment, now| payment.calling(transaction_id, now))
+            .await?;
+        self.call(payment, &transaction, never_sent).await?;
         Ok(())
     }
 
-    /// Calls the gateway and stores the outcome, whatever it is.
-    async fn call(&self, payment: Payment, transaction: &Transaction) -> Result<Payment, CommandError> {
-        let transaction_id = transaction.id.clone();
-        match self.send(&payment, transaction).await {
-            Ok(remote) => self.settle(&payment.id, &remote).await,
-            Err(GatewayError::Refused { code }) => {
-                warn!(
-                    payment.id = payment.id,
-                    transaction.id = transaction_id,
-                    code,
-                    "The gateway refused a call"
-                );
-                self.change(&payment.id, |payment, now| payment.refuse(&transaction_id, &code, now))
-                    .await
-            }
-            Err(GatewayError::NotSent) => {
-                warn!(
-                    payment.id = payment.id,
-                    transaction.id = transaction_id,
-                    "The gateway was not reached"
-                );
-                self.change(&payment.id, |payment, now| payment.not_sent(&transaction_id, now))
-                    .await
-            }
-            Err(GatewayError::Unknown { reason }) => {
-                warn!(
-                    payment.id = payment.id,
-                    transaction.id = transaction_id,
-                    reason,
-                    "The outcome is not known"
-                );
-                self.change(&payment.id, |payment, now| payment.unknown(&transaction_id, now))
-                    .await
+    /// The gateway could not be asked what became of a call: asked again later.
+    async fn postpone_unasked(
+        &self,
+        payment: &Payment,
+        transaction_id: &str,
+        error: &GatewayError,
+    ) -> Result<(), CommandError> {
+        let id = &payment.id;
+        warn!(payment.id = id, %error, "The gateway could not be asked about payment `{id}`");
+        self.change(id, |payment, now| match error {
+            GatewayError::CircuitOpen => payment.held_back(transaction_id, false, now),
+            // Whether the first call arrived is not known: the process may have died in the middle of it.
+            _ => payment.unknown(transaction_id, now),
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Whether a repeat of the call still cannot do anything twice.
+    fn key_is_good(&self, payment: &Payment, transaction: &Transaction) -> bool {
+        let Some(gateway) = self.gateway(Some(&payment.gateway)) else {
+            return false;
+        };
+        match gateway.caps().idempotency {
+            Idempotency::MerchantReference => true,
+            Idempotency::Header { hours } => {
+                self.now() - transaction.created_at < TimeDelta::hours(i64::from(hours)) - KEY_MARGIN
             }
         }
+    }
+
+    /// Calls the gateway and stores the outcome, whatever it is.
+    ///
+    /// * `never_sent`: whether no earlier attempt can have reached the gateway.
+    async fn call(
+        &self,
+        payment: Payment,
+        transaction: &Transaction,
+        never_sent: bool,
+    ) -> Result<Payment, CommandError> {
+        let (payment_id, id) = (payment.id.as_str(), transaction.id.as_str());
+        let error = match self.send(&payment, transaction).await {
+            Ok(remote) => {
+                let settled = self.settle(payment_id, &remote).await?;
+                let undecided = transaction.kind != TransactionKind::Authorize
+                    && settled
+                        .transaction(id)
+                        .is_some_and(|transaction| transaction.status.is_open());
+                return match undecided {
+                    true => self.change(payment_id, |payment, now| payment.undecided(id, now)).await,
+                    false => Ok(settled),
+                };
+            }
+            Err(error) => error,
+        };
+        warn!(payment.id = payment_id, transaction.id = id, %error, "A call to the gateway did not succeed");
+        self.change(payment_id, |payment, now| match &error {
+            GatewayError::Refused { code } => payment.refuse(id, code, now),
+            GatewayError::CircuitOpen => payment.held_back(id, never_sent, now),
+            GatewayError::Unknown { .. } => payment.unknown(id, now),
+            GatewayError::Auth | GatewayError::RateLimited | GatewayError::NotSent => {
+                payment.not_sent(id, never_sent, now);
+            }
+        })
+        .await
     }
 
     async fn send(&self, payment: &Payment, transaction: &Transaction) -> Result<RemotePayment, GatewayError> {
         // A gateway that was taken out of the configuration cannot be asked; the payment waits for its return.
         let gateway = self.gateway(Some(&payment.gateway)).ok_or(GatewayError::NotSent)?;
         let key = transaction.id.clone();
-        let action = |gateway_reference| Action {
+        let action = || Action {
             key: key.clone(),
-            gateway_reference,
             amount_minor: transaction.amount_minor,
+            payment: self.lookup_of(payment),
         };
-        match (transaction.kind, payment.gateway_reference.clone()) {
-            (TransactionKind::Authorize, _) => {
-                let request = Authorize {
+        match transaction.kind {
+            TransactionKind::Authorize => {
+                let request = CreatePayment {
                     payment_id: payment.id.clone(),
+                    order_number: payment.order_number.clone(),
                     amount_minor: payment.amount_minor,
                     currency: payment.currency,
                     token: payment.payment_method_token.clone().unwrap_or_default(),
                     return_url: payment.return_url.clone(),
+                    created_at: payment.created_at,
                     key,
                 };
-                gateway.authorize(request).await
+                gateway.create(request).await
             }
-            (TransactionKind::Capture, Some(reference)) => gateway.capture(action(reference)).await,
-            (TransactionKind::Void, Some(reference)) => gateway.void(action(reference)).await,
-            (TransactionKind::Refund, Some(reference)) => gateway.refund(action(reference)).await,
-            (_, None) => Err(GatewayError::Refused {
-                code: "not_authorized".to_owned(),
-            }),
+            TransactionKind::Capture => gateway.capture(action()).await,
+            TransactionKind::Void => gateway.void(action()).await,
+            TransactionKind::Refund => gateway.refund(action()).await,
         }
     }
 
     async fn lookup(&self, payment: &Payment) -> Result<Option<RemotePayment>, GatewayError> {
         let gateway = self.gateway(Some(&payment.gateway)).ok_or(GatewayError::NotSent)?;
-        gateway
-            .lookup(payment.id.clone(), payment.gateway_reference.clone())
-            .await
+        gateway.lookup(self.lookup_of(payment)).await
+    }
+
+    fn lookup_of(&self, payment: &Payment) -> Lookup {
+        let refunds = payment
+            .transactions
+            .iter()
+            .filter(|transaction| transaction.kind == TransactionKind::Refund)
+            .filter(|refund| refund.status != TransactionStatus::Failed);
+        Lookup {
+            payment_id: payment.id.clone(),
+            gateway_reference: payment.gateway_reference.clone(),
+            amount_minor: payment.amount_minor,
+            currency: payment.currency,
+            created_at: payment.created_at,
+            refunds: refunds
+                .map(|refund| KnownRefund {
+                    reference: refund.id.clone(),
+                    gateway_reference: refund.gateway_reference.clone(),
+                    amount_minor: refund.amount_minor,
+                    booked: refund.status == TransactionStatus::Succeeded,
+                })
+                .collect(),
+            now: self.now(),
+        }
     }
 
     async fn settle(&self, payment_id: &str, remote: &RemotePayment) -> Result<Payment, CommandError> {

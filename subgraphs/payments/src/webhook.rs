@@ -11,11 +11,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tracing::{error, warn};
 
+use crate::gateway::Gateway as _;
 use crate::processor::Processor;
 use crate::store::NewWebhook;
 
 /// Largest webhook; a gateway's are a few kB.
 const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// Longest id that a gateway may give a payment, in bytes.
+const REFERENCE_BYTES_MAX: usize = 255;
 
 /// `/webhooks/<gateway>`, for the edge.
 pub fn router(processor: Processor) -> Router {
@@ -38,6 +42,7 @@ async fn receive(
         Ok(webhook) => webhook,
         Err(reason) => {
             warn!(gateway = gateway.name(), %reason, "A webhook was refused");
+            count(gateway.name(), "refused");
             return (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response();
         }
     };
@@ -45,12 +50,17 @@ async fn receive(
         gateway: gateway.name().to_owned(),
         event_id: webhook.id,
         payment_id: webhook.payment_id.filter(|id| service::id::is("pay", id)),
+        gateway_reference: webhook.gateway_reference.filter(|id| id.len() <= REFERENCE_BYTES_MAX),
         body: String::from_utf8_lossy(&body).into_owned(),
     };
     match processor.store().webhook_received(stored, processor.now()).await {
-        Ok(_) => {
+        Ok(new) => {
+            count(gateway.name(), if new { "stored" } else { "repeated" });
             processor.wake();
-            StatusCode::NO_CONTENT.into_response()
+            match gateway.webhook_reply() {
+                "" => StatusCode::NO_CONTENT.into_response(),
+                text => text.into_response(),
+            }
         }
         // Not stored, so not acknowledged: the gateway sends it again.
         Err(error) => {
@@ -61,4 +71,8 @@ async fn receive(
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+fn count(gateway: &str, outcome: &'static str) {
+    metrics::counter!("payments_webhooks_total", "gateway" => gateway.to_owned(), "outcome" => outcome).increment(1);
 }

@@ -7,5 +7,5 @@ mod schedule;
 pub use payment::{
     Begun, CardSummary, NextAction, Payment, Transaction, TransactionKind, TransactionStatus, fresh_payment,
 };
-pub use remote::{RemotePayment, RemoteRefund, RemoteStatus};
+pub use remote::{RefundOutcome, RemotePayment, RemoteRefund, RemoteStatus};
 pub use schedule::CALL_LEASE;

@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use service::contract::payments::{AuthorizeRequest, PaymentStatus, RefusalCode};
 use service::money::Currency;
 
-use super::remote::{RemotePayment, RemoteStatus};
-use super::schedule::{CALL_LEASE, UNSENT_ATTEMPTS_MAX, lookup_delay};
+use super::remote::{RefundOutcome, RemotePayment, RemoteStatus};
+use super::schedule::{CALL_LEASE, HELD_BACK_DELAY, UNSENT_TIME_MAX, lookup_delay, waiting_delay};
 
 /// A payment attempt of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,6 +211,16 @@ pub fn fresh_payment(
 }
 
 impl Payment {
+    /// Whether every attempt at `transaction` so far surely never reached the gateway: then there is nothing to look up.
+    #[must_use]
+    pub fn never_sent(&self, transaction: &Transaction) -> bool {
+        // The first attempt is 0 until its outcome is stored; the process may have died in the middle of it.
+        transaction.status == TransactionStatus::Pending
+            && transaction.attempt > 0
+            && transaction.gateway_reference.is_none()
+            && (transaction.kind != TransactionKind::Authorize || self.gateway_reference.is_none())
+    }
+
     /// Whether it still holds, or may come to hold, the shopper's money: then the order may have no other.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -301,8 +311,10 @@ impl Payment {
     /// nothing. Returns whether anything changed.
     pub fn settle(&mut self, remote: &RemotePayment, now: DateTime<Utc>) -> bool {
         let before = self.clone();
-        self.gateway_reference
-            .get_or_insert_with(|| remote.gateway_reference.clone());
+        // A gateway that has no id of its own yet gives ours back.
+        if self.gateway_reference.as_ref().is_none_or(|known| *known == self.id) {
+            self.gateway_reference = Some(remote.gateway_reference.clone());
+        }
         self.authorized_minor = self.authorized_minor.max(remote.authorized_minor);
         self.captured_minor = self.captured_minor.max(remote.captured_minor);
         self.refunded_minor = self.refunded_minor.max(remote.refunded_minor);
@@ -317,12 +329,12 @@ impl Payment {
             self.decline_code.clone_from(&remote.decline_code);
             self.decline_message.clone_from(&remote.decline_message);
         }
-        self.next_action = remote
-            .next_action
-            .clone()
-            .filter(|_| self.status == PaymentStatus::RequiresAction);
+        // A lookup need not tell again what the shopper was told to do.
+        let next_action = remote.next_action.clone().or(self.next_action.take());
+        self.next_action = next_action.filter(|_| self.status == PaymentStatus::RequiresAction);
+        let age = now - self.created_at;
         for transaction in &mut self.transactions {
-            transaction.settle(remote, now);
+            transaction.settle(remote, now, age);
         }
         if !self.has_open(TransactionKind::Authorize) {
             self.payment_method_token = None;
@@ -346,15 +358,49 @@ impl Payment {
         self.touch_if_changed(&before, now);
     }
 
-    /// The call surely did not reach the gateway: it is made again later with the same key, and given up in the end,
-    /// unless an earlier attempt may have reached it.
-    pub fn not_sent(&mut self, transaction_id: &str, now: DateTime<Utc>) {
+    /// The call surely did not reach the gateway: it is made again later with the same key.
+    ///
+    /// * `never_sent`: whether that is true of every attempt so far. Only then is an authorization given up in the end, so
+    ///   that the shopper may try another way to pay; what moves money that is held already never is.
+    pub fn not_sent(&mut self, transaction_id: &str, never_sent: bool, now: DateTime<Utc>) {
+        let before = self.clone();
         let Some(transaction) = self.open_mut(transaction_id) else {
             return;
         };
-        if transaction.status == TransactionStatus::Pending && transaction.attempt >= UNSENT_ATTEMPTS_MAX {
+        let given_up = transaction.kind == TransactionKind::Authorize && now - transaction.created_at > UNSENT_TIME_MAX;
+        if never_sent && given_up {
             return self.refuse(transaction_id, "gateway_unreachable", now);
         }
+        transaction.attempt += 1;
+        transaction.next_at = Some(now + lookup_delay(transaction.attempt));
+        transaction.status = if never_sent {
+            TransactionStatus::Pending
+        } else {
+            TransactionStatus::Unknown
+        };
+        self.touch_if_changed(&before, now);
+    }
+
+    /// The circuit breaker held the call back: everything stays as it is, and the call is made again later.
+    pub fn held_back(&mut self, transaction_id: &str, never_sent: bool, now: DateTime<Utc>) {
+        self.not_sent(transaction_id, never_sent, now);
+        if let Some(transaction) = self.open_mut(transaction_id) {
+            transaction.next_at = Some(now + HELD_BACK_DELAY);
+        }
+    }
+
+    /// A call is about to be made again: until its answer is stored, it may have arrived.
+    pub fn calling(&mut self, transaction_id: &str, now: DateTime<Utc>) {
+        let before = self.clone();
+        if let Some(transaction) = self.open_mut(transaction_id) {
+            transaction.status = TransactionStatus::Unknown;
+            transaction.next_at = Some(now + CALL_LEASE);
+        }
+        self.touch_if_changed(&before, now);
+    }
+
+    /// The gateway answered, and what was asked of it is undecided all the same: it is asked again later.
+    pub fn undecided(&mut self, transaction_id: &str, now: DateTime<Utc>) {
         self.postpone(transaction_id, false, now);
     }
 
@@ -456,7 +502,8 @@ impl Payment {
 }
 
 impl Transaction {
-    fn settle(&mut self, remote: &RemotePayment, now: DateTime<Utc>) {
+    /// * `age`: how long ago the payment was begun.
+    fn settle(&mut self, remote: &RemotePayment, now: DateTime<Utc>, age: TimeDelta) {
         if !self.status.is_open() {
             return;
         }
@@ -466,7 +513,7 @@ impl Transaction {
                 RemoteStatus::Declined | RemoteStatus::Voided => Some(TransactionStatus::Failed),
                 RemoteStatus::RequiresAction | RemoteStatus::Processing => {
                     self.attempt += 1;
-                    self.next_at = Some(now + lookup_delay(self.attempt).max(TimeDelta::seconds(10)));
+                    self.next_at = Some(now + waiting_delay(self.attempt, age));
                     self.status = TransactionStatus::Pending;
                     None
                 }
@@ -482,9 +529,15 @@ impl Transaction {
                 _ => None,
             },
             TransactionKind::Refund => {
-                let booked = remote.refunds.iter().find(|refund| refund.reference == self.id);
-                self.gateway_reference = booked.map(|refund| refund.gateway_reference.clone());
-                booked.map(|_| TransactionStatus::Succeeded)
+                let told = remote.refunds.iter().find(|refund| refund.reference == self.id);
+                if let Some(told) = told {
+                    self.gateway_reference = Some(told.gateway_reference.clone());
+                }
+                told.and_then(|refund| match refund.outcome {
+                    RefundOutcome::Pending => None,
+                    RefundOutcome::Succeeded => Some(TransactionStatus::Succeeded),
+                    RefundOutcome::Failed => Some(TransactionStatus::Failed),
+                })
             }
         };
         if let Some(status) = done {

@@ -25,7 +25,7 @@ pub struct RemotePayment {
     pub decline_code: Option<String>,
     /// The same for the shopper.
     pub decline_message: Option<String>,
-    /// Refunds that the gateway has booked.
+    /// Refunds that the gateway knows of.
     pub refunds: Vec<RemoteRefund>,
 }
 
@@ -46,11 +46,24 @@ pub enum RemoteStatus {
     Declined,
 }
 
-/// A refund that the gateway has booked.
+/// A refund that the gateway knows of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteRefund {
     /// The gateway's own id of it.
     pub gateway_reference: String,
     /// Our transaction id, as the gateway was told.
     pub reference: String,
+    /// What became of it.
+    pub outcome: RefundOutcome,
+}
+
+/// What became of a refund at the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefundOutcome {
+    /// Undecided.
+    Pending,
+    /// The money went back.
+    Succeeded,
+    /// It did not.
+    Failed,
 }

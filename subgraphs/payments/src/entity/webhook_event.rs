@@ -10,6 +10,8 @@ pub(crate) struct Model {
     pub id: String,
     pub gateway: String,
     pub payment_id: Option<String>,
+    /// The gateway's own id of the payment.
+    pub gateway_reference: Option<String>,
     #[sea_orm(column_type = "Text")]
     pub body: String,
     pub received_at: DateTimeUtc,

@@ -15,11 +15,15 @@ use serde_json::json;
 use service::money::Currency;
 use url::Url;
 
-use super::{Action, Authorize, Gateway, GatewayError, Webhook, WebhookError, WebhookSecrets};
-use crate::domain::{CardSummary, NextAction, RemotePayment, RemoteRefund, RemoteStatus};
+use super::http_call::{self, Answer, parse};
+use super::{
+    Action, Caps, CreatePayment, Credential, Gateway, GatewayError, Idempotency, Lookup, Webhook, WebhookError,
+    WebhookSecrets,
+};
+use crate::domain::{CardSummary, NextAction, RefundOutcome, RemotePayment, RemoteRefund, RemoteStatus};
 
-/// Longest answer that is read, in bytes; a payment is about 1 kB.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// How long the contract asks a gateway to keep a key, in hours.
+const KEY_HOURS: u32 = 24;
 
 /// A gateway that speaks the generic dialect.
 pub struct GenericGateway {
@@ -27,8 +31,8 @@ pub struct GenericGateway {
     display_name: String,
     kinds: Vec<String>,
     payments_url: Url,
-    api_key: SecretString,
-    secrets: WebhookSecrets,
+    api_key: Credential<SecretString>,
+    secrets: Credential<WebhookSecrets>,
     client: reqwest::Client,
 }
 
@@ -41,20 +45,16 @@ impl GenericGateway {
     pub fn new(
         name: &str,
         base_url: &Url,
-        api_key: SecretString,
-        secrets: WebhookSecrets,
+        api_key: Credential<SecretString>,
+        secrets: Credential<WebhookSecrets>,
         call_timeout: Duration,
     ) -> anyhow::Result<Self> {
         let payments_url = Url::parse(&format!("{}/api/v1/payments", base_url.as_str().trim_end_matches('/')))?;
         let client = service::http_client(call_timeout)?;
-        let mut display_name = name.to_owned();
-        if let Some(first) = display_name.get_mut(0..1) {
-            first.make_ascii_uppercase();
-        }
         let kinds = vec!["card".to_owned(), "wallet".to_owned()];
         Ok(Self {
             name: name.to_owned(),
-            display_name,
+            display_name: http_call::display_name(name),
             kinds,
             payments_url,
             api_key,
@@ -63,21 +63,13 @@ impl GenericGateway {
         })
     }
 
-    async fn post(&self, path: &str, key: &str, body: serde_json::Value) -> Result<RemotePayment, GatewayError> {
-        let url = format!("{}{path}", self.payments_url);
-        let answer = self
-            .send(self.client.post(url).header("idempotency-key", key).json(&body))
-            .await?;
-        Ok(parse::<WirePayment>(&answer)?.into())
-    }
-
     async fn find(
         &self,
         payment_id: &str,
         gateway_reference: Option<String>,
     ) -> Result<Option<RemotePayment>, GatewayError> {
         if let Some(gateway_reference) = gateway_reference {
-            let url = format!("{}/{gateway_reference}", self.payments_url);
+            let url = self.url_of(&gateway_reference, "");
             return match self.send(self.client.get(url)).await {
                 Ok(answer) => Ok(Some(parse::<WirePayment>(&answer)?.into())),
                 Err(GatewayError::Refused { code }) if code == "not_found" => Ok(None),
@@ -95,41 +87,36 @@ impl GenericGateway {
             .map(RemotePayment::from))
     }
 
+    async fn act(&self, action: &Action, verb: &str, body: serde_json::Value) -> Result<RemotePayment, GatewayError> {
+        let Some(gateway_reference) = &action.payment.gateway_reference else {
+            let code = "not_authorized".to_owned();
+            return Err(GatewayError::Refused { code });
+        };
+        self.post(self.url_of(gateway_reference, verb), &action.key, body).await
+    }
+
+    async fn post(&self, url: String, key: &str, body: serde_json::Value) -> Result<RemotePayment, GatewayError> {
+        let request = self.client.post(url).header("idempotency-key", key).json(&body);
+        Ok(parse::<WirePayment>(&self.send(request).await?)?.into())
+    }
+
+    fn url_of(&self, gateway_reference: &str, verb: &str) -> String {
+        format!("{}/{gateway_reference}{verb}", self.payments_url)
+    }
+
     /// The body of a 2xx answer. Every other outcome is sorted by what may have happened.
     async fn send(&self, request: RequestBuilder) -> Result<Vec<u8>, GatewayError> {
-        let request = request.bearer_auth(self.api_key.expose_secret());
-        let mut response = request.send().await.map_err(|error| {
-            if error.is_connect() || error.is_builder() {
-                GatewayError::NotSent
-            } else {
-                unknown(&error)
-            }
-        })?;
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| unknown(&error))? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_BYTES_MAX {
-                return Err(GatewayError::Unknown {
-                    reason: "the answer is too long".to_owned(),
-                });
-            }
-        }
-        match status {
-            status if status.is_success() => Ok(body),
+        let request = request.bearer_auth(self.api_key.get().expose_secret());
+        let Answer { status, body } = http_call::send(request).await?;
+        match http_call::failure(status) {
+            Some(failure) => Err(failure),
+            None if status.is_success() => Ok(body),
             // 409 may also mean that the same key is being worked on: then the outcome is not known yet.
-            StatusCode::CONFLICT if error_code(&body) == "idempotency_conflict" => Err(GatewayError::Unknown {
-                reason: "the same call is running".to_owned(),
-            }),
-            StatusCode::TOO_MANY_REQUESTS => Err(GatewayError::NotSent),
-            StatusCode::REQUEST_TIMEOUT => Err(GatewayError::Unknown {
-                reason: status.to_string(),
-            }),
-            status if status.is_client_error() => Err(GatewayError::Refused {
+            None if status == StatusCode::CONFLICT && error_code(&body) == "idempotency_conflict" => {
+                Err(GatewayError::unknown("the same call is running"))
+            }
+            None => Err(GatewayError::Refused {
                 code: error_code(&body),
-            }),
-            status => Err(GatewayError::Unknown {
-                reason: status.to_string(),
             }),
         }
     }
@@ -156,7 +143,17 @@ impl Gateway for GenericGateway {
         &[]
     }
 
-    fn authorize(&self, request: Authorize) -> BoxFuture<'_, Result<RemotePayment, GatewayError>> {
+    fn caps(&self) -> Caps {
+        Caps {
+            manual_capture: true,
+            partial_refund: true,
+            redirect: true,
+            qr_code: true,
+            idempotency: Idempotency::Header { hours: KEY_HOURS },
+        }
+    }
+
+    fn create(&self, request: CreatePayment) -> BoxFuture<'_, Result<RemotePayment, GatewayError>> {
         async move {
             let body = json!({
                 "reference": request.payment_id,
@@ -165,51 +162,42 @@ impl Gateway for GenericGateway {
                 "payment_method_token": request.token,
                 "return_url": request.return_url,
             });
-            self.post("", &request.key, body).await
+            self.post(self.payments_url.to_string(), &request.key, body).await
         }
         .boxed()
     }
 
     fn capture(&self, action: Action) -> BoxFuture<'_, Result<RemotePayment, GatewayError>> {
         async move {
-            let path = format!("/{}/capture", action.gateway_reference);
-            self.post(&path, &action.key, json!({"amount_minor": action.amount_minor}))
-                .await
+            let body = json!({"amount_minor": action.amount_minor});
+            self.act(&action, "/capture", body).await
         }
         .boxed()
     }
 
     fn void(&self, action: Action) -> BoxFuture<'_, Result<RemotePayment, GatewayError>> {
-        async move {
-            self.post(&format!("/{}/void", action.gateway_reference), &action.key, json!({}))
-                .await
-        }
-        .boxed()
+        async move { self.act(&action, "/void", json!({})).await }.boxed()
     }
 
     fn refund(&self, action: Action) -> BoxFuture<'_, Result<RemotePayment, GatewayError>> {
         async move {
-            let path = format!("/{}/refunds", action.gateway_reference);
             let body = json!({"reference": action.key, "amount_minor": action.amount_minor});
-            self.post(&path, &action.key, body).await
+            self.act(&action, "/refunds", body).await
         }
         .boxed()
     }
 
-    fn lookup(
-        &self,
-        payment_id: String,
-        gateway_reference: Option<String>,
-    ) -> BoxFuture<'_, Result<Option<RemotePayment>, GatewayError>> {
-        async move { self.find(&payment_id, gateway_reference).await }.boxed()
+    fn lookup(&self, lookup: Lookup) -> BoxFuture<'_, Result<Option<RemotePayment>, GatewayError>> {
+        async move { self.find(&lookup.payment_id, lookup.gateway_reference).await }.boxed()
     }
 
     fn verify_webhook(&self, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Result<Webhook, WebhookError> {
-        let id = self.secrets.verify(headers, body, now)?;
+        let id = self.secrets.get().verify(headers, body, now)?;
         let event: WireEvent = serde_json::from_slice(body).map_err(|_| WebhookError::Malformed)?;
         Ok(Webhook {
             id,
             payment_id: event.data.reference,
+            gateway_reference: event.data.id,
         })
     }
 }
@@ -279,6 +267,17 @@ struct WireMethod {
 struct WireRefund {
     id: String,
     reference: String,
+    #[serde(default)]
+    status: WireRefundStatus,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireRefundStatus {
+    Pending,
+    #[default]
+    Succeeded,
+    Failed,
 }
 
 #[derive(Deserialize)]
@@ -288,6 +287,7 @@ struct WireEvent {
 
 #[derive(Deserialize)]
 struct WireEventData {
+    id: Option<String>,
     reference: Option<String>,
 }
 
@@ -343,30 +343,17 @@ impl From<WirePayment> for RemotePayment {
                 .map(|refund| RemoteRefund {
                     gateway_reference: refund.id,
                     reference: refund.reference,
+                    outcome: match refund.status {
+                        WireRefundStatus::Pending => RefundOutcome::Pending,
+                        WireRefundStatus::Succeeded => RefundOutcome::Succeeded,
+                        WireRefundStatus::Failed => RefundOutcome::Failed,
+                    },
                 })
                 .collect(),
         }
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, GatewayError> {
-    serde_json::from_slice(body).map_err(|error| GatewayError::Unknown {
-        reason: format!("the answer is malformed: {error}"),
-    })
-}
-
 fn error_code(body: &[u8]) -> String {
     serde_json::from_slice::<WireErrorBody>(body).map_or_else(|_| "refused".to_owned(), |body| body.error.code)
-}
-
-/// Without the URL, which may hold what the log must not.
-fn unknown(error: &reqwest::Error) -> GatewayError {
-    let reason = if error.is_timeout() {
-        "timeout"
-    } else {
-        "the connection broke"
-    };
-    GatewayError::Unknown {
-        reason: reason.to_owned(),
-    }
 }

@@ -1,4 +1,5 @@
-//! Signatures of webhooks, as Standard Webhooks says: HMAC-SHA256 over `id.timestamp.body`.
+//! Signatures of webhooks by HMAC-SHA256: as Standard Webhooks says, over `id.timestamp.body`, and as Stripe says, over
+//! `timestamp.body`.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,6 +11,9 @@ use sha2::Sha256;
 
 /// How far the time of a webhook may be off, in seconds.
 const TOLERANCE_SECONDS: i64 = 300;
+
+/// Signatures of one webhook that are looked at.
+const SIGNATURES_MAX: usize = 8;
 
 /// Why a webhook is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,31 +64,85 @@ impl WebhookSecrets {
         let id = header(headers, "webhook-id")?;
         let timestamp = header(headers, "webhook-timestamp")?;
         let signatures = header(headers, "webhook-signature")?;
-        let sent_at: i64 = timestamp.parse().map_err(|_| WebhookError::Stale)?;
-        if now.timestamp().abs_diff(sent_at) > TOLERANCE_SECONDS.unsigned_abs() {
-            return Err(WebhookError::Stale);
-        }
+        fresh(timestamp, now)?;
         let signatures = signatures
             .split(' ')
             .filter_map(|signature| signature.strip_prefix("v1,"));
         let signatures: Vec<Vec<u8>> = signatures
             .filter_map(|encoded| BASE64_STANDARD.decode(encoded).ok())
-            .take(8)
+            .take(SIGNATURES_MAX)
             .collect();
-        let signed = self.keys.iter().any(|key| {
-            signatures.iter().any(|signature| {
-                let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-                mac.update(format!("{id}.{timestamp}.").as_bytes());
-                mac.update(body);
-                mac.verify_slice(signature).is_ok()
-            })
-        });
+        let signed = signed_by_any(&self.keys, &signatures, &[id, ".", timestamp, "."], body);
         if signed {
             Ok(id.to_owned())
         } else {
             Err(WebhookError::SignatureWrong)
         }
     }
+}
+
+/// The keys of Stripe's webhook endpoint: the text itself, `whsec_` included, is the key.
+pub(super) struct StripeSecrets {
+    keys: Vec<Vec<u8>>,
+}
+
+impl StripeSecrets {
+    /// Reads secrets separated by commas or line ends.
+    ///
+    /// # Errors
+    /// When one does not begin with `whsec_`.
+    pub(super) fn parse(secrets: &SecretString) -> anyhow::Result<Self> {
+        let secrets = secrets.expose_secret().split([',', '\n']).map(str::trim);
+        let secrets: Vec<&str> = secrets.filter(|secret| !secret.is_empty()).collect();
+        anyhow::ensure!(
+            secrets.iter().all(|secret| secret.starts_with("whsec_")),
+            "a webhook secret of Stripe begins with `whsec_`"
+        );
+        Ok(Self {
+            keys: secrets.iter().map(|secret| secret.as_bytes().to_vec()).collect(),
+        })
+    }
+
+    /// Whether `Stripe-Signature: t=…,v1=…` fits the body and is near `now`.
+    pub(super) fn verify(&self, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Result<(), WebhookError> {
+        let header = header(headers, "stripe-signature")?;
+        let parts = || header.split(',').filter_map(|part| part.trim().split_once('='));
+        let timestamp = parts().find(|(name, _)| *name == "t").map(|(_, value)| value);
+        let timestamp = timestamp.ok_or(WebhookError::HeaderMissing("stripe-signature"))?;
+        fresh(timestamp, now)?;
+        // Several while Stripe rolls the secret of the endpoint.
+        let signatures: Vec<Vec<u8>> = parts()
+            .filter(|(name, _)| *name == "v1")
+            .filter_map(|(_, hex)| data_encoding::HEXLOWER.decode(hex.as_bytes()).ok())
+            .take(SIGNATURES_MAX)
+            .collect();
+        if signed_by_any(&self.keys, &signatures, &[timestamp, "."], body) {
+            Ok(())
+        } else {
+            Err(WebhookError::SignatureWrong)
+        }
+    }
+}
+
+fn fresh(timestamp: &str, now: DateTime<Utc>) -> Result<(), WebhookError> {
+    let sent_at: i64 = timestamp.parse().map_err(|_| WebhookError::Stale)?;
+    if now.timestamp().abs_diff(sent_at) > TOLERANCE_SECONDS.unsigned_abs() {
+        return Err(WebhookError::Stale);
+    }
+    Ok(())
+}
+
+fn signed_by_any(keys: &[Vec<u8>], signatures: &[Vec<u8>], prefix: &[&str], body: &[u8]) -> bool {
+    keys.iter().any(|key| {
+        signatures.iter().any(|signature| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+            for part in prefix {
+                mac.update(part.as_bytes());
+            }
+            mac.update(body);
+            mac.verify_slice(signature).is_ok()
+        })
+    })
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, WebhookError> {

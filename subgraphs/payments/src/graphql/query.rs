@@ -9,6 +9,7 @@ use service::scalars::CurrencyCode;
 use super::Loaders;
 use super::order::Order;
 use super::payment::{Payment, PaymentConnection, PaymentGateway, PaymentStatus, visible};
+use crate::gateway::Gateway as _;
 use crate::processor::Processor;
 
 pub(crate) struct Query;

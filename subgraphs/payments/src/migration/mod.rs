@@ -6,6 +6,7 @@
 )]
 
 mod m20261123_000001_payments;
+mod m20261127_000002_references;
 
 use sea_orm_migration::prelude::*;
 
@@ -15,6 +16,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261123_000001_payments::Migration)]
+        vec![
+            Box::new(m20261123_000001_payments::Migration),
+            Box::new(m20261127_000002_references::Migration),
+        ]
     }
 }

@@ -32,6 +32,8 @@ pub struct NewWebhook {
     pub event_id: String,
     /// Our payment, if it names one.
     pub payment_id: Option<String>,
+    /// The gateway's id of the payment, if it names that.
+    pub gateway_reference: Option<String>,
     /// As received.
     pub body: String,
 }
@@ -41,8 +43,12 @@ pub struct NewWebhook {
 pub struct DueWebhook {
     /// The row's id.
     pub id: String,
+    /// Name of the gateway.
+    pub gateway: String,
     /// Our payment, if it names one.
     pub payment_id: Option<String>,
+    /// The gateway's id of the payment, if it names that.
+    pub gateway_reference: Option<String>,
     /// Times it was worked on in vain.
     pub attempt: i32,
 }
@@ -129,14 +135,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn webhook_received(&self, webhook: NewWebhook, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        // An event that is about no payment at all is kept, and nothing is done with it.
+        let about_payment = webhook.payment_id.is_some() || webhook.gateway_reference.is_some();
         let row = webhook_event::ActiveModel {
             id: Set(format!("{}:{}", webhook.gateway, webhook.event_id)),
             gateway: Set(webhook.gateway),
             payment_id: Set(webhook.payment_id),
+            gateway_reference: Set(webhook.gateway_reference),
             body: Set(webhook.body),
             received_at: Set(now),
             attempt: Set(0),
-            next_at: Set(Some(now)),
+            next_at: Set(about_payment.then_some(now)),
             processed_at: Set(None),
         };
         match webhook_event::Entity::insert(row)
@@ -172,7 +181,9 @@ impl Store {
             if claimed.rows_affected == 1 {
                 taken.push(DueWebhook {
                     id: row.id,
+                    gateway: row.gateway,
                     payment_id: row.payment_id,
+                    gateway_reference: row.gateway_reference,
                     attempt: row.attempt,
                 });
             }

@@ -10,7 +10,7 @@ mod seed;
 
 use service::database::Database;
 
-pub use events::NewWebhook;
+pub use events::{DueWebhook, NewWebhook};
 pub use payments::Created;
 pub use seed::seed;
 

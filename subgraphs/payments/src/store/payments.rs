@@ -11,7 +11,7 @@ use sea_orm::{
 use service::contract::payments::PaymentStatus;
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 
-use super::events::insert_event;
+use super::events::{DueWebhook, insert_event};
 use super::rows::{payment_from_row, payment_to_row, transaction_to_row};
 use super::{Store, StoreError};
 use crate::domain::Payment;
@@ -151,6 +151,39 @@ impl Store {
     pub async fn payment(&self, id: &str) -> Result<Option<Payment>, StoreError> {
         let row = payment::Entity::find_by_id(id).one(self.database.read()).await?;
         Ok(self.with_transactions(row.into_iter().collect()).await?.pop())
+    }
+
+    /// The payment that a webhook is about: by our id, else by the gateway's. Always one of the webhook's own gateway.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn payment_of_webhook(&self, webhook: &DueWebhook) -> Result<Option<Payment>, StoreError> {
+        let named = match (&webhook.payment_id, &webhook.gateway_reference) {
+            (Some(id), _) => payment::Column::Id.eq(id),
+            (None, Some(reference)) => payment::Column::GatewayReference.eq(reference),
+            (None, None) => return Ok(None),
+        };
+        let row = payment::Entity::find()
+            .filter(payment::Column::Gateway.eq(&webhook.gateway))
+            .filter(named)
+            .one(self.database.read())
+            .await?;
+        Ok(self.with_transactions(row.into_iter().collect()).await?.pop())
+    }
+
+    /// When the oldest call was written down of which nobody knows what became of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn oldest_unknown(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        use payment_transaction::Column;
+        let oldest = payment_transaction::Entity::find()
+            .filter(Column::NextAt.is_not_null())
+            .filter(Column::Status.eq("UNKNOWN"))
+            .order_by_asc(Column::CreatedAt)
+            .one(self.database.read())
+            .await?;
+        Ok(oldest.map(|row| row.created_at))
     }
 
     /// The payments with these ids, in any order.

@@ -86,8 +86,8 @@ async fn a_repeated_command_does_nothing_twice() {
             refunds r0: 409 NOT_REFUNDABLE
             capture c: CAPTURED held 4597 taken 4597 back 0
             capture c: CAPTURED held 4597 taken 4597 back 0
-            capture c2: 409 NOT_CAPTURABLE
-            void v: 409 NOT_VOIDABLE
+            capture c2: CAPTURED held 4597 taken 4597 back 0
+            void v: CAPTURED held 4597 taken 4597 back 0
             refunds r1: PARTIALLY_REFUNDED held 4597 taken 4597 back 1000 Succeeded 1000
             refunds r1: PARTIALLY_REFUNDED held 4597 taken 4597 back 1000 Succeeded 1000
             refunds r1: 409 IDEMPOTENCY_KEY_REUSED
