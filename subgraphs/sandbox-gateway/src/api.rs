@@ -1,22 +1,21 @@
 //! The generic dialect: `/api/v1/payments`, with a bearer key and idempotency keys.
 //!
-//! Decides what the caller *sees*: the truth, late, never, or an error. What *is* belongs to [`crate::ledger`].
+//! Also the two paths for tests, `/__ledger` and `/__faults`, which every dialect shares.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use subtle::ConstantTimeEq as _;
 
 use crate::Sandbox;
-use crate::idempotency::Claim;
+use crate::call::{Call, CallFault, Done, Operation, Reply, authorize_later, is_authorized, page_url};
 use crate::ledger::{LedgerError, NewPayment, Payment};
 use crate::token::{self, Answer, Decision};
 use crate::webhook::Fault;
@@ -98,7 +97,7 @@ struct NewRefund {
 }
 
 async fn create(State(sandbox): Shared, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
-    let mut call = Call::begin(&sandbox, &headers, "create", &body)?;
+    let mut call = begin(&sandbox, &headers, (Operation::Create, "create"), &body)?;
     let new: NewPayment = parse(&body)?;
     let fate = token::fate(&new.payment_method_token)
         .ok_or_else(|| invalid(format!("`{}` is not a token of this gateway", new.payment_method_token)))?;
@@ -110,7 +109,7 @@ async fn create(State(sandbox): Shared, headers: HeaderMap, body: Bytes) -> Resu
     call.answer = fate.answer;
     call.act = format!("create {}", new.reference);
     let page = page_url(&sandbox, &headers);
-    call.run(move |sandbox| {
+    run(call, move |sandbox| {
         let payment = sandbox.ledger.create(new, fate.decision, &page);
         if let Decision::Later(delay) = fate.decision {
             authorize_later(Arc::clone(sandbox), payment.id.clone(), delay);
@@ -126,12 +125,19 @@ async fn capture(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let mut call = Call::begin(&sandbox, &headers, &format!("capture {id}"), &body)?;
+    let mut call = begin(
+        &sandbox,
+        &headers,
+        (Operation::Capture, &format!("capture {id}")),
+        &body,
+    )?;
     let Amount { amount_minor } = parse_or_default(&body)?;
     let payment = sandbox.ledger.get(&id).ok_or(LedgerError::NotFound)?;
     call.answer = token::fate(&payment.token).map_or(Answer::Prompt, |fate| fate.capture_answer);
-    call.run(move |sandbox| Ok((StatusCode::OK, sandbox.ledger.capture(&id, amount_minor)?)))
-        .await
+    run(call, move |sandbox| {
+        Ok((StatusCode::OK, sandbox.ledger.capture(&id, amount_minor)?))
+    })
+    .await
 }
 
 async fn void(
@@ -140,9 +146,8 @@ async fn void(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let call = Call::begin(&sandbox, &headers, &format!("void {id}"), &body)?;
-    call.run(move |sandbox| Ok((StatusCode::OK, sandbox.ledger.void(&id)?)))
-        .await
+    let call = begin(&sandbox, &headers, (Operation::Void, &format!("void {id}")), &body)?;
+    run(call, move |sandbox| Ok((StatusCode::OK, sandbox.ledger.void(&id)?))).await
 }
 
 async fn refund(
@@ -151,13 +156,15 @@ async fn refund(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let call = Call::begin(&sandbox, &headers, &format!("refund {id}"), &body)?;
+    let call = begin(&sandbox, &headers, (Operation::Refund, &format!("refund {id}")), &body)?;
     let NewRefund {
         reference,
         amount_minor,
     } = parse(&body)?;
-    call.run(move |sandbox| Ok((StatusCode::OK, sandbox.ledger.refund(&id, &reference, amount_minor)?)))
-        .await
+    run(call, move |sandbox| {
+        Ok((StatusCode::OK, sandbox.ledger.refund(&id, &reference, amount_minor)?))
+    })
+    .await
 }
 
 async fn show(State(sandbox): Shared, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
@@ -184,138 +191,86 @@ async fn ledger(State(sandbox): Shared) -> Response {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Faults {
-    webhooks: Fault,
+    /// How every webhook is treated from now on; as before when absent.
+    webhooks: Option<Fault>,
+    /// What the next calls see; replaces what has not happened yet.
+    calls: Option<Vec<CallFault>>,
 }
 
 async fn faults(State(sandbox): Shared, axum::Json(faults): axum::Json<Faults>) -> StatusCode {
-    sandbox.webhooks.set_fault(faults.webhooks);
+    if let Some(fault) = faults.webhooks {
+        sandbox.webhooks.set_fault(fault);
+    }
+    if let Some(calls) = faults.calls {
+        sandbox.call_faults.set(calls);
+    }
     StatusCode::NO_CONTENT
 }
 
-/// One call that carries an idempotency key.
-struct Call {
-    sandbox: Arc<Sandbox>,
-    key: String,
-    fingerprint: String,
-    /// Names the act for the faults that happen once.
-    act: String,
-    answer: Answer,
+/// A call with an idempotency key. `act` is its operation, and what tells it from others with the same body.
+fn begin(sandbox: &Arc<Sandbox>, headers: &HeaderMap, act: (Operation, &str), body: &[u8]) -> Result<Call, Refusal> {
+    authorize(sandbox, headers)?;
+    let key = headers
+        .get("idempotency-key")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
+        let message = format!("`Idempotency-Key` must have 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes");
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "idempotency_key_missing",
+            message,
+        ));
+    }
+    Ok(Call {
+        sandbox: Arc::clone(sandbox),
+        operation: act.0,
+        key: Some(key.to_owned()),
+        fingerprint: format!("{}\n{}", act.1, String::from_utf8_lossy(body)),
+        act: act.1.to_owned(),
+        answer: Answer::Prompt,
+        internal_error: json!({"error": {"code": "internal", "message": "something went wrong"}}),
+    })
 }
 
-impl Call {
-    fn begin(sandbox: &Arc<Sandbox>, headers: &HeaderMap, act: &str, body: &[u8]) -> Result<Self, Refusal> {
-        authorize(sandbox, headers)?;
-        let key = headers
-            .get("idempotency-key")
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
-            let message = format!("`Idempotency-Key` must have 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes");
-            return Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "idempotency_key_missing",
-                message,
-            ));
-        }
-        Ok(Self {
-            sandbox: Arc::clone(sandbox),
-            key: key.to_owned(),
-            fingerprint: format!("{act}\n{}", String::from_utf8_lossy(body)),
-            act: act.to_owned(),
-            answer: Answer::Prompt,
-        })
-    }
-
-    /// Does `work` once for this key. In a task of its own: a caller that hangs up does not undo what it asked for.
-    async fn run<W>(self, work: W) -> Result<Response, Refusal>
-    where
-        W: FnOnce(&Arc<Sandbox>) -> Result<(StatusCode, Payment), Refusal> + Send + 'static,
-    {
-        match self.sandbox.keys.claim(&self.key, self.fingerprint.clone()) {
-            Claim::New => {}
-            Claim::Replay(status, body) => {
-                return Ok((status, [("idempotent-replayed", "true")], axum::Json(body)).into_response());
-            }
-            Claim::Mismatch => {
-                let message = "this key was used for another request";
-                return Err(Refusal::new(
-                    StatusCode::BAD_REQUEST,
-                    "idempotency_key_mismatch",
-                    message,
-                ));
-            }
-            Claim::Running => {
-                let message = "the same request is running";
-                return Err(Refusal::new(StatusCode::CONFLICT, "idempotency_conflict", message));
-            }
-        }
-        let task = tokio::spawn(self.perform(work));
-        task.await.unwrap_or_else(|_| Err(internal_error()))
-    }
-
-    async fn perform<W>(self, work: W) -> Result<Response, Refusal>
-    where
-        W: FnOnce(&Arc<Sandbox>) -> Result<(StatusCode, Payment), Refusal> + Send + 'static,
-    {
-        let Self {
-            sandbox,
-            key,
-            act,
-            answer,
-            ..
-        } = self;
-        let once = matches!(answer, Answer::HangBeforeOnce | Answer::ErrorBeforeOnce);
-        if once && sandbox.ledger.first_try(&act) {
-            sandbox.keys.forget(&key);
-            if answer == Answer::HangBeforeOnce {
-                tokio::time::sleep(sandbox.config.hang).await;
-            }
-            return Err(internal_error());
-        }
-        if let Answer::Slow(delay) = answer {
-            tokio::time::sleep(sandbox.config.scaled(delay)).await;
-        }
-        let (status, body) = match work(&sandbox) {
-            Ok((status, payment)) => {
-                sandbox.webhooks.send(&payment, sandbox.config.time_scale);
-                (status, json!(payment))
-            }
-            Err(refusal) => (refusal.status, refusal.body()),
-        };
-        if answer == Answer::ErrorAfter {
-            let error = internal_error();
-            sandbox.keys.finish(&key, error.status, error.body());
-            return Err(error);
-        }
-        sandbox.keys.finish(&key, status, body.clone());
-        if answer == Answer::HangAfter {
-            tokio::time::sleep(sandbox.config.hang).await;
-        }
-        Ok((status, axum::Json(body)).into_response())
-    }
-}
-
-fn authorize_later(sandbox: Arc<Sandbox>, id: String, delay: std::time::Duration) {
-    tokio::spawn(async move {
-        tokio::time::sleep(sandbox.config.scaled(delay)).await;
-        // An error means that it was voided meanwhile.
-        if let Ok(payment) = sandbox.ledger.decide(&id, true) {
-            sandbox.webhooks.send(&payment, sandbox.config.time_scale);
-        }
+async fn run<W>(call: Call, work: W) -> Result<Response, Refusal>
+where
+    W: FnOnce(&Arc<Sandbox>) -> Result<(StatusCode, Payment), Refusal> + Send + 'static,
+{
+    let reply = call.run(move |sandbox| match work(sandbox) {
+        Ok((status, payment)) => Done {
+            status,
+            body: json!(payment),
+            changed: Some(payment),
+        },
+        Err(refusal) => Done {
+            status: refusal.status,
+            body: refusal.body(),
+            changed: None,
+        },
     });
+    match reply.await {
+        Reply::Answer {
+            status,
+            body,
+            replayed: true,
+        } => Ok((status, [("idempotent-replayed", "true")], axum::Json(body)).into_response()),
+        Reply::Answer { status, body, .. } => Ok((status, axum::Json(body)).into_response()),
+        Reply::Mismatch => Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "idempotency_key_mismatch",
+            "this key was used for another request",
+        )),
+        Reply::Running => Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "idempotency_conflict",
+            "the same request is running",
+        )),
+    }
 }
 
 fn authorize(sandbox: &Sandbox, headers: &HeaderMap) -> Result<(), Refusal> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .unwrap_or_default();
-    let known = sandbox
-        .config
-        .api_keys
-        .iter()
-        .any(|key| bool::from(key.as_bytes().ct_eq(given.as_bytes())));
-    if known {
+    if is_authorized(sandbox, headers) {
         return Ok(());
     }
     Err(Refusal::new(
@@ -323,18 +278,6 @@ fn authorize(sandbox: &Sandbox, headers: &HeaderMap) -> Result<(), Refusal> {
         "unauthorized",
         "send `Authorization: Bearer <API key>`",
     ))
-}
-
-/// Where the gateway's own pages are, as the caller reaches it.
-fn page_url(sandbox: &Sandbox, headers: &HeaderMap) -> String {
-    if let Some(url) = &sandbox.config.public_url {
-        return url.as_str().trim_end_matches('/').to_owned();
-    }
-    let host = headers
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("127.0.0.1:4100");
-    format!("http://{host}")
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
@@ -347,8 +290,4 @@ fn parse_or_default<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Ref
 
 fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
-}
-
-fn internal_error() -> Refusal {
-    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong")
 }

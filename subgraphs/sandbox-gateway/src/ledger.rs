@@ -3,7 +3,7 @@
 //! In memory, with an optional journal: one JSON line for each change, the last line of a payment wins. Says nothing of
 //! HTTP or of idempotency keys; two calls of [`Ledger::create`] are two payments, as they would be anywhere.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -36,6 +36,33 @@ pub enum Status {
     Voided,
     /// Refused by the bank or the shopper.
     Declined,
+}
+
+/// The language in which the shop asked for a payment, and in which it is told of changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// The contract in the README.
+    #[default]
+    Generic,
+    /// Stripe's.
+    Stripe,
+    /// Alipay's.
+    Alipay,
+}
+
+impl Dialect {
+    fn is_generic(&self) -> bool {
+        *self == Self::Generic
+    }
+
+    fn id_prefixes(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Generic => ("sbx", "sbr"),
+            Self::Stripe => ("pi", "re"),
+            Self::Alipay => ("ali", "alr"),
+        }
+    }
 }
 
 /// One payment, as the API answers it.
@@ -73,6 +100,22 @@ pub struct Payment {
     pub token: String,
     /// Where the shopper goes afterwards.
     pub return_url: Option<String>,
+    /// How the shop asked for it.
+    #[serde(default, skip_serializing_if = "Dialect::is_generic")]
+    pub dialect: Dialect,
+    /// What the shop wants to be kept with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// Where Alipay's notifications of it go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify_url: Option<String>,
+    /// Whether the shopper has seen its page: before, Alipay says that there is no such trade.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub opened: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What the shopper must do.
@@ -138,6 +181,15 @@ pub struct NewPayment {
     /// Where the shopper goes after a page of the gateway.
     #[serde(default)]
     pub return_url: Option<String>,
+    /// How the shop asked for it.
+    #[serde(skip)]
+    pub dialect: Dialect,
+    /// What the shop wants to be kept with it.
+    #[serde(skip)]
+    pub metadata: BTreeMap<String, String>,
+    /// Where Alipay's notifications of it go.
+    #[serde(skip)]
+    pub notify_url: Option<String>,
 }
 
 /// Why a change of the books is refused.
@@ -201,39 +253,15 @@ impl Ledger {
     ///
     /// `decision` is that of the payment's token.
     pub fn create(&self, new: NewPayment, decision: Decision, page: &str) -> Payment {
-        let id = service::id::new("sbx");
-        let url = format!("{page}/3ds/{id}");
-        let expires_at = Utc::now() + TimeDelta::minutes(ACTION_MINUTES);
-        let (status, next_action) = match decision {
-            Decision::Approve => (Status::Authorized, None),
-            Decision::Decline(_) => (Status::Declined, None),
-            Decision::Later(_) => (Status::Processing, None),
-            Decision::ThreeDSecure => (Status::RequiresAction, Some(NextAction::Redirect { url, expires_at })),
-            Decision::QrCode => (
-                Status::RequiresAction,
-                Some(NextAction::QrCode {
-                    payload: url,
-                    expires_at,
-                }),
-            ),
-        };
-        let decline_code = match decision {
-            Decision::Decline(code) => Some(code),
-            _ => None,
-        };
-        let payment = Payment {
-            id,
-            status,
-            authorized_minor: if status == Status::Authorized {
-                new.amount_minor
-            } else {
-                0
-            },
+        let mut payment = Payment {
+            id: service::id::new(new.dialect.id_prefixes().0),
+            status: Status::RequiresAction,
+            authorized_minor: 0,
             captured_minor: 0,
             refunded_minor: 0,
-            decline_code: decline_code.map(str::to_owned),
-            decline_message: decline_code.map(|code| token::decline_message(code).to_owned()),
-            next_action,
+            decline_code: None,
+            decline_message: None,
+            next_action: None,
             payment_method: method(decision),
             refunds: Vec::new(),
             created_at: Utc::now(),
@@ -242,9 +270,50 @@ impl Ledger {
             currency: new.currency,
             token: new.payment_method_token,
             return_url: new.return_url,
+            dialect: new.dialect,
+            metadata: new.metadata,
+            notify_url: new.notify_url,
+            opened: false,
         };
+        payment.decide(decision, page);
         self.lock().put(payment.clone());
         payment
+    }
+
+    /// The shopper's browser brings a token for a payment that was made without one.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`], [`LedgerError::NotWaiting`].
+    pub fn confirm(&self, id: &str, token: &str, decision: Decision, page: &str) -> Result<Payment, LedgerError> {
+        self.change(id, |payment| {
+            let waits = matches!(payment.status, Status::RequiresAction | Status::Declined);
+            if !waits || payment.next_action.is_some() {
+                return Err(LedgerError::NotWaiting);
+            }
+            payment.token = token.to_owned();
+            payment.payment_method = method(decision);
+            payment.decide(decision, page);
+            Ok(())
+        })
+    }
+
+    /// The shopper has opened the page.
+    pub(crate) fn open_page(&self, id: &str) -> Option<Payment> {
+        let opened = self.change(id, |payment| {
+            payment.opened = true;
+            Ok(())
+        });
+        opened.ok()
+    }
+
+    /// The payment of one dialect with the shop's `reference`.
+    pub(crate) fn of_dialect(&self, reference: &str, dialect: Dialect) -> Option<Payment> {
+        let books = self.lock();
+        let found = books
+            .payments
+            .iter()
+            .find(|payment| payment.dialect == dialect && payment.reference == reference);
+        found.cloned()
     }
 
     /// The payment with this id.
@@ -277,7 +346,8 @@ impl Ledger {
             if !matches!(payment.status, Status::RequiresAction | Status::Processing) {
                 return Err(LedgerError::NotWaiting);
             }
-            let pays_first = matches!(payment.next_action.take(), Some(NextAction::QrCode { .. }));
+            let scanned = matches!(payment.next_action.take(), Some(NextAction::QrCode { .. }));
+            let pays_first = scanned || payment.dialect == Dialect::Alipay;
             if approved {
                 payment.authorized_minor = payment.amount_minor;
                 payment.captured_minor = if pays_first { payment.amount_minor } else { 0 };
@@ -350,7 +420,7 @@ impl Ledger {
             }
             payment.refunded_minor += amount_minor;
             payment.refunds.push(Refund {
-                id: service::id::new("sbr"),
+                id: service::id::new(payment.dialect.id_prefixes().1),
                 reference: reference.to_owned(),
                 amount_minor,
                 status: "succeeded".to_owned(),
@@ -379,6 +449,41 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Payment {
+    /// What the token's decision does to a payment that has none yet.
+    fn decide(&mut self, decision: Decision, page: &str) {
+        let url = format!("{page}/3ds/{}", self.id);
+        let expires_at = Utc::now() + TimeDelta::minutes(ACTION_MINUTES);
+        self.decline_code = None;
+        self.decline_message = None;
+        self.next_action = None;
+        self.status = match decision {
+            Decision::Approve => {
+                self.authorized_minor = self.amount_minor;
+                Status::Authorized
+            }
+            Decision::Decline(code) => {
+                self.decline_code = Some(code.to_owned());
+                self.decline_message = Some(token::decline_message(code).to_owned());
+                Status::Declined
+            }
+            Decision::Later(_) => Status::Processing,
+            Decision::Form => Status::RequiresAction,
+            Decision::ThreeDSecure => {
+                self.next_action = Some(NextAction::Redirect { url, expires_at });
+                Status::RequiresAction
+            }
+            Decision::QrCode => {
+                self.next_action = Some(NextAction::QrCode {
+                    payload: url,
+                    expires_at,
+                });
+                Status::RequiresAction
+            }
+        };
     }
 }
 

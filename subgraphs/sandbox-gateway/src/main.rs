@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use sandbox_gateway::Config;
-use sandbox_gateway::config::{DEMO_API_KEY, DEMO_WEBHOOK_SECRET, WebhookTarget};
+use sandbox_gateway::config::{AlipayAccount, DEMO_ALIPAY_APP_ID, DEMO_API_KEY, DEMO_WEBHOOK_SECRET, WebhookTarget};
 use service::telemetry::LogFormat;
 use tokio::net::TcpListener;
 use url::Url;
@@ -49,6 +49,26 @@ struct Serve {
     #[arg(long, env = "SANDBOX_WEBHOOK_SECRET", default_value = DEMO_WEBHOOK_SECRET, hide_env_values = true)]
     webhook_secret: String,
 
+    /// Where Stripe's events are sent, such as `http://payments:5002/webhooks/stripe`. None are sent without it.
+    #[arg(long, env = "SANDBOX_STRIPE_WEBHOOK_URL")]
+    stripe_webhook_url: Option<Url>,
+
+    /// Secret that Stripe's events are signed with.
+    #[arg(long, env = "SANDBOX_STRIPE_WEBHOOK_SECRET", default_value = DEMO_WEBHOOK_SECRET, hide_env_values = true)]
+    stripe_webhook_secret: String,
+
+    /// Id of the application that Alipay's dialect knows.
+    #[arg(long, env = "SANDBOX_ALIPAY_APP_ID", default_value = DEMO_ALIPAY_APP_ID)]
+    alipay_app_id: String,
+
+    /// File with that application's public key, PEM; by default the one of `demo/alipay-app.pem`.
+    #[arg(long, env = "SANDBOX_ALIPAY_APP_PUBLIC_KEY_FILE")]
+    alipay_app_public_key_file: Option<PathBuf>,
+
+    /// File with the private key that Alipay's dialect signs with, PEM; by default `demo/alipay-gateway.pem`.
+    #[arg(long, env = "SANDBOX_ALIPAY_PRIVATE_KEY_FILE")]
+    alipay_private_key_file: Option<PathBuf>,
+
     /// Address at which a shopper's browser reaches this gateway; by default the `Host` of the call that made a payment.
     #[arg(long, env = "SANDBOX_PUBLIC_URL")]
     public_url: Option<Url>,
@@ -74,6 +94,23 @@ struct Serve {
     log_format: LogFormat,
 }
 
+impl Serve {
+    fn alipay(&self) -> anyhow::Result<AlipayAccount> {
+        let read = |file: &Option<PathBuf>, default: String| match file {
+            Some(file) => {
+                std::fs::read_to_string(file).with_context(|| format!("`{}` could not be read", file.display()))
+            }
+            None => Ok(default),
+        };
+        let demo = AlipayAccount::default();
+        Ok(AlipayAccount {
+            app_id: self.alipay_app_id.clone(),
+            app_public_key: read(&self.alipay_app_public_key_file, demo.app_public_key)?,
+            private_key: read(&self.alipay_private_key_file, demo.private_key)?,
+        })
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let Command::Serve(serve) = Cli::parse().command;
@@ -94,12 +131,18 @@ async fn run(serve: Serve) -> anyhow::Result<()> {
     let listener = TcpListener::bind(serve.listen)
         .await
         .with_context(|| format!("could not listen on {}", serve.listen))?;
+    let alipay = serve.alipay()?;
     let app = sandbox_gateway::app(Config {
         api_keys: serve.api_keys,
         webhook: serve.webhook_url.map(|url| WebhookTarget {
             url,
             secret: serve.webhook_secret,
         }),
+        stripe_webhook: serve.stripe_webhook_url.map(|url| WebhookTarget {
+            url,
+            secret: serve.stripe_webhook_secret,
+        }),
+        alipay,
         public_url: serve.public_url,
         journal: serve.journal,
         seed: serve.seed,

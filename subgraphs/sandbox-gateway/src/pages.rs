@@ -64,7 +64,7 @@ async fn list(State(sandbox): State<Arc<Sandbox>>) -> Html<String> {
 }
 
 async fn challenge(State(sandbox): State<Arc<Sandbox>>, Path(id): Path<String>) -> Response {
-    let Some(payment) = sandbox.ledger.get(&id) else {
+    let Some(payment) = sandbox.ledger.open_page(&id) else {
         return message(
             StatusCode::NOT_FOUND,
             "Unknown payment",
@@ -100,7 +100,7 @@ struct Decided {
 async fn decide(State(sandbox): State<Arc<Sandbox>>, Path(id): Path<String>, Form(form): Form<Decided>) -> Response {
     match sandbox.ledger.decide(&id, form.decision == "approve") {
         Ok(payment) => {
-            sandbox.webhooks.send(&payment, sandbox.config.time_scale);
+            sandbox.webhooks.send(&payment);
             decided(&payment)
         }
         Err(LedgerError::NotFound) => message(

@@ -1,8 +1,10 @@
 //! The payments of the shop's seed data, as this gateway would have booked them.
 
+use std::collections::BTreeMap;
+
 use service::seed::orders::{self, SeedPayment, SeedPaymentOutcome, SeedRefund};
 
-use crate::ledger::{Method, Payment, Refund, Status};
+use crate::ledger::{Dialect, Method, Payment, Refund, Status};
 use crate::token;
 
 /// Every payment of the seed orders, oldest first.
@@ -53,6 +55,10 @@ fn payment(seed: &SeedPayment) -> Payment {
         created_at: seed.created_at,
         token: "tok_ok".to_owned(),
         return_url: None,
+        dialect: Dialect::Generic,
+        metadata: BTreeMap::new(),
+        notify_url: None,
+        opened: false,
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Decision {
     QrCode,
     /// Authorized later, without anybody asking.
     Later(Duration),
+    /// The shopper's browser has yet to bring a token.
+    Form,
 }
 
 /// What the caller sees of one call.
@@ -39,6 +41,10 @@ pub enum Answer {
     Slow(Duration),
     /// The work is done; the connection hangs until the caller gives up.
     HangAfter,
+    /// Nothing is done and the connection hangs.
+    HangBefore,
+    /// Nothing is done and 500 is answered.
+    ErrorBefore,
     /// Nothing is done the first time and the connection hangs; the second call is prompt.
     HangBeforeOnce,
     /// Nothing is done the first time and 500 is answered; the second call is prompt.
