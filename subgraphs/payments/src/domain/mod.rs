@@ -1,5 +1,7 @@
 //! What a payment is and which changes of it are right. Plain Rust: no GraphQL, no database, no HTTP, no clock.
 
+#[cfg(test)]
+mod machine_test;
 mod payment;
 mod remote;
 mod schedule;

@@ -8,41 +8,41 @@ use service::id;
 use service::seed::orders;
 use service::testing::{TempSqlite, TestOptions, TestService};
 
-use crate::shop::Shop;
+use crate::shop::{Shop, ShopOptions, each_shop};
 
 const PAYMENT: &str = "query($id: ID!) { payment(id: $id) { status amount { amount } gatewayReference } }";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_payer_and_staff_see_a_payment() {
-    let shop = Shop::open().await;
-    let payment_id = id::new("pay");
-    shop.pay(&payment_id, "tok_ok").await;
-    let mut seen = String::new();
-    for (who, token) in viewers(&shop) {
-        let answer = shop
-            .service
-            .query(PAYMENT, json!({ "id": payment_id }), token.as_deref())
-            .await;
-        let payment = &answer["data"]["payment"];
-        let status = payment["status"].as_str().unwrap_or("nothing");
-        let reference = if payment["gatewayReference"].is_string() {
-            "with"
-        } else {
-            "without"
-        };
-        seen += &format!("{who}: {status} {reference} reference, {}\n", codes(&answer));
-        let representations = json!([
-            {"__typename": "Payment", "id": payment_id},
-            {"__typename": "Payment", "id": "pay_nonsense"},
-            {"__typename": "Payment", "id": id::new("pay")},
-        ]);
-        let answer = shop
-            .service
-            .entities(representations, "... on Payment { status }", token.as_deref())
-            .await;
-        seen += &format!("  entities: {}\n", answer["data"]["_entities"]);
-    }
-    expect![[r#"
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        let payment_id = id::new("pay");
+        shop.pay(&payment_id, "tok_ok").await;
+        let mut seen = String::new();
+        for (who, token) in viewers(&shop) {
+            let answer = shop
+                .service
+                .query(PAYMENT, json!({ "id": payment_id }), token.as_deref())
+                .await;
+            let payment = &answer["data"]["payment"];
+            let status = payment["status"].as_str().unwrap_or("nothing");
+            let reference = if payment["gatewayReference"].is_string() {
+                "with"
+            } else {
+                "without"
+            };
+            seen += &format!("{who}: {status} {reference} reference, {}\n", codes(&answer));
+            let representations = json!([
+                {"__typename": "Payment", "id": payment_id},
+                {"__typename": "Payment", "id": "pay_nonsense"},
+                {"__typename": "Payment", "id": id::new("pay")},
+            ]);
+            let answer = shop
+                .service
+                .entities(representations, "... on Payment { status }", token.as_deref())
+                .await;
+            seen += &format!("  entities: {}\n", answer["data"]["_entities"]);
+        }
+        expect![[r#"
         nobody: nothing without reference, no error
           entities: [null,null,null]
         another customer: nothing without reference, no error
@@ -54,12 +54,14 @@ async fn only_the_payer_and_staff_see_a_payment() {
         admin: AUTHORIZED with reference, no error
           entities: [{"status":"AUTHORIZED"},null,null]
     "#]]
-    .assert_eq(&seen);
+        .assert_eq(&seen);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_staff_with_the_scope_moves_money() {
-    let shop = Shop::open().await;
+    each_shop(ShopOptions::default(), async |shop: Shop| {
     let payment_id = id::new("pay");
     shop.pay(&payment_id, "tok_ok").await;
     let mut done = String::new();
@@ -110,21 +112,23 @@ async fn only_staff_with_the_scope_moves_money() {
         admin paymentRefund: {"payment":null,"userErrors":[{"code":"AMOUNT_TOO_LARGE"}]} no error
         admin paymentVoid: {"payment":null,"userErrors":[{"code":"NOT_VOIDABLE"}]} no error
     "#]].assert_eq(&done);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_shows_its_attempts_newest_first() {
-    let shop = Shop::open().await;
-    let mut order = crate::shop::request("tok_declined");
-    shop.authorize(&id::new("pay"), &order).await.unwrap();
-    order.payment_method_token = Some("tok_ok".to_owned());
-    shop.authorize(&id::new("pay"), &order).await.unwrap();
-    let selection =
-        "... on Order { payments { status declineCode declineMessage method { brand last4 } order { number } } }";
-    let token = shop.token(2, &[Role::Customer]);
-    let representations = json!([{"__typename": "Order", "id": order.order_id}]);
-    let answer = shop.service.entities(representations, selection, Some(&token)).await;
-    expect![[r##"
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        let mut order = crate::shop::request("tok_declined");
+        shop.authorize(&id::new("pay"), &order).await.unwrap();
+        order.payment_method_token = Some("tok_ok".to_owned());
+        shop.authorize(&id::new("pay"), &order).await.unwrap();
+        let selection =
+            "... on Order { payments { status declineCode declineMessage method { brand last4 } order { number } } }";
+        let token = shop.token(2, &[Role::Customer]);
+        let representations = json!([{"__typename": "Order", "id": order.order_id}]);
+        let answer = shop.service.entities(representations, selection, Some(&token)).await;
+        expect![[r##"
         [
           {
             "payments": [
@@ -155,7 +159,9 @@ async fn an_order_shows_its_attempts_newest_first() {
             ]
           }
         ]"##]]
-    .assert_eq(&format!("{:#}", answer["data"]["_entities"]));
+        .assert_eq(&format!("{:#}", answer["data"]["_entities"]));
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

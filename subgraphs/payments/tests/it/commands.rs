@@ -3,28 +3,28 @@
 use expect_test::expect;
 use service::id;
 
-use crate::shop::{Shop, outcome, request, shown};
+use crate::shop::{Shop, ShopOptions, each_shop, outcome, request, shown};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_means_of_payment_has_its_story() {
-    let shop = Shop::open().await;
-    let mut story = String::new();
-    for token in [
-        "tok_ok",
-        "tok_declined_insufficient_funds",
-        "tok_3ds",
-        "tok_qr",
-        "tok_async_10s",
-        "tok_500_then_ok",
-        "tok_timeout_after_success",
-        "tok_timeout_before",
-        "card number",
-    ] {
-        let state = shop.pay(&id::new("pay"), token).await;
-        let code = state.decline_code.as_deref().unwrap_or_default();
-        story += &format!("{token}: {} {code}\n", shown(&state));
-    }
-    expect![[r#"
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        let mut story = String::new();
+        for token in [
+            "tok_ok",
+            "tok_declined_insufficient_funds",
+            "tok_3ds",
+            "tok_qr",
+            "tok_async_10s",
+            "tok_500_then_ok",
+            "tok_timeout_after_success",
+            "tok_timeout_before",
+            "card number",
+        ] {
+            let state = shop.pay(&id::new("pay"), token).await;
+            let code = state.decline_code.as_deref().unwrap_or_default();
+            story += &format!("{token}: {} {code}\n", shown(&state));
+        }
+        expect![[r#"
         tok_ok: AUTHORIZED held 4597 taken 0 back 0 
         tok_declined_insufficient_funds: DECLINED held 0 taken 0 back 0 insufficient_funds
         tok_3ds: REQUIRES_ACTION held 0 taken 0 back 0 
@@ -35,13 +35,14 @@ async fn each_means_of_payment_has_its_story() {
         tok_timeout_before: PROCESSING held 0 taken 0 back 0 
         card number: FAILED held 0 taken 0 back 0 invalid
     "#]]
-    .assert_eq(&story);
+        .assert_eq(&story);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_command_does_nothing_twice() {
-    service::testing::each_database(async |url: String| {
-        let shop = Shop::open_on(&url, false).await;
+    each_shop(ShopOptions::default(), async |shop: Shop| {
         let (payment_id, order) = (id::new("pay"), request("tok_ok"));
         let mut story = String::new();
         for _ in 0..2 {
@@ -103,88 +104,96 @@ async fn a_repeated_command_does_nothing_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_void_lets_the_order_be_paid_again() {
-    let shop = Shop::open().await;
-    for token in ["tok_ok", "tok_3ds"] {
-        let (payment_id, order) = (id::new("pay"), request(token));
-        shop.authorize(&payment_id, &order).await.unwrap();
-        assert_eq!(
-            shown(&shop.act(&payment_id, "void", "v", None).await.unwrap())
-                .split(' ')
-                .next(),
-            Some("VOIDED")
-        );
-        assert!(shop.authorize(&id::new("pay"), &order).await.is_ok());
-    }
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        for token in ["tok_ok", "tok_3ds"] {
+            let (payment_id, order) = (id::new("pay"), request(token));
+            shop.authorize(&payment_id, &order).await.unwrap();
+            assert_eq!(
+                shown(&shop.act(&payment_id, "void", "v", None).await.unwrap())
+                    .split(' ')
+                    .next(),
+                Some("VOIDED")
+            );
+            assert!(shop.authorize(&id::new("pay"), &order).await.is_ok());
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_attempts_leave_one_open_payment() {
-    let shop = Shop::open().await;
-    let order = request("tok_ok");
-    let attempts = (0..8).map(|_| {
-        let order = order.clone();
-        let shop = &shop;
-        async move { outcome(shop.authorize(&id::new("pay"), &order).await) }
-    });
-    let mut outcomes = futures::future::join_all(attempts).await;
-    outcomes.sort();
-    outcomes.dedup();
-    expect![[r#"
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        let order = request("tok_ok");
+        let attempts = (0..8).map(|_| {
+            let order = order.clone();
+            let shop = &shop;
+            async move { outcome(shop.authorize(&id::new("pay"), &order).await) }
+        });
+        let mut outcomes = futures::future::join_all(attempts).await;
+        outcomes.sort();
+        outcomes.dedup();
+        expect![[r#"
         409 PAYMENT_OPEN
         AUTHORIZED held 4597 taken 0 back 0"#]]
-    .assert_eq(&outcomes.join("\n"));
-    assert_eq!(shop.ledger().await.len(), 1);
+        .assert_eq(&outcomes.join("\n"));
+        assert_eq!(shop.ledger().await.len(), 1);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_answers_are_found_out() {
-    let shop = Shop::open().await;
-    for token in [
-        "tok_timeout_after_success",
-        "tok_timeout_before",
-        "tok_500_after_success",
-        "tok_500_then_ok",
-    ] {
-        let payment_id = id::new("pay");
-        assert_eq!(
-            shop.pay(&payment_id, token).await.status.as_str(),
-            "PROCESSING",
-            "{token}"
-        );
-        assert_eq!(
-            outcome(shop.act(&payment_id, "void", "v", None).await),
-            "409 NOT_VOIDABLE",
-            "{token}"
-        );
-        shop.wait_for(&payment_id, "AUTHORIZED").await;
-        let booked = shop
-            .ledger()
-            .await
-            .iter()
-            .filter(|booked| booked["reference"] == payment_id.as_str())
-            .count();
-        assert_eq!(booked, 1, "{token}");
-    }
-    for token in ["tok_capture_timeout_after_success", "tok_capture_500_then_ok"] {
-        let payment_id = id::new("pay");
-        shop.pay(&payment_id, token).await;
-        let unknown = shop.act(&payment_id, "capture", "c", None).await.unwrap();
-        assert_eq!(unknown.status.as_str(), "AUTHORIZED", "{token}");
-        assert_eq!(
-            outcome(shop.act(&payment_id, "void", "v", None).await),
-            "409 NOT_VOIDABLE",
-            "{token}"
-        );
-        shop.wait_for(&payment_id, "CAPTURED").await;
-    }
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        for token in [
+            "tok_timeout_after_success",
+            "tok_timeout_before",
+            "tok_500_after_success",
+            "tok_500_then_ok",
+        ] {
+            let payment_id = id::new("pay");
+            assert_eq!(
+                shop.pay(&payment_id, token).await.status.as_str(),
+                "PROCESSING",
+                "{token}"
+            );
+            assert_eq!(
+                outcome(shop.act(&payment_id, "void", "v", None).await),
+                "409 NOT_VOIDABLE",
+                "{token}"
+            );
+            shop.wait_for(&payment_id, "AUTHORIZED").await;
+            let booked = shop
+                .ledger()
+                .await
+                .iter()
+                .filter(|booked| booked["reference"] == payment_id.as_str())
+                .count();
+            assert_eq!(booked, 1, "{token}");
+        }
+        for token in ["tok_capture_timeout_after_success", "tok_capture_500_then_ok"] {
+            let payment_id = id::new("pay");
+            shop.pay(&payment_id, token).await;
+            let unknown = shop.act(&payment_id, "capture", "c", None).await.unwrap();
+            assert_eq!(unknown.status.as_str(), "AUTHORIZED", "{token}");
+            assert_eq!(
+                outcome(shop.act(&payment_id, "void", "v", None).await),
+                "409 NOT_VOIDABLE",
+                "{token}"
+            );
+            shop.wait_for(&payment_id, "CAPTURED").await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_refund_gives_nothing_back() {
-    let shop = Shop::open().await;
-    let payment_id = id::new("pay");
-    shop.pay(&payment_id, "tok_refund_refused").await;
-    shop.act(&payment_id, "capture", "c", None).await.unwrap();
-    let refused = shop.act(&payment_id, "refunds", "r", Some(500)).await;
-    expect!["CAPTURED held 4597 taken 4597 back 0 Failed 500"].assert_eq(&outcome(refused));
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        let payment_id = id::new("pay");
+        shop.pay(&payment_id, "tok_refund_refused").await;
+        shop.act(&payment_id, "capture", "c", None).await.unwrap();
+        let refused = shop.act(&payment_id, "refunds", "r", Some(500)).await;
+        expect!["CAPTURED held 4597 taken 4597 back 0 Failed 500"].assert_eq(&outcome(refused));
+    })
+    .await;
 }

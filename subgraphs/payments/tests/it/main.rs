@@ -4,6 +4,9 @@
 
 mod authorization;
 mod commands;
+mod dialects;
+mod outages;
+mod secrets;
 mod shop;
 mod webhooks;
 

@@ -1,5 +1,6 @@
 //! A payments service with a sandbox gateway, and the ways to talk to both.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,13 +9,14 @@ use clap::{Args as _, FromArgMatches as _};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use payments::{Config, Payments};
-use sandbox_gateway::config::{DEMO_API_KEY, DEMO_WEBHOOK_SECRET, WebhookTarget};
+use sandbox_gateway::config::{DEMO_ALIPAY_APP_ID, DEMO_API_KEY, DEMO_WEBHOOK_SECRET, WebhookTarget};
 use serde_json::{Value, json};
 use service::auth::Role;
+use service::clock::Clock;
 use service::contract::payments::{ActionRequest, AuthorizeRequest, PaymentState};
 use service::id;
 use service::peer::{PeerClient, PeerError};
-use service::testing::{TempSqlite, TestOptions, TestService};
+use service::testing::{TestOptions, TestService};
 use tower::ServiceExt as _;
 use url::Url;
 
@@ -26,34 +28,60 @@ pub(crate) struct Shop {
     pub(crate) internal: PeerClient,
     pub(crate) gateway: Router,
     pub(crate) gateway_url: Url,
-    _sqlite: Option<TempSqlite>,
+}
+
+/// A row of `webhook_event`.
+pub(crate) struct StoredWebhook {
+    /// `<gateway>:<event>`
+    pub(crate) id: String,
+    pub(crate) payment_id: Option<String>,
+    /// Whether the runner will look at it.
+    pub(crate) waits: bool,
+    pub(crate) processed: bool,
+}
+
+/// What a test may choose about its shop.
+#[derive(Clone, Default)]
+pub(crate) struct ShopOptions {
+    /// Whether the gateway sends webhooks.
+    pub(crate) webhooks: bool,
+    /// Further settings of payments; the last of a name wins.
+    pub(crate) flags: Vec<(&'static str, String)>,
+    /// A manual clock to move, instead of the machine's.
+    pub(crate) clock: Option<Clock>,
+}
+
+/// Runs `test` with a shop on each database.
+pub(crate) async fn each_shop<F, Fut>(options: ShopOptions, test: F)
+where
+    F: Fn(Shop) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let (test, options) = (&test, &options);
+    let run = |url: String| async move { test(Shop::open(&url, options.clone()).await).await };
+    service::testing::each_database(run).await;
+}
+
+/// A shop whose gateway sends webhooks.
+pub(crate) fn with_webhooks() -> ShopOptions {
+    ShopOptions {
+        webhooks: true,
+        ..ShopOptions::default()
+    }
 }
 
 impl Shop {
-    /// A shop whose gateway sends no webhooks.
-    pub(crate) async fn open() -> Shop {
-        let sqlite = TempSqlite::new();
-        let mut shop = Shop::open_on(&sqlite.url.clone(), false).await;
-        shop._sqlite = Some(sqlite);
-        shop
-    }
-
-    pub(crate) async fn open_with_webhooks() -> Shop {
-        let sqlite = TempSqlite::new();
-        let mut shop = Shop::open_on(&sqlite.url.clone(), true).await;
-        shop._sqlite = Some(sqlite);
-        shop
-    }
-
-    pub(crate) async fn open_on(database_url: &str, webhooks: bool) -> Shop {
+    /// Payments with all three gateways, which are one sandbox.
+    pub(crate) async fn open(database_url: &str, options: ShopOptions) -> Shop {
         let (gateway_listener, gateway_url) = listener().await;
         let (webhook_listener, webhook_url) = listener().await;
-        let webhook = webhooks.then(|| WebhookTarget {
-            url: webhook_url.join("/webhooks/sandbox").unwrap(),
+        let target = |gateway: &str| WebhookTarget {
+            url: webhook_url.join(&format!("/webhooks/{gateway}")).unwrap(),
             secret: DEMO_WEBHOOK_SECRET.to_owned(),
-        });
+        };
         let gateway = sandbox_gateway::app(sandbox_gateway::Config {
-            webhook,
+            webhook: options.webhooks.then(|| target("sandbox")),
+            stripe_webhook: options.webhooks.then(|| target("stripe")),
             public_url: Some(gateway_url.clone()),
             hang: Duration::from_secs(5),
             time_scale: 1_000,
@@ -62,13 +90,16 @@ impl Shop {
         .unwrap();
         let serving = gateway.clone();
         tokio::spawn(async move { axum::serve(gateway_listener, serving).await.unwrap() });
-        let config = config(&[
-            ("gateway-url", gateway_url.as_str()),
-            ("gateway-api-key", DEMO_API_KEY),
-            ("gateway-webhook-secrets", DEMO_WEBHOOK_SECRET),
-            ("gateway-timeout-ms", GATEWAY_TIMEOUT_MS),
-        ]);
-        let service = TestService::start::<Payments>(database_url, config, TestOptions::default()).await;
+        let mut flags = flags(&gateway_url);
+        if options.webhooks {
+            flags.push(("alipay-notify-url", target("alipay").url.to_string()));
+        }
+        flags.extend(options.flags);
+        let test_options = TestOptions {
+            clock: options.clock.unwrap_or(Clock::System),
+            ..TestOptions::default()
+        };
+        let service = TestService::start::<Payments>(database_url, config(&flags), test_options).await;
         let internal = PeerClient::in_process("payments", service.internal_key.clone());
         internal.bind(service.app.internal.clone());
         let webhook_router = service.app.webhook.clone().unwrap();
@@ -78,7 +109,6 @@ impl Shop {
             internal,
             gateway,
             gateway_url,
-            _sqlite: None,
         }
     }
 
@@ -147,7 +177,17 @@ impl Shop {
 
     /// Makes the gateway mistreat its webhooks.
     pub(crate) async fn fault(&self, webhooks: &str) {
-        let body = Body::from(json!({ "webhooks": webhooks }).to_string());
+        self.faults(json!({ "webhooks": webhooks })).await;
+    }
+
+    /// Makes the next call that does `operation` see `answer`.
+    pub(crate) async fn call_fault(&self, operation: &str, answer: &str) {
+        self.faults(json!({ "calls": [{"operation": operation, "answer": answer}] }))
+            .await;
+    }
+
+    async fn faults(&self, faults: Value) {
+        let body = Body::from(faults.to_string());
         let request = Request::post("/__faults")
             .header("content-type", "application/json")
             .body(body)
@@ -172,15 +212,70 @@ impl Shop {
             .header("content-type", "application/x-www-form-urlencoded")
             .body(Body::from(format!("decision={decision}")))
             .unwrap();
-        assert!(
-            self.gateway
-                .clone()
-                .oneshot(request)
-                .await
-                .unwrap()
-                .status()
-                .is_redirection()
-        );
+        // Back to the shop, or a word of thanks where the shop gave no address.
+        let status = self.gateway.clone().oneshot(request).await.unwrap().status();
+        assert!(status.is_redirection() || status.is_success(), "{status}");
+    }
+
+    /// What the shopper must do now: `url` of a page, or `payload` of a QR code.
+    pub(crate) async fn action_url(&self, payment_id: &str) -> String {
+        let query = "query($id: ID!) { payment(id: $id) { nextAction {
+            ... on RedirectAction { url } ... on QrCodeAction { url: payload } ... on ClientSecretAction { url: clientSecret }
+        } } }";
+        let token = self.token(2, &[Role::Customer]);
+        let answer = self
+            .service
+            .query(query, json!({ "id": payment_id }), Some(&token))
+            .await;
+        let url = &answer["data"]["payment"]["nextAction"]["url"];
+        url.as_str().unwrap_or_else(|| panic!("no action: {answer}")).to_owned()
+    }
+
+    /// Sends `GET` to a page of the gateway, and follows it where it leads.
+    pub(crate) async fn open_page(&self, url: &str) -> String {
+        let path = url
+            .strip_prefix(self.gateway_url.as_str().trim_end_matches('/'))
+            .unwrap();
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = self.gateway.clone().oneshot(request).await.unwrap();
+        let location = response.headers().get("location").cloned();
+        match location {
+            Some(location) => Box::pin(self.open_page(location.to_str().unwrap())).await,
+            None => {
+                assert!(response.status().is_success(), "{url}");
+                url.to_owned()
+            }
+        }
+    }
+
+    /// Payments that the gateway has booked for this id of ours.
+    pub(crate) async fn booked(&self, payment_id: &str) -> Vec<Value> {
+        let ledger = self.ledger().await.into_iter();
+        ledger.filter(|booked| booked["reference"] == payment_id).collect()
+    }
+
+    /// The webhooks that were stored.
+    pub(crate) async fn webhooks(&self) -> Vec<StoredWebhook> {
+        use sea_orm::{ConnectionTrait as _, Statement};
+        let read = self.service.app.database.read();
+        let text = "SELECT id, payment_id, next_at IS NOT NULL AS waits, processed_at IS NOT NULL AS processed FROM webhook_event";
+        let rows = read
+            .query_all_raw(Statement::from_string(read.get_database_backend(), text))
+            .await
+            .unwrap();
+        let rows = rows.iter().map(|row| StoredWebhook {
+            id: row.try_get("", "id").unwrap(),
+            payment_id: row.try_get("", "payment_id").unwrap(),
+            waits: row.try_get("", "waits").unwrap(),
+            processed: row.try_get("", "processed").unwrap(),
+        });
+        rows.collect()
+    }
+
+    /// The text of `/metrics`.
+    pub(crate) async fn metrics(&self) -> String {
+        let (_, _, body) = service::testing::get(&self.service.app.admin, "/metrics").await;
+        String::from_utf8(body).unwrap()
     }
 
     pub(crate) fn token(&self, user: u64, roles: &[Role]) -> String {
@@ -230,14 +325,55 @@ pub(crate) fn outcome(answer: Result<PaymentState, PeerError>) -> String {
     }
 }
 
-pub(crate) fn config(flags: &[(&str, &str)]) -> Config {
+/// The same, through the gateway of this name, in a currency that it takes.
+pub(crate) fn request_through(gateway: &str, token: &str) -> AuthorizeRequest {
+    AuthorizeRequest {
+        gateway: Some(gateway.to_owned()),
+        currency_code: if gateway == "alipay" { "CNY" } else { "EUR" }.to_owned(),
+        payment_method_token: (!token.is_empty()).then(|| token.to_owned()),
+        ..request("")
+    }
+}
+
+/// Settings for all three gateways at `gateway_url`.
+pub(crate) fn flags(gateway_url: &Url) -> Vec<(&'static str, String)> {
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/../sandbox-gateway/demo");
+    let alipay_url = gateway_url.join("/gateway.do").unwrap();
+    let (app_key, alipay_key) = (
+        format!("{demo}/alipay-app.pem"),
+        format!("{demo}/alipay-gateway.pub.pem"),
+    );
+    let flags = [
+        ("gateways", "generic,stripe,alipay"),
+        ("gateway-url", gateway_url.as_str()),
+        ("gateway-api-key", DEMO_API_KEY),
+        ("gateway-webhook-secrets", DEMO_WEBHOOK_SECRET),
+        ("gateway-timeout-ms", GATEWAY_TIMEOUT_MS),
+        // Tests make gateways fail again and again; one test is about the breaker.
+        ("gateway-failures-max", "0"),
+        ("stripe-url", gateway_url.as_str()),
+        ("stripe-api-key", DEMO_API_KEY),
+        ("stripe-publishable-key", "pk_test_hansa"),
+        ("stripe-webhook-secrets", DEMO_WEBHOOK_SECRET),
+        ("alipay-url", alipay_url.as_str()),
+        ("alipay-app-id", DEMO_ALIPAY_APP_ID),
+        ("alipay-private-key-file", &app_key),
+        ("alipay-public-key-file", &alipay_key),
+    ];
+    flags.map(|(name, value)| (name, value.to_owned())).into()
+}
+
+/// The last of a name wins, and an empty one is as good as none.
+pub(crate) fn config(flags: &[(&'static str, String)]) -> Config {
+    let flags: BTreeMap<&str, &String> = flags.iter().map(|(name, value)| (*name, value)).collect();
+    let flags = flags.into_iter().filter(|(_, value)| !value.is_empty());
     let command = Config::augment_args(clap::Command::new("payments"));
-    let arguments = flags.iter().map(|(name, value)| format!("--{name}={value}"));
+    let arguments = flags.map(|(name, value)| format!("--{name}={value}"));
     let matches = command.get_matches_from(std::iter::once("payments".to_owned()).chain(arguments));
     Config::from_arg_matches(&matches).unwrap()
 }
 
-async fn listener() -> (tokio::net::TcpListener, Url) {
+pub(crate) async fn listener() -> (tokio::net::TcpListener, Url) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     (listener, url)

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod dialects;
+
 use std::time::Duration;
 
 use axum::Router;

@@ -1,0 +1,305 @@
+//! The payment's state machine against random histories: commands, answers that come late, twice, out of order or never.
+//!
+//! A model gateway books for real; the payment hears of it only through snapshots of those books.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use service::contract::payments::{AuthorizeRequest, PaymentStatus};
+use service::money::Currency;
+
+use super::{
+    Begun, Payment, RefundOutcome, RemotePayment, RemoteRefund, RemoteStatus, TransactionKind, TransactionStatus,
+    fresh_payment,
+};
+
+const AMOUNT: i64 = 1_000;
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Orders or staff ask, under one of a few keys.
+    Capture(u8, i64),
+    Void(u8),
+    Refund(u8, Option<i64>),
+    /// The gateway does what the open transaction of this number asks, and answers or not.
+    Arrive(usize),
+    /// The shopper or the bank decides.
+    Approve,
+    Decline,
+    Challenge,
+    /// The payment is told how things stood: now, or so many changes ago.
+    Hear(usize),
+    /// The open transaction of this number has no clear answer, was not sent, was held back, is repeated, is refused.
+    Unknown(usize),
+    NotSent(usize),
+    HeldBack(usize),
+    Calling(usize),
+    Undecided(usize),
+    /// Time goes by.
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let open = 0..4_usize;
+    prop_oneof![
+        2 => (0..3_u8, prop_oneof![Just(AMOUNT), 1..=AMOUNT + 1]).prop_map(|(key, amount)| Step::Capture(key, amount)),
+        1 => (3..5_u8).prop_map(Step::Void),
+        3 => (5..9_u8, proptest::option::of(1..=AMOUNT)).prop_map(|(key, amount)| Step::Refund(key, amount)),
+        6 => open.clone().prop_map(Step::Arrive),
+        2 => Just(Step::Approve),
+        1 => Just(Step::Decline),
+        1 => Just(Step::Challenge),
+        6 => prop_oneof![3 => Just(0), 1 => 0..6_usize].prop_map(Step::Hear),
+        2 => open.clone().prop_map(Step::Unknown),
+        1 => open.clone().prop_map(Step::NotSent),
+        1 => open.clone().prop_map(Step::HeldBack),
+        1 => open.clone().prop_map(Step::Calling),
+        1 => open.prop_map(Step::Undecided),
+        1 => (1..3_000_i64).prop_map(Step::Wait),
+    ]
+}
+
+/// The gateway's books of the payment; `None` until the authorization has arrived.
+#[derive(Default)]
+struct Books {
+    now: Option<RemotePayment>,
+    /// Every state so far, oldest first.
+    history: Vec<RemotePayment>,
+}
+
+impl Books {
+    fn change(&mut self, change: impl FnOnce(&mut RemotePayment)) {
+        if let Some(now) = &mut self.now {
+            change(now);
+            self.history.push(now.clone());
+        }
+    }
+
+    fn arrive(&mut self, kind: TransactionKind, id: &str, amount: i64) {
+        if kind == TransactionKind::Authorize && self.now.is_none() {
+            self.now = Some(begun());
+        }
+        self.change(|remote| match (kind, remote.status) {
+            (TransactionKind::Capture, RemoteStatus::Authorized) => {
+                remote.captured_minor = amount;
+                remote.status = RemoteStatus::Captured;
+            }
+            (TransactionKind::Void, status) if status != RemoteStatus::Captured && status != RemoteStatus::Declined => {
+                remote.status = RemoteStatus::Voided;
+            }
+            (TransactionKind::Refund, RemoteStatus::Captured) => {
+                let known = remote.refunds.iter().any(|refund| refund.reference == id);
+                if !known {
+                    // The model trusts the shop here: giving back too much is the fault that is looked for.
+                    remote.refunded_minor += amount;
+                    remote.refunds.push(RemoteRefund {
+                        gateway_reference: format!("re_{id}"),
+                        reference: id.to_owned(),
+                        outcome: RefundOutcome::Succeeded,
+                    });
+                }
+            }
+            _ => {}
+        });
+    }
+
+    fn decide(&mut self, status: RemoteStatus) {
+        self.change(|remote| {
+            let waits = matches!(remote.status, RemoteStatus::Processing | RemoteStatus::RequiresAction);
+            if waits {
+                remote.status = status;
+                remote.authorized_minor = if status == RemoteStatus::Authorized { AMOUNT } else { 0 };
+            }
+        });
+    }
+}
+
+fn begun() -> RemotePayment {
+    RemotePayment {
+        gateway_reference: "pi_1".to_owned(),
+        reference: "pay_1".to_owned(),
+        status: RemoteStatus::Processing,
+        authorized_minor: 0,
+        captured_minor: 0,
+        refunded_minor: 0,
+        next_action: None,
+        card: None,
+        decline_code: None,
+        decline_message: None,
+        refunds: Vec::new(),
+    }
+}
+
+struct World {
+    payment: Payment,
+    books: Books,
+    now: DateTime<Utc>,
+}
+
+impl World {
+    fn new() -> Self {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let request = AuthorizeRequest {
+            order_id: "ord_1".to_owned(),
+            order_number: "#1".to_owned(),
+            user_id: "usr_1".to_owned(),
+            amount_minor: AMOUNT,
+            currency_code: "EUR".to_owned(),
+            gateway: None,
+            payment_method_token: Some("tok".to_owned()),
+            return_url: None,
+        };
+        Self {
+            payment: fresh_payment("pay_1", "sandbox", &request, Currency::EUR, now),
+            books: Books::default(),
+            now,
+        }
+    }
+
+    fn open(&self, number: usize) -> Option<(String, TransactionKind, i64)> {
+        let mut open = self
+            .payment
+            .transactions
+            .iter()
+            .filter(|transaction| transaction.status.is_open());
+        let found = open.nth(number)?;
+        Some((found.id.clone(), found.kind, found.amount_minor))
+    }
+
+    fn play(&mut self, step: &Step) {
+        let now = self.now;
+        let key = |key: &u8| format!("key-{key}");
+        let ignored = |_: Result<Begun, _>| {};
+        match step {
+            Step::Capture(name, amount) => ignored(self.payment.begin_capture(&key(name), Some(*amount), now)),
+            Step::Void(name) => ignored(self.payment.begin_void(&key(name), now)),
+            Step::Refund(name, amount) => ignored(self.payment.begin_refund(&key(name), *amount, now)),
+            Step::Arrive(number) => {
+                if let Some((id, kind, amount)) = self.open(*number) {
+                    self.books.arrive(kind, &id, amount);
+                }
+            }
+            Step::Approve => self.books.decide(RemoteStatus::Authorized),
+            Step::Decline => self.books.decide(RemoteStatus::Declined),
+            Step::Challenge => self.books.decide(RemoteStatus::RequiresAction),
+            Step::Hear(ago) => {
+                let index = self.books.history.len().checked_sub(1 + ago);
+                if let Some(remote) = index.and_then(|index| self.books.history.get(index)) {
+                    self.payment.settle(remote, now);
+                }
+            }
+            Step::Unknown(number)
+            | Step::NotSent(number)
+            | Step::HeldBack(number)
+            | Step::Calling(number)
+            | Step::Undecided(number) => {
+                let Some((id, kind, _)) = self.open(*number) else {
+                    return;
+                };
+                let sent = kind == TransactionKind::Authorize && self.books.now.is_some();
+                let transaction = self.payment.transaction(&id).unwrap();
+                let never_sent = !sent && (transaction.attempt == 0 || self.payment.never_sent(transaction));
+                match step {
+                    Step::Unknown(_) => self.payment.unknown(&id, now),
+                    Step::NotSent(_) => self.payment.not_sent(&id, never_sent, now),
+                    Step::HeldBack(_) => self.payment.held_back(&id, never_sent, now),
+                    Step::Calling(_) => self.payment.calling(&id, now),
+                    _ => self.payment.undecided(&id, now),
+                }
+            }
+            Step::Wait(seconds) => self.now += TimeDelta::seconds(*seconds),
+        }
+    }
+}
+
+/// What must hold of every payment, and between two states of one.
+fn check(before: &Payment, after: &Payment) -> Result<(), TestCaseError> {
+    prop_assert!(after.version >= before.version);
+    prop_assert_eq!(
+        after.version == before.version,
+        after == before,
+        "a change has a version"
+    );
+    let amounts = |payment: &Payment| [payment.authorized_minor, payment.captured_minor, payment.refunded_minor];
+    for (old, new) in amounts(before).into_iter().zip(amounts(after)) {
+        prop_assert!(old <= new, "amounts only grow");
+    }
+    prop_assert!(
+        after.refunded_minor <= after.captured_minor,
+        "given back more than taken"
+    );
+    prop_assert!(after.captured_minor <= after.authorized_minor && after.authorized_minor <= after.amount_minor);
+    let live = |kind| {
+        let all = after
+            .transactions
+            .iter()
+            .filter(move |transaction| transaction.kind == kind);
+        all.filter(|transaction| transaction.status != TransactionStatus::Failed)
+    };
+    let promised: i64 = live(TransactionKind::Refund).map(|refund| refund.amount_minor).sum();
+    prop_assert!(
+        promised <= after.captured_minor,
+        "promised to give back more than was taken"
+    );
+    prop_assert!(live(TransactionKind::Capture).count() <= 1, "captured twice");
+    for transaction in &after.transactions {
+        prop_assert_eq!(
+            transaction.status.is_open(),
+            transaction.next_at.is_some(),
+            "open means due some time"
+        );
+        if let Some(old) = before.transaction(&transaction.id).filter(|old| !old.status.is_open()) {
+            prop_assert_eq!(old, transaction, "what is closed stays closed");
+        }
+    }
+    let ended = [
+        PaymentStatus::Refunded,
+        PaymentStatus::Voided,
+        PaymentStatus::Declined,
+        PaymentStatus::Failed,
+    ];
+    if ended.contains(&before.status) {
+        prop_assert_eq!(before.status, after.status, "an end is an end");
+    }
+    Ok(())
+}
+
+/// When the gateway is heard at last, the payment says what the gateway's books say.
+fn agree(world: &World) -> Result<(), TestCaseError> {
+    let (payment, Some(books)) = (&world.payment, &world.books.now) else {
+        return Ok(());
+    };
+    prop_assert_eq!(payment.captured_minor, books.captured_minor);
+    prop_assert_eq!(payment.refunded_minor, books.refunded_minor);
+    let expected = match books.status {
+        RemoteStatus::Processing => PaymentStatus::Processing,
+        RemoteStatus::RequiresAction => PaymentStatus::RequiresAction,
+        RemoteStatus::Authorized => PaymentStatus::Authorized,
+        RemoteStatus::Voided => PaymentStatus::Voided,
+        RemoteStatus::Declined => PaymentStatus::Declined,
+        RemoteStatus::Captured if books.refunded_minor == 0 => PaymentStatus::Captured,
+        RemoteStatus::Captured if books.refunded_minor < books.captured_minor => PaymentStatus::PartiallyRefunded,
+        RemoteStatus::Captured => PaymentStatus::Refunded,
+    };
+    prop_assert_eq!(payment.status, expected);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_keeps_the_books_straight(steps in proptest::collection::vec(step(), 1..60)) {
+        let mut world = World::new();
+        for step in &steps {
+            let before = world.payment.clone();
+            world.play(step);
+            check(&before, &world.payment)?;
+        }
+        let before = world.payment.clone();
+        world.play(&Step::Hear(0));
+        check(&before, &world.payment)?;
+        agree(&world)?;
+    }
+}

@@ -1,0 +1,260 @@
+//! A gateway that cannot be reached, a circuit breaker that is open, webhooks of payments that nobody knows, old secrets.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sandbox_gateway::config::{DEMO_API_KEY, DEMO_WEBHOOK_SECRET};
+use serde_json::json;
+use service::clock::Clock;
+use service::id;
+use sha2::Sha256;
+
+use crate::shop::{Shop, ShopOptions, StoredWebhook, each_shop, listener, request, shown, with_webhooks};
+
+/// An address at which nobody listens, until somebody does.
+async fn reserved() -> (std::net::SocketAddr, String) {
+    let (listener, url) = listener().await;
+    (listener.local_addr().unwrap(), url.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payments_wait_while_the_gateway_is_gone_and_the_breaker_open() {
+    let clock = Clock::manual(Utc::now());
+    let (address, url) = reserved().await;
+    let options = ShopOptions {
+        flags: vec![
+            ("gateway-url", url),
+            ("gateway-failures-max", "2".to_owned()),
+            ("gateway-open-ms", "20000".to_owned()),
+        ],
+        clock: Some(clock.clone()),
+        ..ShopOptions::default()
+    };
+    let sqlite = service::testing::TempSqlite::new();
+    let shop = Shop::open(&sqlite.url, options).await;
+    let mut payments = Vec::new();
+    for _ in 0..5 {
+        let payment_id = id::new("pay");
+        let state = shop.pay(&payment_id, "tok_ok").await;
+        assert_eq!(shown(&state), "CREATED held 0 taken 0 back 0");
+        payments.push(payment_id);
+    }
+    let metrics = shop.metrics().await;
+    for line in [
+        "payments_gateway_circuit_state{gateway=\"sandbox\"} 2",
+        "payments_gateway_calls_total{gateway=\"sandbox\",operation=\"create\",outcome=\"circuit_open\"}",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    // It comes back, on the same address; the breaker lets one call through after its time, then all.
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let gateway = shop.gateway.clone();
+    tokio::spawn(async move { axum::serve(listener, gateway).await.unwrap() });
+    for payment_id in &payments {
+        wait_moving(&shop, &clock, payment_id, "AUTHORIZED").await;
+        assert_eq!(shop.booked(payment_id).await.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authorization_that_was_never_sent_is_given_up_in_the_end() {
+    let clock = Clock::manual(Utc::now());
+    let (_, url) = reserved().await;
+    let options = ShopOptions {
+        flags: vec![("gateway-url", url)],
+        clock: Some(clock.clone()),
+        ..ShopOptions::default()
+    };
+    let sqlite = service::testing::TempSqlite::new();
+    let shop = Shop::open(&sqlite.url, options).await;
+    let (payment_id, order) = (id::new("pay"), request("tok_ok"));
+    shop.authorize(&payment_id, &order).await.unwrap();
+    let state = wait_moving(&shop, &clock, &payment_id, "FAILED").await;
+    assert_eq!(state.decline_code.as_deref(), Some("gateway_unreachable"));
+    // The order is free for another attempt.
+    assert!(shop.authorize(&id::new("pay"), &order).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_api_key_costs_no_payment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, "sk_test_wrong").unwrap();
+    let clock = Clock::manual(Utc::now());
+    let options = ShopOptions {
+        flags: vec![
+            ("stripe-api-key", String::new()),
+            ("stripe-api-key-file", file.display().to_string()),
+        ],
+        clock: Some(clock.clone()),
+        ..ShopOptions::default()
+    };
+    let sqlite = service::testing::TempSqlite::new();
+    let shop = Shop::open(&sqlite.url, options).await;
+    let payment_id = id::new("pay");
+    let request = crate::shop::request_through("stripe", "tok_ok");
+    let state = shop.authorize(&payment_id, &request).await.unwrap();
+    assert_eq!(state.status.as_str(), "CREATED");
+    // The right key is mounted, and nobody restarts anything.
+    std::fs::write(&file, DEMO_API_KEY).unwrap();
+    wait_moving(&shop, &clock, &payment_id, "AUTHORIZED").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_not_used_again_after_the_gateway_may_have_forgotten_it() {
+    each_shop(
+        ShopOptions {
+            clock: Some(Clock::manual(Utc::now())),
+            ..ShopOptions::default()
+        },
+        async |shop: Shop| {
+            let payment_id = id::new("pay");
+            shop.call_fault("create", "timeout_before").await;
+            assert_eq!(shop.pay(&payment_id, "tok_ok").await.status.as_str(), "PROCESSING");
+            // A day later the gateway knows nothing: what became of the first call is asked, and nothing is repeated.
+            shop.service.clock.advance(Duration::from_secs(24 * 3_600));
+            for _ in 0..60 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            assert_eq!(shop.state(&payment_id).await.status.as_str(), "PROCESSING");
+            assert!(shop.booked(&payment_id).await.is_empty());
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_signed_with_the_old_secret_are_taken_during_a_rotation() {
+    let new = "whsec_bmV3LXNlY3JldC1vZi10aGUtc2hvcA==";
+    let both = format!("{new},{DEMO_WEBHOOK_SECRET}");
+    let mut options = with_webhooks();
+    options.flags = vec![
+        ("gateway-webhook-secrets", both.clone()),
+        ("stripe-webhook-secrets", both),
+    ];
+    let sqlite = service::testing::TempSqlite::new();
+    let shop = Shop::open(&sqlite.url, options).await;
+    for gateway in ["sandbox", "stripe"] {
+        let payment_id = id::new("pay");
+        shop.authorize(&payment_id, &crate::shop::request_through(gateway, "tok_3ds"))
+            .await
+            .unwrap();
+        let page = shop.open_page(&shop.action_url(&payment_id).await).await;
+        let stored = stored_events(&shop, &payment_id).await;
+        shop.decide(&page, "approve").await;
+        shop.wait_for(&payment_id, "AUTHORIZED").await;
+        for _ in 0..200 {
+            if stored_events(&shop, &payment_id).await > stored {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(stored_events(&shop, &payment_id).await > stored, "{gateway}");
+    }
+}
+
+async fn stored_events(shop: &Shop, payment_id: &str) -> usize {
+    shop.webhooks()
+        .await
+        .iter()
+        .filter(|webhook| webhook.payment_id.as_deref() == Some(payment_id))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_of_an_unknown_payment_is_kept_and_then_matched_or_told_of() {
+    each_shop(
+        ShopOptions {
+            clock: Some(Clock::manual(Utc::now())),
+            ..ShopOptions::default()
+        },
+        async |shop: Shop| {
+            let clock = shop.service.clock.clone();
+            let (early, never) = (id::new("pay"), id::new("pay"));
+            assert_eq!(send_event(&shop, "evt_early", &early).await, 204);
+            assert_eq!(send_event(&shop, "evt_never", &never).await, 204);
+            shop.pay(&early, "tok_ok").await;
+            let open = |webhooks: Vec<StoredWebhook>| {
+                webhooks
+                    .iter()
+                    .filter(|webhook| webhook.waits)
+                    .map(|webhook| webhook.id.clone())
+                    .collect::<Vec<_>>()
+            };
+            for _ in 0..400 {
+                let waiting = open(shop.webhooks().await);
+                if waiting.is_empty() {
+                    break;
+                }
+                clock.advance(Duration::from_secs(60));
+                // A repeat of the event changes nothing, and wakes the runner.
+                send_event(&shop, "evt_never", &never).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let mut webhooks = shop.webhooks().await;
+            webhooks.sort_by(|left, right| left.id.cmp(&right.id));
+            let seen: Vec<_> = webhooks
+                .iter()
+                .map(|webhook| (webhook.id.as_str(), webhook.waits, webhook.processed))
+                .collect();
+            assert_eq!(
+                seen,
+                [("sandbox:evt_early", false, true), ("sandbox:evt_never", false, false)]
+            );
+            let metrics = shop.metrics().await;
+            assert!(
+                metrics.contains("payments_webhooks_unmatched_total{gateway=\"sandbox\"}"),
+                "{metrics}"
+            );
+        },
+    )
+    .await;
+}
+
+/// Sends an event of the generic dialect as the gateway would.
+async fn send_event(shop: &Shop, event_id: &str, payment_id: &str) -> u16 {
+    use axum::body::Body;
+    use tower::ServiceExt as _;
+    let body = json!({"type": "payment.updated", "data": {"id": "sbx_x", "reference": payment_id}}).to_string();
+    let timestamp = shop.service.clock.now().timestamp();
+    let key = BASE64_STANDARD
+        .decode(DEMO_WEBHOOK_SECRET.trim_start_matches("whsec_"))
+        .unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    mac.update(format!("{event_id}.{timestamp}.{body}").as_bytes());
+    let signature = format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()));
+    let request = http::Request::post("/webhooks/sandbox")
+        .header("webhook-id", event_id)
+        .header("webhook-timestamp", timestamp)
+        .header("webhook-signature", signature)
+        .body(Body::from(body))
+        .unwrap();
+    let webhook = shop.service.app.webhook.clone().unwrap();
+    webhook.oneshot(request).await.unwrap().status().as_u16()
+}
+
+/// Waits until the payment has `status` while time goes by.
+async fn wait_moving(
+    shop: &Shop,
+    clock: &Clock,
+    payment_id: &str,
+    status: &str,
+) -> service::contract::payments::PaymentState {
+    let began: DateTime<Utc> = clock.now();
+    for _ in 0..1_000 {
+        let state = shop.state(payment_id).await;
+        if state.status.as_str() == status {
+            return state;
+        }
+        clock.advance(Duration::from_secs(3));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!(
+        "not {status} after {}: {:?}",
+        clock.now() - began,
+        shop.state(payment_id).await
+    );
+}
