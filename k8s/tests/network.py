@@ -12,6 +12,8 @@ WANTED = {
     *((name, "users", "http") for name in SUBGRAPHS if name != "users"),
     *(("orders", name, "internal") for name in SUBGRAPHS if name != "orders"),
     ("payments", "orders", "internal"),
+    ("users", "orders", "internal"),
+    ("users", "reviews", "internal"),
     ("edge", "router", "http"),
     ("edge", "products", "http"),
     ("edge", "payments", "webhook"),
@@ -87,7 +89,9 @@ def check_network(m):
     for name, deployment in deployments.items():
         labels = deployment["spec"]["template"]["metadata"]["labels"]
         to_internet = allows(policies, "Egress", labels, ("internet",), ("https", 443))
-        m.check(to_internet == (name == "payments"), name, "payments alone reaches the Internet")
+        m.check(to_internet == (name == "payments"), name, "payments alone reaches the Internet over HTTPS")
+        to_mail = [allows(policies, "Egress", labels, ("internet",), ("submission", port)) for port in (465, 587)]
+        m.check(to_mail == [name == "users"] * 2, name, "users alone reaches mail servers")
         dns = any(port.get("port") == 53 for p in policies if selects(p["spec"]["podSelector"], labels)
                   for rule in p["spec"].get("egress", []) for port in rule.get("ports", []))
         m.check(dns, name, "names can be looked up")

@@ -22,7 +22,8 @@ PORTS = {
     "router": {"http": 4000, "admin": 9000},
 }
 # The Secrets that k8s/README.md says a namespace must hold.
-SECRETS = {*(f"{name}-database" for name in SUBGRAPHS), "payments-gateway", "internal-key", "jwt-keys"}
+SECRETS = {*(f"{name}-database" for name in SUBGRAPHS), "payments-gateway", "internal-key", "jwt-keys",
+           "users-smtp"}
 LABEL = "app.kubernetes.io/"
 
 
@@ -221,12 +222,14 @@ def check_images_and_secrets(m, profile):
         for container in containers_of(workload):
             tag = container["image"].rpartition("/")[2].partition(":")[2]
             m.check(tag not in ("", "latest"), name, "its images have tags that stay")
-        volumes = [v["secret"]["secretName"] for v in pod_of(workload).get("volumes", []) if "secret" in v]
+        secrets = [v["secret"] for v in pod_of(workload).get("volumes", []) if "secret" in v]
+        volumes = [secret["secretName"] for secret in secrets]
+        optional = {secret["secretName"] for secret in secrets if secret.get("optional")}
         variables = [v["valueFrom"]["secretKeyRef"]["name"] for c in containers_of(workload) for v in c.get("env", [])
                      if "secretKeyRef" in v.get("valueFrom", {})]
         unhashed = {secret.rpartition("-")[0] for secret in made} | made
         for secret in [*volumes, *variables]:
-            if profile == "local" or m.of("ExternalSecret"):
+            if secret not in optional and (profile == "local" or m.of("ExternalSecret")):
                 m.check(secret in made, name, "the Secrets that it names are made")
             m.check(secret in SECRETS | unhashed, name, "the Secrets that it names are documented")
 

@@ -35,9 +35,32 @@ pub struct UsersConfig {
     #[arg(long, env = "SHOP_URL", default_value = "http://127.0.0.1:4000/")]
     pub shop_url: url::Url,
 
-    /// Folder into which mails are written as text files. Without it, a mail is only named in the log.
-    #[arg(long, env = "MAIL_FOLDER")]
+    /// Folder into which mails are written as text files, for development. Without it and SMTP_URL, a mail is only
+    /// named in the log.
+    #[arg(long, env = "MAIL_FOLDER", conflicts_with = "smtp_url")]
     pub mail_folder: Option<PathBuf>,
+
+    /// Mail server: `smtp://host:587` (TLS by STARTTLS, which must succeed), `smtps://host:465` (TLS from the start), or
+    /// `smtp-plain://host:25` (no TLS: only for a relay in the same pod or a mail catcher).
+    #[arg(long, env = "SMTP_URL", requires = "mail_from")]
+    pub smtp_url: Option<url::Url>,
+
+    /// Name to log in to the mail server with; without it, no login.
+    #[arg(long, env = "SMTP_USER", requires = "smtp_password_file")]
+    pub smtp_user: Option<String>,
+
+    /// File with the password for the mail server. Read anew for each mail, so that it may change at any time.
+    #[arg(long, env = "SMTP_PASSWORD_FILE")]
+    pub smtp_password_file: Option<PathBuf>,
+
+    /// Sender of mails, such as `Hansa <shop@example.com>`.
+    #[arg(long, env = "MAIL_FROM")]
+    pub mail_from: Option<String>,
+
+    /// Address of the first admin of a new shop: whoever has registered it and then resets the password by mail gets
+    /// the role ADMIN. Take the setting away when that is done.
+    #[arg(long, env = "ADMIN_EMAIL")]
+    pub admin_email: Option<String>,
 }
 
 /// Whether an account must confirm its email address before its first login.
@@ -60,6 +83,11 @@ impl Default for UsersConfig {
             password_hashes_max: 4,
             shop_url: url::Url::parse("http://127.0.0.1:4000/").expect("a constant"),
             mail_folder: None,
+            smtp_url: None,
+            smtp_user: None,
+            smtp_password_file: None,
+            mail_from: None,
+            admin_email: None,
         }
     }
 }

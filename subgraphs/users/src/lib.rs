@@ -14,6 +14,7 @@ mod keyring;
 mod mail;
 mod migration;
 mod password_hasher;
+mod postman;
 mod seed;
 mod store;
 
@@ -22,8 +23,10 @@ pub use config::{EmailVerification, UsersConfig};
 use accounts::Accounts;
 use keyring::Keyring;
 use password_hasher::PasswordHasher;
+use postman::Postman;
 use service::database::Database;
 use service::{Routes, Service, ServiceContext};
+use std::sync::Arc;
 use store::Store;
 
 /// The users service.
@@ -50,23 +53,30 @@ impl Service for Users {
     }
 
     async fn routes(context: ServiceContext, config: UsersConfig) -> anyhow::Result<Routes> {
-        let keyring = Keyring::open(&config.jwt_keys_dir)?;
+        let store = Store::new(context.database.clone());
+        let keyring = Keyring::open(&config.jwt_keys_dir, store.clone(), context.clock.clone()).await?;
         context.verifier.set_keys(&keyring.jwks());
         tokio::spawn(
             keyring
                 .clone()
                 .reload(context.verifier.clone(), context.shutdown.clone()),
         );
-        let store = Store::new(context.database.clone());
+        let mailer = mail::mailer(&config)?;
         let accounts = Accounts::new(accounts::Parts {
             store: store.clone(),
             hasher: PasswordHasher::new(config.password_hashes_max),
-            mailer: mail::mailer(&config)?,
+            outbox: Arc::default(),
             keyring: keyring.clone(),
             tokens: context.verifier.settings().clone(),
             clock: context.clock.clone(),
             config,
         });
+        let postman = Postman {
+            accounts: accounts.clone(),
+            mailer,
+            peers: context.peers,
+        };
+        tokio::spawn(postman.run(context.shutdown));
         Ok(Routes {
             public: graphql::router(accounts, context.verifier).merge(keyring::router(keyring)),
             internal: internal::router(store),

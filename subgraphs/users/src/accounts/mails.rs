@@ -1,148 +1,136 @@
 //! What is confirmed by a secret sent by mail: the address, a new address, a forgotten password.
+//!
+//! Requests only store that a mail is to be sent; `postman` sends it, and makes the secret then.
 
 use super::{Accounts, Answer, SignedIn};
-use crate::domain::{Device, EmailAddress, Password, Purpose, Reason, Refusal, Secret, User};
-use crate::mail::Mail;
-use crate::store::{MailToken, UserChange};
+use crate::domain::{Attempts, Device, EmailAddress, Occasion, Password, Purpose, Reason, Refusal, Secret, User};
+use crate::store::{Confirmation, MailToken, NewMail, UserChange};
+use service::auth::Role;
 
 impl Accounts {
     /// Sends the mail that confirms the address of an account; nothing when it is confirmed already.
     pub(crate) async fn request_verification(&self, user_id: &str) -> Answer<()> {
         let user = self.existing_user(user_id).await?;
-        if !user.email_verified {
-            self.send_token(&user, Purpose::VerifyEmail, &user.email).await?;
+        if user.email_verified {
+            return Ok(());
         }
-        Ok(())
+        self.limit([Attempts::mail_to(Occasion::VerifyEmail, &user.email)])
+            .await?;
+        self.enqueue(Occasion::VerifyEmail, Some(&user.id), &user.email).await
     }
 
     /// Confirms an address: the one at registration, or a new one.
     pub(crate) async fn verify_email(&self, secret: &str) -> Answer<User> {
-        let token = self
-            .take_token(secret, &[Purpose::VerifyEmail, Purpose::ChangeEmail])
+        let (secret, token) = self
+            .token(secret, &[Purpose::VerifyEmail, Purpose::ChangeEmail])
             .await?;
-        let user = self.existing_user(&token.user_id).await?;
-        if token.purpose == Purpose::VerifyEmail && token.email != user.email {
-            // The address has changed since the mail was sent.
-            return Err(invalid_token().into());
+        match self.store.confirm_email(&secret, &token, self.clock.now()).await? {
+            Confirmation::Done => {}
+            Confirmation::Void => return Err(invalid_token().into()),
+            Confirmation::Taken => {
+                let message = "There is an account with this address already.";
+                return Err(Refusal::new(Reason::EmailTaken, message).into());
+            }
         }
-        let change = UserChange {
-            email: Some(token.email),
-            email_verified: Some(true),
-            ..UserChange::default()
-        };
-        if !self.store.change_user(&user.id, change, self.clock.now()).await? {
-            return Err(Refusal::new(Reason::EmailTaken, "There is an account with this address already.").into());
-        }
-        self.existing_user(&user.id).await
+        self.outbox.notify_one();
+        self.existing_user(&token.user_id).await
     }
 
     /// Sends a mail to a new address, which replaces the old one when it is confirmed.
     pub(crate) async fn request_email_change(&self, user_id: &str, new: &str, password: &str) -> Answer<()> {
         let email = EmailAddress::parse("newEmail", new)?;
         let user = self.confirm_password(user_id, "password", password).await?;
+        // Counted by account: one account must not write to any number of strangers.
+        self.limit([Attempts::mail_to(Occasion::ChangeEmail, &user.id)]).await?;
         // Whether the address is taken shows when it is confirmed: only its owner may know.
-        self.send_token(&user, Purpose::ChangeEmail, email.as_str()).await
+        self.enqueue(Occasion::ChangeEmail, Some(&user.id), email.as_str())
+            .await
     }
 
-    /// Sends a mail with which a forgotten password can be replaced. Answers the same, and as fast, for an unknown
-    /// address.
-    pub(crate) fn request_password_reset(&self, email: &str) {
+    /// Sends a mail with which a forgotten password can be replaced. Does the same for an unknown address, down to the
+    /// row in the outbox; whether there is an account is looked up when the mail is sent.
+    pub(crate) async fn request_password_reset(&self, email: &str, device: &Device) -> Answer<()> {
         let Ok(email) = EmailAddress::parse("email", email) else {
-            return;
+            return Ok(());
         };
-        let accounts = self.clone();
-        tokio::spawn(async move {
-            let sent = match accounts.store.credentials(&email).await {
-                Ok(Some((user, _))) => accounts.send_token(&user, Purpose::ResetPassword, email.as_str()).await,
-                Ok(None) => Ok(()),
-                Err(error) => Err(error.into()),
-            };
-            if let Err(failure) = sent {
-                tracing::error!(error = ?failure, "A mail to reset a password could not be sent");
-            }
-        });
+        if let Some(network) = device.network() {
+            self.limit([Attempts::mail_from(network)]).await?;
+        }
+        self.send(Occasion::ResetPassword, None, email.as_str()).await
     }
 
     /// Replaces a forgotten password, ends all sessions, and signs in.
     pub(crate) async fn reset_password(&self, secret: &str, new: String, device: Device) -> Answer<SignedIn> {
-        // Checked first, so that a weak password does not cost the token.
+        // Checked and hashed first, so that neither a weak password nor a busy moment costs the token.
         let password = Password::parse("newPassword", new, "")?;
-        let token = self.take_token(secret, &[Purpose::ResetPassword]).await?;
-        self.set_password(&token.user_id, &password).await?;
-        self.store.end_sessions(&token.user_id, None).await?;
-        // Who reads the mail owns the address.
+        let (secret, token) = self.token(secret, &[Purpose::ResetPassword]).await?;
+        let user = self.existing_user(&token.user_id).await?;
         let change = UserChange {
+            password_hash: Some(self.hasher.hash(password.as_str()).await?),
+            // Who reads the mail owns the address.
             email_verified: Some(true),
+            roles: self.roles_of_first_admin(&user),
             ..UserChange::default()
         };
-        self.store.change_user(&token.user_id, change, self.clock.now()).await?;
-        let user = self.existing_user(&token.user_id).await?;
+        let now = self.clock.now();
+        if !self.store.reset_password(&secret, &user.id, change, now).await? {
+            return Err(invalid_token().into());
+        }
+        self.outbox.notify_one();
+        // Whoever was locked out by somebody else's guesses may come in again.
+        self.store.forget_attempts(&Attempts::login_to(&token.email)).await?;
+        let user = self.existing_user(&user.id).await?;
         Ok(SignedIn {
             tokens: self.open_session(&user, device).await?,
             user,
         })
     }
 
-    pub(super) async fn send_token(&self, user: &User, purpose: Purpose, email: &str) -> Answer<()> {
-        let secret = Secret::generate();
-        let token = MailToken {
-            user_id: user.id.clone(),
-            purpose,
-            email: email.to_owned(),
-        };
-        // A second mail right after the first would only annoy.
-        if self.store.create_mail_token(&token, &secret, self.clock.now()).await? {
-            self.mailer.send(&self.mail(&token, &secret))?;
+    /// Sends a mail, unless its recipient has had enough of the kind: then silently not.
+    pub(super) async fn send(&self, occasion: Occasion, user_id: Option<&str>, email: &str) -> Answer<()> {
+        let attempts = [Attempts::mail_to(occasion, email)];
+        if self.store.take_attempts(&attempts, self.clock.now()).await? {
+            self.enqueue(occasion, user_id, email).await?;
         }
         Ok(())
     }
 
-    pub(super) fn tell_of_existing_account(&self, email: &str) -> Answer<()> {
-        let text = format!(
-            "Somebody, perhaps you, tried to make an account with this address. You have one already.\n\
-             Sign in, or set a new password, at {}\n",
-            self.config.shop_url
-        );
-        self.mailer.send(&Mail {
-            to: email.to_owned(),
-            subject: "You have an account already",
-            text,
-        })?;
+    async fn enqueue(&self, occasion: Occasion, user_id: Option<&str>, email: &str) -> Answer<()> {
+        let mail = NewMail {
+            occasion,
+            email: email.to_owned(),
+            user_id: user_id.map(str::to_owned),
+        };
+        self.store.enqueue_mail(mail, self.clock.now()).await?;
+        self.outbox.notify_one();
         Ok(())
     }
 
-    async fn take_token(&self, secret: &str, purposes: &[Purpose]) -> Answer<MailToken> {
-        match self
-            .store
-            .take_mail_token(&Secret::from_text(secret), purposes, self.clock.now())
-            .await?
-        {
-            Some((token, true)) => Ok(token),
-            Some((_, false)) => Err(Refusal::of(
-                "token",
-                Reason::TokenExpired,
-                "This link is too old; ask for a new one.",
-            )
-            .into()),
+    async fn token(&self, secret: &str, purposes: &[Purpose]) -> Answer<(Secret, MailToken)> {
+        let secret = Secret::from_text(secret);
+        match self.store.mail_token(&secret, purposes, self.clock.now()).await? {
+            Some((token, true)) => Ok((secret, token)),
+            Some((_, false)) => {
+                let message = "This link is too old; ask for a new one.";
+                Err(Refusal::of("token", Reason::TokenExpired, message).into())
+            }
             None => Err(invalid_token().into()),
         }
     }
 
-    fn mail(&self, token: &MailToken, secret: &Secret) -> Mail {
-        let (subject, page) = match token.purpose {
-            Purpose::VerifyEmail => ("Confirm your email address", "verify-email"),
-            Purpose::ChangeEmail => ("Confirm your new email address", "verify-email"),
-            Purpose::ResetPassword => ("Set a new password", "reset-password"),
-        };
-        let mut link = self.config.shop_url.clone();
-        link.set_path(page);
-        link.query_pairs_mut().clear().append_pair("token", secret.text());
-        let text = format!("{subject}: {link}\n\nIf this was not you, there is nothing to do.\n");
-        Mail {
-            to: token.email.clone(),
-            subject,
-            text,
+    /// The roles that come with the address in `ADMIN_EMAIL`, for whoever has just reset its password by mail. Not when
+    /// the address is merely confirmed: then somebody else may have registered it, and know the password.
+    fn roles_of_first_admin(&self, user: &User) -> Option<Vec<Role>> {
+        let wanted = EmailAddress::parse("", self.config.admin_email.as_deref()?).ok()?;
+        if wanted.as_str() != user.email || user.roles.contains(&Role::Admin) {
+            return None;
         }
+        tracing::warn!(
+            user.id = user.id,
+            "Account `{}` is an admin now: it owns ADMIN_EMAIL",
+            user.id
+        );
+        Some(user.roles.iter().copied().chain([Role::Admin]).collect())
     }
 }
 

@@ -3,6 +3,7 @@
 //! In: plain arguments and the viewer's id, already authenticated. Out: domain types, or a [`Failure`] that tells
 //! mistakes of the caller from faults of ours. Knows no GraphQL and no SQL.
 
+mod erasure;
 mod mails;
 mod profiles;
 mod sign_in;
@@ -12,20 +13,21 @@ pub(crate) use sign_in::{NewAccount, SignedIn, Tokens};
 use crate::config::UsersConfig;
 use crate::domain::{Reason, Refusal, User};
 use crate::keyring::Keyring;
-use crate::mail::Mailer;
-use crate::password_hasher::PasswordHasher;
+use crate::password_hasher::{HashError, PasswordHasher};
 use crate::store::Store;
 use service::auth::TokenSettings;
 use service::clock::Clock;
 use std::ops::Deref;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// What the use cases are made of.
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) hasher: PasswordHasher,
     pub(crate) keyring: Keyring,
-    pub(crate) mailer: Arc<dyn Mailer>,
+    /// Woken when a mail or an event was stored.
+    pub(crate) outbox: Arc<Notify>,
     pub(crate) tokens: TokenSettings,
     pub(crate) clock: Clock,
     pub(crate) config: UsersConfig,
@@ -61,7 +63,9 @@ impl Deref for Accounts {
 pub(crate) enum Failure {
     /// The caller can act on it.
     Refused(Vec<Refusal>),
-    /// We cannot do it at the moment; somebody must look.
+    /// Too much is asked of us at the moment; the same may succeed later.
+    Busy,
+    /// We cannot do it; somebody must look.
     Fault(anyhow::Error),
 }
 
@@ -83,6 +87,15 @@ impl From<Vec<Refusal>> for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(fault: anyhow::Error) -> Failure {
         Failure::Fault(fault)
+    }
+}
+
+impl From<HashError> for Failure {
+    fn from(error: HashError) -> Failure {
+        match error {
+            HashError::Busy => Failure::Busy,
+            HashError::Fault(fault) => Failure::Fault(fault),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Accounts, Answer, Failure, below};
 use crate::config::EmailVerification;
 use crate::domain::{
-    Attempts, Device, EmailAddress, Password, Profile, Purpose, Reason, Refusal, Secret, Session, User,
+    Attempts, Device, EmailAddress, Occasion, Password, Profile, Reason, Refusal, Secret, Session, User,
 };
 use crate::password_hasher::PasswordHasher;
 use crate::store::{NewUser, Rotation, UserChange};
@@ -40,6 +40,7 @@ impl Accounts {
     /// whether the address was known).
     pub(crate) async fn register(&self, new: NewAccount, device: Device) -> Answer<Option<SignedIn>> {
         let (email, password, profile) = checked(new).map_err(below("input"))?;
+        self.limit(device.network().map(Attempts::registration_from)).await?;
         let password_hash = self.hasher.hash(password.as_str()).await?;
         let now = self.clock.now();
         let user = User {
@@ -53,26 +54,21 @@ impl Accounts {
             created_at: now,
             updated_at: now,
         };
-        let created = self
-            .store
-            .create_user(NewUser {
-                user: user.clone(),
-                password_hash,
-            })
-            .await?;
+        let new = NewUser {
+            user: user.clone(),
+            password_hash,
+        };
+        let created = self.store.create_user(new, now).await?;
         let required = self.config.email_verification == EmailVerification::Required;
-        match (created, required) {
-            (true, _) => self.send_token(&user, Purpose::VerifyEmail, email.as_str()).await?,
-            (false, true) => self.tell_of_existing_account(email.as_str())?,
-            (false, false) => {
-                let refusal = Refusal::of(
-                    "email",
-                    Reason::EmailTaken,
-                    "There is an account with this address already.",
-                );
-                return Err(refusal.below("input").into());
-            }
+        if !created && !required {
+            let message = "There is an account with this address already.";
+            let refusal = Refusal::of("email", Reason::EmailTaken, message);
+            return Err(refusal.below("input").into());
         }
+        if !created {
+            self.send(Occasion::AccountExists, None, email.as_str()).await?;
+        }
+        self.outbox.notify_one();
         if required {
             return Ok(None);
         }
@@ -89,10 +85,10 @@ impl Accounts {
         let Ok(email) = EmailAddress::parse("email", email) else {
             return Err(wrong().into());
         };
-        let account = Attempts::of_email(email.as_str());
-        let network = device.ip_prefix.as_deref().map(Attempts::of_network);
-        let attempts: Vec<Attempts> = [account.clone()].into_iter().chain(network).collect();
-        if self.store.too_many_failures(&attempts, self.clock.now()).await? {
+        let account = Attempts::login_to(email.as_str());
+        let network = device.network().map(Attempts::login_from);
+        let attempts: Vec<Attempts> = [account.clone()].into_iter().chain(network.clone()).collect();
+        if !self.store.take_attempts(&attempts, self.clock.now()).await? {
             let message = "Too many failed logins. Try again in 15 minutes, or reset the password.";
             return Err(Refusal::new(Reason::TooManyAttempts, message).into());
         }
@@ -102,15 +98,17 @@ impl Accounts {
             .verify(password, found.as_ref().map(|(_, hash)| hash.as_str()))
             .await?;
         let Some((user, hash)) = found.filter(|_| matches) else {
-            self.store.record_failure(&attempts, self.clock.now()).await?;
             return Err(wrong().into());
         };
-        self.store.forget_failures(&account).await?;
+        self.store.forget_attempts(&account).await?;
+        if let Some(network) = network {
+            self.store.give_attempt_back(&network).await?;
+        }
         if PasswordHasher::is_outdated(&hash) {
-            self.store_password(&user.id, password).await?;
+            self.rehash(&user.id, password).await?;
         }
         if self.config.email_verification == EmailVerification::Required && !user.email_verified {
-            self.send_token(&user, Purpose::VerifyEmail, email.as_str()).await?;
+            self.send(Occasion::VerifyEmail, Some(&user.id), &user.email).await?;
             let message = "Confirm the email address first; a mail with a link is on its way.";
             return Err(Refusal::new(Reason::EmailNotVerified, message).into());
         }
@@ -123,7 +121,6 @@ impl Accounts {
     /// Exchanges a refresh token for new tokens.
     pub(crate) async fn refresh(&self, token: &str) -> Answer<Tokens> {
         let (now, next) = (self.clock.now(), Secret::generate());
-        let expires_at = now + self.session_lifetime();
         let invalid = || {
             Refusal::of(
                 "refreshToken",
@@ -133,7 +130,7 @@ impl Accounts {
         };
         match self
             .store
-            .rotate(&Secret::from_text(token), &next, now, expires_at)
+            .rotate(&Secret::from_text(token), &next, now, self.session_lifetime())
             .await?
         {
             Rotation::Rotated(session) => {
@@ -157,7 +154,7 @@ impl Accounts {
     /// Ends one session, or all of them.
     pub(crate) async fn logout(&self, user_id: &str, session_id: Option<&str>, everywhere: bool) -> Answer<()> {
         match session_id {
-            _ if everywhere => self.store.end_sessions(user_id, None).await?,
+            _ if everywhere => self.store.end_sessions(user_id).await?,
             Some(session_id) => self.store.end_session(session_id, user_id).await?,
             None => {}
         }
@@ -174,39 +171,48 @@ impl Accounts {
     ) -> Answer<User> {
         let user = self.confirm_password(user_id, "currentPassword", current).await?;
         let password = Password::parse("newPassword", new, &user.email)?;
-        self.set_password(&user.id, &password).await?;
-        self.store.end_sessions(user_id, session_id).await?;
+        let hash = self.hasher.hash(password.as_str()).await?;
+        self.store
+            .change_password(&user.id, session_id, hash, self.clock.now())
+            .await?;
+        self.outbox.notify_one();
         self.existing_user(user_id).await
     }
 
-    /// The account, if `password` is its own. Wrong ones count as failed logins.
+    /// The account, if `password` is its own. Counts like a login.
     pub(super) async fn confirm_password(&self, user_id: &str, field: &str, password: &str) -> Answer<User> {
         let wrong = || Refusal::of(field, Reason::InvalidCredentials, "The password is wrong.");
         let (user, hash) = self.store.credentials_of(user_id).await?.ok_or_else(wrong)?;
-        let attempts = [Attempts::of_email(&user.email)];
-        if self.store.too_many_failures(&attempts, self.clock.now()).await? {
+        let attempts = [Attempts::login_to(&user.email)];
+        if !self.store.take_attempts(&attempts, self.clock.now()).await? {
             let message = "Too many failed attempts. Try again in 15 minutes.";
             return Err(Refusal::of(field, Reason::TooManyAttempts, message).into());
         }
         if !self.hasher.verify(password, Some(&hash)).await? {
-            self.store.record_failure(&attempts, self.clock.now()).await?;
             return Err(wrong().into());
         }
+        self.store.forget_attempts(&attempts[0]).await?;
         Ok(user)
     }
 
-    pub(super) async fn set_password(&self, user_id: &str, password: &Password) -> Answer<()> {
-        self.store_password(user_id, password.as_str()).await
-    }
-
-    async fn store_password(&self, user_id: &str, password: &str) -> Answer<()> {
-        let password_hash = Some(self.hasher.hash(password).await?);
+    /// Stores the same password with today's parameters.
+    async fn rehash(&self, user_id: &str, password: &str) -> Answer<()> {
         let change = UserChange {
-            password_hash,
+            password_hash: Some(self.hasher.hash(password).await?),
             ..UserChange::default()
         };
         self.store.change_user(user_id, change, self.clock.now()).await?;
         Ok(())
+    }
+
+    /// Counts an attempt, and refuses it when there were too many.
+    pub(super) async fn limit(&self, attempts: impl IntoIterator<Item = Attempts>) -> Answer<()> {
+        let attempts: Vec<Attempts> = attempts.into_iter().collect();
+        if self.store.take_attempts(&attempts, self.clock.now()).await? {
+            return Ok(());
+        }
+        let message = "This was tried too often. Try again in 15 minutes.";
+        Err(Refusal::new(Reason::TooManyAttempts, message).into())
     }
 
     pub(super) async fn open_session(&self, user: &User, device: Device) -> Answer<Tokens> {

@@ -3,6 +3,7 @@
 mod account;
 mod address;
 mod email;
+mod occasion;
 mod password;
 mod refusal;
 mod session;
@@ -11,6 +12,7 @@ mod throttle;
 pub(crate) use account::{Profile, ProfileChange, User};
 pub(crate) use address::{ADDRESSES_MAX, Address, AddressInput};
 pub(crate) use email::EmailAddress;
+pub(crate) use occasion::Occasion;
 pub(crate) use password::Password;
 pub(crate) use refusal::{Reason, Refusal};
 pub(crate) use session::{Device, Purpose, Secret, Session};

@@ -36,6 +36,13 @@ impl Device {
     }
 }
 
+impl Device {
+    /// The network by which attempts are counted; nothing is counted where the router did not tell the address.
+    pub(crate) fn network(&self) -> Option<&str> {
+        self.ip_prefix.as_deref()
+    }
+}
+
 /// The /24 network of an IPv4 address, the /48 network of an IPv6 address.
 fn prefix(address: IpAddr) -> Option<String> {
     match address.to_canonical() {

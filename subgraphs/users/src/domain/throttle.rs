@@ -1,8 +1,9 @@
-//! How many failed logins are too many.
+//! How often something may be tried.
 //!
 //! Counted per email address (known or not: the answer must not tell) and per network, in windows of 15 minutes, in
-//! the database: several replicas share it.
+//! the database: several replicas share it, and a restart forgets nothing.
 
+use super::Occasion;
 use chrono::Duration;
 use sha2::{Digest, Sha256};
 
@@ -14,28 +15,38 @@ pub(crate) const WINDOW: Duration = Duration::minutes(15);
 pub(crate) struct Attempts {
     /// Hash of the subject, so that the table names nobody.
     pub(crate) key: String,
-    /// Failures within a window after which nothing is tried any more.
-    pub(crate) failures_max: i32,
+    /// Attempts within a window after which nothing is tried any more.
+    pub(crate) attempts_max: i32,
 }
 
 impl Attempts {
-    /// Logins to one account.
-    pub(crate) fn of_email(email: &str) -> Attempts {
-        Attempts {
-            key: key("email", email),
-            failures_max: 10,
-        }
+    /// Logins to one account that have not succeeded.
+    pub(crate) fn login_to(email: &str) -> Attempts {
+        Attempts::new("email", email, 10)
     }
 
-    /// Logins from one network; more, since offices and mobile networks share addresses.
-    pub(crate) fn of_network(prefix: &str) -> Attempts {
-        Attempts {
-            key: key("network", prefix),
-            failures_max: 100,
-        }
+    /// Failed logins from one network; more, since offices and mobile networks share addresses.
+    pub(crate) fn login_from(network: &str) -> Attempts {
+        Attempts::new("network", network, 100)
     }
-}
 
-fn key(kind: &str, subject: &str) -> String {
-    data_encoding::HEXLOWER.encode(&Sha256::digest(format!("{kind}:{subject}")))
+    /// Registrations from one network.
+    pub(crate) fn registration_from(network: &str) -> Attempts {
+        Attempts::new("registration", network, 50)
+    }
+
+    /// Mails that somebody who is not signed in has sent to others, from one network.
+    pub(crate) fn mail_from(network: &str) -> Attempts {
+        Attempts::new("mail", network, 50)
+    }
+
+    /// Mails of one kind to (or because of) one subject: an address, or an account.
+    pub(crate) fn mail_to(occasion: Occasion, subject: &str) -> Attempts {
+        Attempts::new(occasion.as_str(), subject, 3)
+    }
+
+    fn new(kind: &str, subject: &str, attempts_max: i32) -> Attempts {
+        let key = data_encoding::HEXLOWER.encode(&Sha256::digest(format!("{kind}:{subject}")));
+        Attempts { key, attempts_max }
+    }
 }

@@ -1,4 +1,4 @@
-//! Table `login_failure`: failed logins per account and per network.
+//! Table `login_failure`: attempts per account and per network, of logins and of whatever else is counted.
 
 use sea_orm::entity::prelude::*;
 

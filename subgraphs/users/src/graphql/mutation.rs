@@ -2,8 +2,8 @@
 
 use super::inputs::{AddressInput, UserLoginInput, UserRegisterInput, UserUpdateInput};
 use super::payloads::{
-    AddressDeletePayload, AddressPayload, AuthTokens, UserLoginPayload, UserLogoutPayload, UserMessagePayload,
-    UserRegisterPayload, UserTokenRefreshPayload, UserUpdatePayload, outcome,
+    AddressDeletePayload, AddressPayload, AuthTokens, UserDeletePayload, UserLoginPayload, UserLogoutPayload,
+    UserMessagePayload, UserRegisterPayload, UserTokenRefreshPayload, UserUpdatePayload, outcome,
 };
 use super::user::{Role, User};
 use crate::accounts::{Accounts, Answer, SignedIn, Tokens};
@@ -100,8 +100,8 @@ impl Mutation {
 
     /// Always succeeds, whether or not the address is known.
     async fn user_password_reset_request(&self, context: &Context<'_>, email: String) -> Result<UserMessagePayload> {
-        context.data::<Accounts>()?.request_password_reset(&email);
-        UserMessagePayload::new(Ok(()))
+        let accounts = context.data::<Accounts>()?;
+        UserMessagePayload::new(accounts.request_password_reset(&email, &device(context)).await)
     }
 
     async fn user_password_reset(
@@ -166,6 +166,16 @@ impl Mutation {
         let user_id = context.viewer().require_user()?;
         let answer = context.data::<Accounts>()?.delete_address(user_id, &id).await;
         AddressDeletePayload::new(id, answer)
+    }
+
+    /// Starts erasure: deletes the account with profile, addresses and sessions; orders are kept for the statutory time. Also asks every service (event `users.erased`).
+    async fn user_delete(&self, context: &Context<'_>, password: String) -> Result<UserDeletePayload> {
+        let user_id = context.viewer().require_user()?;
+        let answer = context.data::<Accounts>()?.erase(user_id, &password).await;
+        if answer.is_ok() {
+            set_cookie(context, None)?;
+        }
+        UserDeletePayload::new(answer)
     }
 
     #[graphql(

@@ -5,6 +5,7 @@ use super::user::User;
 use crate::accounts::{Answer, Failure, Tokens};
 use crate::domain;
 use async_graphql::{Enum, ID, Result, SimpleObject};
+use service::graphql::{REQUEST_RATE_LIMITED, error};
 use service::scalars::DateTime;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -43,6 +44,10 @@ pub(super) fn outcome<T>(answer: Answer<T>) -> Result<(Option<T>, Vec<UserUserEr
     match answer {
         Ok(done) => Ok((Some(done), Vec::new())),
         Err(Failure::Refused(refusals)) => Ok((None, refusals.into_iter().map(UserUserError::from).collect())),
+        Err(Failure::Busy) => {
+            let message = "too much is asked of us at the moment; try again in a few seconds";
+            Err(error(REQUEST_RATE_LIMITED, message))
+        }
         Err(Failure::Fault(fault)) => Err(fault.into()),
     }
 }
@@ -131,6 +136,22 @@ impl UserMessagePayload {
         let (accepted, user_errors) = outcome(answer)?;
         Ok(UserMessagePayload {
             accepted: accepted.is_some(),
+            user_errors,
+        })
+    }
+}
+
+#[derive(SimpleObject)]
+pub struct UserDeletePayload {
+    deleted_user_id: Option<ID>,
+    user_errors: Vec<UserUserError>,
+}
+
+impl UserDeletePayload {
+    pub(super) fn new(answer: Answer<String>) -> Result<UserDeletePayload> {
+        let (id, user_errors) = outcome(answer)?;
+        Ok(UserDeletePayload {
+            deleted_user_id: id.map(ID),
             user_errors,
         })
     }

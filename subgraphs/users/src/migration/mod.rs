@@ -7,6 +7,7 @@
 
 mod m0001_accounts;
 mod m0002_sessions;
+mod m0003_outboxes;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -16,6 +17,10 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_accounts::Migration), Box::new(m0002_sessions::Migration)]
+        vec![
+            Box::new(m0001_accounts::Migration),
+            Box::new(m0002_sessions::Migration),
+            Box::new(m0003_outboxes::Migration),
+        ]
     }
 }

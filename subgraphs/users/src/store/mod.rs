@@ -1,12 +1,16 @@
 //! Every query of the service. Takes and gives domain types; a table's `Model` stays here.
 
 mod addresses;
-mod failures;
+mod attempts;
+mod erasure;
+mod mail_outbox;
 mod mail_tokens;
 mod sessions;
+mod upkeep;
 mod users;
 
-pub(crate) use mail_tokens::MailToken;
+pub(crate) use mail_outbox::{DueMail, NewMail};
+pub(crate) use mail_tokens::{Confirmation, MailToken};
 pub(crate) use sessions::Rotation;
 pub(crate) use users::{NewUser, UserChange};
 

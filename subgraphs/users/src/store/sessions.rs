@@ -3,13 +3,22 @@
 use super::Store;
 use crate::domain::{Device, Secret, Session};
 use crate::entity::{refresh_token, session};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, ExprTrait, QueryFilter,
-    QueryOrder,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, ExprTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use std::collections::HashMap;
+
+/// Two tabs that refresh at once, and a client that lost the answer and asks again, hand in a token that was used just
+/// now. Within this time each of them gets a token of its own. The price: a copy that is used as quickly goes unnoticed
+/// until one of the two comes back with a token that is older.
+const REFRESH_GRACE: Duration = Duration::seconds(10);
+/// Good tokens of one session, beyond which even such haste is taken for a copy.
+const LIVE_TOKENS_MAX: u64 = 5;
+/// Sessions of one account; opening one more ends the one that was not used for longest.
+const SESSIONS_MAX: u64 = 50;
 
 /// What became of a refresh token that was handed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +27,7 @@ pub(crate) enum Rotation {
     Rotated(Session),
     /// Nobody was ever given it, or its session was ended.
     Unknown,
-    /// It was good once. Somebody has a copy, so the session has been ended.
+    /// It was good once, more than a moment ago. Somebody has a copy, so the session has been ended.
     Reused,
     /// It was good, but too late.
     Expired,
@@ -32,7 +41,7 @@ impl Store {
             .eq(&session.user_id)
             .and(session::Column::ExpiresAt.lte(session.created_at));
         delete_sessions(&transaction, run_out).await?;
-        let id = session.id.clone();
+        let (id, user_id) = (session.id.clone(), session.user_id.clone());
         let model = session::ActiveModel {
             id: Set(session.id),
             user_id: Set(session.user_id),
@@ -46,51 +55,66 @@ impl Store {
             .exec_without_returning(&transaction)
             .await?;
         insert_token(&transaction, &id, token).await?;
+        end_surplus(&transaction, &user_id).await?;
         transaction.commit().await
     }
 
-    /// Exchanges the refresh token `old` for `new`, which lives until `expires_at`.
+    /// Exchanges the refresh token `old` for `new`; the session then lives for `lifetime`.
     pub(crate) async fn rotate(
         &self,
         old: &Secret,
         new: &Secret,
         now: DateTime<Utc>,
-        expires_at: DateTime<Utc>,
+        lifetime: Duration,
     ) -> Result<Rotation, DbErr> {
+        // Read before the transaction begins: MySQL would show it everything as it was at its first read, while another
+        // one still holds the session.
+        let found = refresh_token::Entity::find_by_id(old.hash());
+        let Some(found) = found.one(self.database.read()).await? else {
+            return Ok(Rotation::Unknown);
+        };
         let transaction = self.database.begin().await?;
-        // One statement decides who used the token first.
-        let used = refresh_token::Entity::update_many()
-            .col_expr(refresh_token::Column::UsedAt, Expr::val(now))
-            .filter(refresh_token::Column::TokenHash.eq(old.hash()))
-            .filter(refresh_token::Column::UsedAt.is_null())
-            .exec(&transaction)
-            .await?;
-        let Some(token) = refresh_token::Entity::find_by_id(old.hash()).one(&transaction).await? else {
+        // The session's row is locked first, here as wherever a session ends: whoever comes second then sees what the
+        // first one did, and the two never wait for each other.
+        let Some((token, model)) = lock_session_of(&transaction, &found).await? else {
             return Ok(Rotation::Unknown);
         };
-        if used.rows_affected == 0 {
-            delete_sessions(&transaction, session::Column::Id.eq(token.session_id)).await?;
-            transaction.commit().await?;
-            return Ok(Rotation::Reused);
+        let this = session::Column::Id.eq(&model.id);
+        if let Some(used_at) = token.used_at {
+            let in_grace = now - used_at <= REFRESH_GRACE;
+            if !in_grace || live_tokens(&transaction, &model.id).await? >= LIVE_TOKENS_MAX {
+                delete_sessions(&transaction, this).await?;
+                transaction.commit().await?;
+                return Ok(Rotation::Reused);
+            }
         }
-        let Some(model) = session::Entity::find_by_id(&token.session_id).one(&transaction).await? else {
-            return Ok(Rotation::Unknown);
-        };
         if model.expires_at <= now {
-            delete_sessions(&transaction, session::Column::Id.eq(token.session_id)).await?;
+            delete_sessions(&transaction, this).await?;
             transaction.commit().await?;
             return Ok(Rotation::Expired);
         }
+        refresh_token::Entity::update_many()
+            .col_expr(refresh_token::Column::UsedAt, Expr::val(now))
+            .filter(refresh_token::Column::TokenHash.eq(&token.token_hash))
+            .filter(refresh_token::Column::UsedAt.is_null())
+            .exec(&transaction)
+            .await?;
+        // A token that was used a lifetime ago would have run out by itself: its reuse proves nothing any more.
+        refresh_token::Entity::delete_many()
+            .filter(refresh_token::Column::SessionId.eq(&model.id))
+            .filter(refresh_token::Column::UsedAt.lt(now - lifetime))
+            .exec(&transaction)
+            .await?;
         insert_token(&transaction, &model.id, new).await?;
+        let expires_at = now + lifetime;
         let change = session::ActiveModel {
             last_used_at: Set(now),
             expires_at: Set(expires_at),
             ..Default::default()
         };
-        let same = session::Column::Id.eq(&model.id);
         session::Entity::update_many()
             .set(change)
-            .filter(same)
+            .filter(this)
             .exec(&transaction)
             .await?;
         transaction.commit().await?;
@@ -127,19 +151,53 @@ impl Store {
         .await
     }
 
-    /// Ends all sessions of a user, but for `kept`.
-    pub(crate) async fn end_sessions(&self, user_id: &str, kept: Option<&str>) -> Result<(), DbErr> {
-        let of_user = session::Column::UserId.eq(user_id);
-        let ended = match kept {
-            Some(kept) => of_user.and(session::Column::Id.ne(kept)),
-            None => of_user,
-        };
-        delete_sessions(self.database.write(), ended).await
+    /// Ends all sessions of a user.
+    pub(crate) async fn end_sessions(&self, user_id: &str) -> Result<(), DbErr> {
+        delete_sessions(self.database.write(), session::Column::UserId.eq(user_id)).await
     }
 }
 
+/// The token as it is now and its session, both locked until the end of the transaction.
+async fn lock_session_of(
+    transaction: &DatabaseTransaction,
+    found: &refresh_token::Model,
+) -> Result<Option<(refresh_token::Model, session::Model)>, DbErr> {
+    let session = session::Entity::find_by_id(&found.session_id).lock_exclusive();
+    let Some(session) = session.one(transaction).await? else {
+        return Ok(None);
+    };
+    let token = refresh_token::Entity::find_by_id(&found.token_hash).lock_exclusive();
+    Ok(token.one(transaction).await?.map(|token| (token, session)))
+}
+
+/// How many tokens of a session are good.
+async fn live_tokens(transaction: &DatabaseTransaction, session_id: &str) -> Result<u64, DbErr> {
+    refresh_token::Entity::find()
+        .filter(refresh_token::Column::SessionId.eq(session_id))
+        .filter(refresh_token::Column::UsedAt.is_null())
+        .count(transaction)
+        .await
+}
+
+/// Ends the sessions of a user that are used least, when there are too many.
+async fn end_surplus(transaction: &DatabaseTransaction, user_id: &str) -> Result<(), DbErr> {
+    let surplus = session::Entity::find()
+        .select_only()
+        .column(session::Column::Id)
+        .filter(session::Column::UserId.eq(user_id))
+        .order_by_desc(session::Column::LastUsedAt)
+        .order_by_desc(session::Column::Id)
+        .offset(SESSIONS_MAX)
+        .limit(SESSIONS_MAX);
+    let ids: Vec<String> = surplus.into_tuple().all(transaction).await?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    delete_sessions(transaction, session::Column::Id.is_in(ids)).await
+}
+
 /// Deletes sessions; their refresh tokens go with them.
-async fn delete_sessions(
+pub(super) async fn delete_sessions(
     connection: &impl ConnectionTrait,
     which: sea_orm::sea_query::SimpleExpr,
 ) -> Result<(), DbErr> {

@@ -2,7 +2,8 @@
 
 use super::Store;
 use super::addresses::insert_addresses;
-use crate::domain::{Address, EmailAddress, Profile, User};
+use super::mail_outbox::{NewMail, insert_mail};
+use crate::domain::{Address, EmailAddress, Occasion, Profile, User};
 use crate::entity::user;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
@@ -53,6 +54,12 @@ impl Store {
             .map(User::from))
     }
 
+    /// One account, by address in lower case.
+    pub(crate) async fn user_with_email(&self, email: &str) -> Result<Option<User>, DbErr> {
+        let found = user::Entity::find().filter(user::Column::Email.eq(email));
+        Ok(found.one(self.database.read()).await?.map(User::from))
+    }
+
     /// An account and the hash of its password, by address.
     pub(crate) async fn credentials(&self, email: &EmailAddress) -> Result<Option<(User, String)>, DbErr> {
         let found = user::Entity::find()
@@ -69,12 +76,21 @@ impl Store {
             .map(with_hash))
     }
 
-    /// Stores a new account; false when its address is taken.
-    pub(crate) async fn create_user(&self, new: NewUser) -> Result<bool, DbErr> {
-        let inserted = user::Entity::insert(active(new))
-            .exec_without_returning(self.database.write())
-            .await;
-        unless_taken(inserted.map(|_| true))
+    /// Stores a new account and the mail that confirms its address; false when the address is taken.
+    pub(crate) async fn create_user(&self, new: NewUser, now: DateTime<Utc>) -> Result<bool, DbErr> {
+        let mail = NewMail {
+            occasion: Occasion::VerifyEmail,
+            email: new.user.email.clone(),
+            user_id: Some(new.user.id.clone()),
+        };
+        let transaction = self.database.begin().await?;
+        let inserted = user::Entity::insert(active(new)).exec_without_returning(&transaction);
+        if !unless_taken(inserted.await.map(|_| true))? {
+            return Ok(false);
+        }
+        insert_mail(&transaction, mail, now).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Whether there is any account.
@@ -92,10 +108,9 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Changes an account; false when there is none, or its new address is taken.
+    /// Changes an account; false when there is none.
     pub(crate) async fn change_user(&self, id: &str, change: UserChange, now: DateTime<Utc>) -> Result<bool, DbErr> {
-        let changed = change_user(self.database.write(), id, change, now).await;
-        unless_taken(changed)
+        change_user(self.database.write(), id, change, now).await
     }
 
     /// A page of accounts, newest first, whose address or name holds `text`.

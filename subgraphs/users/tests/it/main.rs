@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod access;
 mod addresses;
 mod authorization;
 mod batching;
+mod erasure;
 mod internal;
 mod mails;
 mod schema;
+mod secrets;
 mod sessions;
 mod shop;
 mod sign_in;
+mod smtp;

@@ -21,6 +21,7 @@ async fn a_refresh_token_works_once_and_its_reuse_ends_the_session() {
         let second = refresh(&shop, &first).await["tokens"]["refreshToken"].clone();
         let third = refresh(&shop, &second).await["tokens"]["refreshToken"].clone();
         assert!(third.is_string() && third != second && second != first);
+        shop.service.clock.advance(Duration::from_secs(11));
 
         assert_eq!(user_errors(&refresh(&shop, &first).await), "TOKEN_INVALID@refreshToken");
         assert_eq!(
@@ -34,16 +35,60 @@ async fn a_refresh_token_works_once_and_its_reuse_ends_the_session() {
 }
 
 #[tokio::test]
-async fn of_two_refreshes_at_once_one_wins() {
+async fn two_tabs_that_refresh_at_once_both_go_on() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let token = shop.register("mira").await["tokens"]["refreshToken"].clone();
+        let (one, other) = tokio::join!(refresh(&shop, &token), refresh(&shop, &token));
+        let (one, other) = (&one["tokens"]["refreshToken"], &other["tokens"]["refreshToken"]);
+        assert!(one.is_string() && other.is_string() && one != other);
+        let (one, other) = tokio::join!(refresh(&shop, one), refresh(&shop, other));
+        assert!(one["tokens"].is_object() && other["tokens"].is_object());
+
+        shop.service.clock.advance(Duration::from_secs(11));
+        assert_eq!(user_errors(&refresh(&shop, &token).await), "TOKEN_INVALID@refreshToken");
+        assert_eq!(
+            user_errors(&refresh(&shop, &one["tokens"]["refreshToken"]).await),
+            "TOKEN_INVALID@refreshToken",
+            "a moment later it is a copy"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_storm_of_refreshes_with_one_token_ends_the_session() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let token = shop.register("mira").await["tokens"]["refreshToken"].clone();
+        let storm = futures::future::join_all((0..20).map(|_| refresh(&shop, &token))).await;
+        let given: Vec<&Value> = storm
+            .iter()
+            .map(|payload| &payload["tokens"]["refreshToken"])
+            .filter(|token| token.is_string())
+            .collect();
+        assert_eq!(given.len(), 5);
+        for token in given {
+            assert_eq!(user_errors(&refresh(&shop, token).await), "TOKEN_INVALID@refreshToken");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_account_has_at_most_fifty_sessions() {
     let database = TempSqlite::new();
     let shop = Shop::start(&database.url).await;
-    let token = shop.register("mira").await["tokens"]["refreshToken"].clone();
-    let (one, other) = tokio::join!(refresh(&shop, &token), refresh(&shop, &token));
-    let winners = [one, other]
-        .iter()
-        .filter(|payload| payload["tokens"].is_object())
-        .count();
-    assert_eq!(winners, 1);
+    let first = shop.register("mira").await["tokens"]["refreshToken"].clone();
+    let mut access = String::new();
+    for _ in 0..50 {
+        shop.service.clock.advance(Duration::from_secs(1));
+        let tokens = shop.login("mira@example.com", PASSWORD).await["tokens"].clone();
+        access = tokens["accessToken"].as_str().unwrap().to_owned();
+    }
+    let me = shop.data("{ me { sessions { id } } }", json!({}), Some(&access)).await;
+    assert_eq!(me["me"]["sessions"].as_array().unwrap().len(), 50);
+    assert_eq!(user_errors(&refresh(&shop, &first).await), "TOKEN_INVALID@refreshToken");
 }
 
 #[tokio::test]

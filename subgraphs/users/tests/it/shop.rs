@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use service::clock::Clock;
 use service::testing::{TestOptions, TestService};
 use std::path::PathBuf;
+use std::time::Duration;
 use users::{EmailVerification, Users, UsersConfig};
 
 /// The service with the demo shop in it, on the database at `url`.
@@ -20,17 +21,24 @@ impl Shop {
     }
 
     pub(crate) async fn start_with(url: &str, email_verification: EmailVerification) -> Shop {
+        let change = |config: &mut UsersConfig| config.email_verification = email_verification;
+        Shop::start_changed(url, TestOptions::default(), change).await
+    }
+
+    /// The service with other settings, and with peers and keys of the caller.
+    pub(crate) async fn start_changed(url: &str, options: TestOptions, change: impl FnOnce(&mut UsersConfig)) -> Shop {
         let folder = tempfile::tempdir().unwrap();
-        let config = UsersConfig {
+        let mut config = UsersConfig {
             jwt_keys_dir: folder.path().join("keys"),
             mail_folder: Some(folder.path().join("mail")),
-            email_verification,
             ..UsersConfig::default()
         };
+        std::fs::create_dir_all(folder.path().join("mail")).unwrap();
+        change(&mut config);
         let options = TestOptions {
             seed: true,
             clock: Clock::manual(service::seed::opening()),
-            ..TestOptions::default()
+            ..options
         };
         Shop {
             service: TestService::start::<Users>(url, config, options).await,
@@ -43,6 +51,15 @@ impl Shop {
         let answer = self.service.query(query, variables, token).await;
         assert!(answer.get("errors").is_none(), "{answer:#}");
         answer["data"].clone()
+    }
+
+    /// Number of SQL statements that a request takes: the least of three, since the background may have its own between.
+    pub(crate) async fn statements_of(&self, query: &str, variables: Value, token: Option<&str>) -> u64 {
+        let mut least = u64::MAX;
+        for _ in 0..3 {
+            least = least.min(self.service.statements_of(query, variables.clone(), token).await);
+        }
+        least
     }
 
     /// Codes of the top-level errors of a request.
@@ -94,20 +111,51 @@ impl Shop {
         paths.sort();
         paths
             .iter()
-            .map(|path| std::fs::read_to_string(path).unwrap())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+            .filter_map(|path| std::fs::read_to_string(path).ok())
             .collect()
     }
 
-    /// The secret in the latest mail to `to` that holds one.
-    pub(crate) fn mailed_token(&self, to: &str) -> String {
+    /// The mails to `to`, oldest first, as soon as there are `count` of them: they are sent in the background.
+    pub(crate) async fn mails_to(&self, to: &str, count: usize) -> Vec<String> {
         let to = format!("To: {to}\n");
-        let mails = self.mails();
-        let mut to_them = mails.iter().rev().filter(|mail| mail.starts_with(&to));
-        let secret = to_them
-            .find_map(|mail| mail.split("token=").nth(1))
-            .expect("a mail with a secret");
-        secret.split_whitespace().next().unwrap().to_owned()
+        eventually("a mail", || {
+            let mut mails = self.mails();
+            mails.retain(|mail| mail.starts_with(&to));
+            (mails.len() >= count).then_some(mails)
+        })
+        .await
     }
+
+    /// The secret in the mail number `count` (from 1) to `to`.
+    pub(crate) async fn mailed_token(&self, to: &str, count: usize) -> String {
+        secret_in(&self.mails_to(to, count).await[count - 1])
+    }
+
+    /// The private keys that sign tokens, as they are on disk.
+    pub(crate) fn private_keys(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path().join("keys")).unwrap();
+        entries
+            .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+            .collect()
+    }
+}
+
+/// The secret in a mail.
+pub(crate) fn secret_in(mail: &str) -> String {
+    let secret = mail.split("token=").nth(1).expect("a mail with a secret");
+    secret.split_whitespace().next().unwrap().to_owned()
+}
+
+/// What `look` sees, as soon as it sees something: for work that is done in the background.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1000 {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not come");
 }
 
 /// Codes (and fields) in a payload's `userErrors`.

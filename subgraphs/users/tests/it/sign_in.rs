@@ -1,6 +1,6 @@
 //! Registration, login, passwords.
 
-use crate::shop::{PASSWORD, Shop, user_errors};
+use crate::shop::{PASSWORD, Shop, secret_in, user_errors};
 use serde_json::json;
 use service::testing::{TempSqlite, each_database};
 use std::time::Duration;
@@ -87,6 +87,62 @@ async fn too_many_failures_lock_an_account_for_a_while() {
 }
 
 #[tokio::test]
+async fn of_many_guesses_at_once_ten_are_looked_at() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let guesses = (0..40).map(|_| shop.login("ada@hansa.example", "wrong password"));
+        let answers: Vec<String> = futures::future::join_all(guesses)
+            .await
+            .iter()
+            .map(user_errors)
+            .collect();
+        let looked_at = answers.iter().filter(|answer| *answer == "INVALID_CREDENTIALS@");
+        assert_eq!(looked_at.count(), 10, "{answers:?}");
+
+        // What is counted is in the database: another replica, or the same one after a restart, knows it too.
+        let other = Shop::start(&url).await;
+        let login = other.login("ada@hansa.example", "demo-password-1").await;
+        assert_eq!(user_errors(&login), "TOO_MANY_ATTEMPTS@");
+    })
+    .await;
+}
+
+/// From one network, over many accounts.
+#[tokio::test]
+async fn a_network_that_guesses_too_often_waits() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let client = service::testing::client(&shop.service.app.public);
+    let login = async |email: String, password: &str, address: &'static str| {
+        let headers = http::HeaderMap::from_iter([(
+            http::HeaderName::from_static("x-forwarded-for"),
+            http::HeaderValue::from_static(address),
+        )]);
+        let query = "mutation($input: UserLoginInput!) { userLogin(input: $input) { userErrors { code field } } }";
+        let variables = json!({ "input": { "email": email, "password": password } });
+        let (_, _, body) = client
+            .send(json!({ "query": query, "variables": variables }), headers)
+            .await;
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        user_errors(&body["data"]["userLogin"])
+    };
+    for _ in 0..5 {
+        let answer = login("support@hansa.example".to_owned(), "demo-password-1", "192.0.2.1").await;
+        assert_eq!(answer, "", "logins that succeed are not counted");
+    }
+    for guess in 0..100 {
+        let answer = login(format!("nobody{guess}@example.com"), "wrong password", "192.0.2.1").await;
+        assert_eq!(answer, "INVALID_CREDENTIALS@");
+    }
+    let ada = || "ada@hansa.example".to_owned();
+    assert_eq!(
+        login(ada(), "demo-password-1", "192.0.2.200").await,
+        "TOO_MANY_ATTEMPTS@"
+    );
+    assert_eq!(login(ada(), "demo-password-1", "198.51.100.1").await, "");
+}
+
+#[tokio::test]
 async fn a_password_change_needs_the_old_one_and_ends_other_sessions() {
     let database = TempSqlite::new();
     let shop = Shop::start(&database.url).await;
@@ -134,7 +190,12 @@ async fn where_addresses_must_be_confirmed_registration_tells_nothing() {
         first,
         json!({ "accepted": true, "user": null, "tokens": null, "userErrors": [] })
     );
-    assert!(shop.mails()[1].contains("You have an account already"));
+    let mails = shop.mails_to("mira@example.com", 2).await;
+    assert!(
+        mails.iter().any(|mail| mail.contains("You have an account already")),
+        "{mails:?}"
+    );
+    let confirmation = mails.iter().find(|mail| mail.contains("token=")).unwrap();
 
     assert_eq!(
         user_errors(&shop.login("mira@example.com", PASSWORD).await),
@@ -142,7 +203,7 @@ async fn where_addresses_must_be_confirmed_registration_tells_nothing() {
     );
     let verify =
         "mutation($token: String!) { userEmailVerify(token: $token) { user { id } userErrors { code field } } }";
-    shop.data(verify, json!({ "token": shop.mailed_token("mira@example.com") }), None)
+    shop.data(verify, json!({ "token": secret_in(confirmation) }), None)
         .await;
     assert_eq!(user_errors(&shop.login("mira@example.com", PASSWORD).await), "");
 }
