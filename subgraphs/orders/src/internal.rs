@@ -1,10 +1,11 @@
-//! `POST /internal/events`: payments tells that a payment changed. Each event takes effect once.
+//! `POST /internal/events`: payments tells that a payment changed, and users that an account was erased. Each event
+//! takes effect once.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
-use service::contract::events::Event;
+use service::contract::events::{Event, USERS_ERASED, UserErased};
 use service::contract::payments::{PAYMENT_CHANGED, PaymentState};
 use tracing::error;
 
@@ -21,9 +22,30 @@ pub fn router(driver: Driver) -> Router {
 }
 
 async fn receive(State(driver): State<Driver>, Json(event): Json<Event>) -> StatusCode {
-    if event.event_type != PAYMENT_CHANGED {
-        return StatusCode::NO_CONTENT;
+    match event.event_type.as_str() {
+        PAYMENT_CHANGED => payment_changed(&driver, event).await,
+        USERS_ERASED => user_erased(&driver, event).await,
+        _ => StatusCode::NO_CONTENT,
     }
+}
+
+/// The cart goes. Orders stay as they are, with the addresses they were sent to, as long as the law demands.
+async fn user_erased(driver: &Driver, event: Event) -> StatusCode {
+    let Ok(erased) = serde_json::from_value::<UserErased>(event.data) else {
+        return StatusCode::BAD_REQUEST;
+    };
+    // No inbox: a cart that is gone cannot be deleted twice, and nobody will fill it again.
+    match driver.store().cart_delete(&erased.user_id).await {
+        Ok(()) => StatusCode::NO_CONTENT,
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::from(error));
+            error!(error, "The cart of an erased account could not be deleted");
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
+async fn payment_changed(driver: &Driver, event: Event) -> StatusCode {
     let Ok(state) = serde_json::from_value::<PaymentState>(event.data) else {
         return StatusCode::BAD_REQUEST;
     };

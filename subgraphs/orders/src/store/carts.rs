@@ -7,7 +7,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
 use super::rows::{signed, units};
@@ -152,6 +152,30 @@ impl Store {
             .filter(cart_line::Column::CartId.eq(cart_id))
             .exec(&database)
             .await?;
+        database.commit().await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Deletes the user's cart, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn cart_delete(&self, user_id: &str) -> Result<(), StoreError> {
+        let database = self.database.begin().await?;
+        let cart = cart::Entity::find()
+            .filter(cart::Column::UserId.eq(user_id))
+            .lock_exclusive()
+            .one(&database)
+            .await?;
+        if let Some(cart) = cart {
+            cart_line::Entity::delete_many()
+                .filter(cart_line::Column::CartId.eq(&cart.id))
+                .exec(&database)
+                .await?;
+            cart::Entity::delete_by_id(cart.id).exec(&database).await?;
+        }
         database.commit().await?;
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! Carts, and estimates of what they cost.
 
 use expect_test::expect;
+use http::Method;
 use serde_json::{Value, json};
 use service::clock::Clock;
 use service::id;
+use service::peer::PeerClient;
 
 use crate::shop::{Shop, sorted};
 
@@ -106,4 +108,34 @@ async fn add(shop: &Shop, lines: Value) -> Value {
     };
     let query = format!("mutation($lines: [CartLineInput!]!) {{ cartLinesAdd(lines: $lines) {{ {fields} }} }}");
     shop.ask(&query, json!({ "lines": lines })).await["cartLinesAdd"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cart_of_an_erased_account_is_deleted() {
+    service::testing::each_database(async |url: String| {
+        let shop = Shop::open_on(&url, Clock::System).await;
+        let shoe = shop.shelf.stock(1, 8_990, 5);
+        add(&shop, json!([{"variantId": shoe}])).await;
+        let users = PeerClient::in_process("orders", shop.orders.internal_key.clone());
+        users.bind(shop.orders.app.internal.clone());
+        let erased = |user_id: String| {
+            json!({
+                "specversion": "1.0", "id": id::new("evt"), "source": "users", "type": "users.erased",
+                "subject": user_id, "time": "2026-11-27T00:00:00Z", "aggregateversion": 1, "data": { "userId": user_id },
+            })
+        };
+        let query = "query($r: [_Any!]!) { _entities(representations: $r) { ... on User { cart { totalQuantity } } } }";
+        let user = json!([{"__typename": "User", "id": id::seeded("usr", 2)}]);
+        // Somebody else's account, then the shopper's own, twice.
+        for (index, left) in [(3, Some(1)), (2, None), (2, None)] {
+            let event = erased(id::seeded("usr", index));
+            users
+                .call::<Value, ()>(Method::POST, "/internal/events", Some(&event))
+                .await
+                .unwrap();
+            let cart = shop.ask(query, json!({ "r": user.clone() })).await["_entities"][0]["cart"].clone();
+            assert_eq!(cart["totalQuantity"].as_i64().filter(|units| *units > 0), left);
+        }
+    })
+    .await;
 }
