@@ -95,7 +95,7 @@ impl Accounts {
         Ok(())
     }
 
-    async fn enqueue(&self, occasion: Occasion, user_id: Option<&str>, email: &str) -> Answer<()> {
+    pub(super) async fn enqueue(&self, occasion: Occasion, user_id: Option<&str>, email: &str) -> Answer<()> {
         let mail = NewMail {
             occasion,
             email: email.to_owned(),

@@ -58,15 +58,18 @@ impl Accounts {
             user: user.clone(),
             password_hash,
         };
-        let created = self.store.create_user(new, now).await?;
         let required = self.config.email_verification == EmailVerification::Required;
+        // Asked before it is known whether there is an account, so that both ways take as many statements.
+        let may_tell = [Attempts::mail_to(Occasion::AccountExists, email.as_str())];
+        let may_tell = required && self.store.take_attempts(&may_tell, now).await?;
+        let created = self.store.create_user(new, now).await?;
         if !created && !required {
             let message = "There is an account with this address already.";
             let refusal = Refusal::of("email", Reason::EmailTaken, message);
             return Err(refusal.below("input").into());
         }
-        if !created {
-            self.send(Occasion::AccountExists, None, email.as_str()).await?;
+        if !created && may_tell {
+            self.enqueue(Occasion::AccountExists, None, email.as_str()).await?;
         }
         self.outbox.notify_one();
         if required {

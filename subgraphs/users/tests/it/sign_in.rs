@@ -56,6 +56,22 @@ async fn a_failed_login_does_not_tell_whether_the_address_is_known() {
     assert_eq!(user_errors(&known), "INVALID_CREDENTIALS@");
 }
 
+/// The time is that of one argon2 hash (see `password_hasher`) and of the statements.
+#[tokio::test]
+async fn a_failed_login_takes_as_many_statements_for_an_unknown_address() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let login = "mutation($email: String!) { userLogin(input: { email: $email, password: \"wrong password\" }) {
+        userErrors { code } } }";
+    let known = shop
+        .statements_of(login, json!({ "email": "ada@hansa.example" }), None)
+        .await;
+    let unknown = shop
+        .statements_of(login, json!({ "email": "nobody@hansa.example" }), None)
+        .await;
+    assert_eq!(known, unknown);
+}
+
 #[tokio::test]
 async fn too_many_failures_lock_an_account_for_a_while() {
     each_database(|url| async move {
