@@ -179,7 +179,8 @@ PRODUCTION_SINGLE_BREAKS = [
     ("nobody else reaches a port", network("orders", lambda spec: spec["ingress"][0].update(**{"from": [{"podSelector": {}}]}))),
     ("nobody else reaches a port", network("monitoring", lambda spec: spec["ingress"][0]["ports"].append({"port": "internal"}))),
     ("what is not listed is denied both ways", lambda c: c.remove("NetworkPolicy", "default-deny")),
-    ("payments alone reaches the Internet", network("payment-gateway", lambda spec: spec.update(podSelector={}))),
+    ("payments alone reaches the Internet over HTTPS", network("payment-gateway", lambda spec: spec.update(podSelector={}))),
+    ("users alone reaches mail servers", network("mail-server", lambda spec: spec.update(podSelector={}))),
     ("names can be looked up", lambda c: c.remove("NetworkPolicy", "dns")),
     ("subgraphs alone reach databases", network("database", lambda spec: spec.update(podSelector={}))),
 ]
