@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use service::clock::Clock;
 use service::contract::payments::{AuthorizeRequest, RefusalCode};
+use service::fault;
 use service::money::{AMOUNT_MINOR_MAX, Currency};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
@@ -99,6 +100,12 @@ impl Processor {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// The gateway's time: what a webhook's age is measured by.
+    #[must_use]
+    pub fn world_now(&self) -> DateTime<Utc> {
+        self.clock.world_now()
     }
 
     /// Something was stored that the runner should look at now.
@@ -329,7 +336,10 @@ impl Processor {
         never_sent: bool,
     ) -> Result<Payment, CommandError> {
         let (payment_id, id) = (payment.id.as_str(), transaction.id.as_str());
-        let error = match self.send(&payment, transaction).await {
+        fault::point_at("payments.gateway.calling", transaction.kind.as_str());
+        let answered = self.send(&payment, transaction).await;
+        fault::point_at("payments.gateway.answered", transaction.kind.as_str());
+        let error = match answered {
             Ok(remote) => {
                 let settled = self.settle(payment_id, &remote).await?;
                 let undecided = transaction.kind != TransactionKind::Authorize

@@ -60,7 +60,10 @@ async fn push_events(processor: &Processor, orders: Option<&PeerClient>) -> Resu
             .call::<Event, serde::de::IgnoredAny>(Method::POST, EVENTS_PATH, Some(&due.event))
             .await;
         match pushed {
-            Ok(_) => processor.store().event_acknowledged(&due.event.id).await?,
+            Ok(_) => {
+                service::fault::point("payments.outbox.pushed");
+                processor.store().event_acknowledged(&due.event.id).await?;
+            }
             Err(error) => {
                 warn!(event.id = due.event.id, %error, "Event `{}` was not taken by orders", due.event.id);
                 let delay = (1_i64 << due.attempt.clamp(0, 10)).min(PUSH_DELAY_SECONDS_MAX);

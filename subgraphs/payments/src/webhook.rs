@@ -38,7 +38,7 @@ async fn receive(
     let Some(gateway) = processor.gateway(Some(&gateway)) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let webhook = match gateway.verify_webhook(&headers, &body, processor.now()) {
+    let webhook = match gateway.verify_webhook(&headers, &body, processor.world_now()) {
         Ok(webhook) => webhook,
         Err(reason) => {
             warn!(gateway = gateway.name(), %reason, "A webhook was refused");
@@ -56,6 +56,7 @@ async fn receive(
     match processor.store().webhook_received(stored, processor.now()).await {
         Ok(new) => {
             count(gateway.name(), if new { "stored" } else { "repeated" });
+            service::fault::point("payments.webhook.stored");
             processor.wake();
             match gateway.webhook_reply() {
                 "" => StatusCode::NO_CONTENT.into_response(),

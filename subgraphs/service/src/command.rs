@@ -1,7 +1,6 @@
 //! The command line of a service: `serve`, `migrate`, `seed`, `schema`.
 
 use crate::app::{AssembleOptions, Service, assemble};
-use crate::clock::Clock;
 use crate::config::{DatabaseConfig, LogConfig, ServeConfig};
 use crate::database::Database;
 use crate::http;
@@ -71,6 +70,7 @@ pub async fn run<S: Service>() -> ExitCode {
 
 async fn run_serve<S: Service>(common: ServeConfig, own: S::Config) -> anyhow::Result<()> {
     common.log.init()?;
+    common.arm_faults();
     let shutdown = CancellationToken::new();
     tokio::spawn(http::cancel_on_signal(shutdown.clone()));
     let internal_key = common.auth.internal_key()?;
@@ -83,7 +83,7 @@ async fn run_serve<S: Service>(common: ServeConfig, own: S::Config) -> anyhow::R
         peers: common.peers.peers(&internal_key)?,
         internal_key,
         shutdown: shutdown.clone(),
-        clock: Clock::System,
+        clock: common.clock(),
     };
     let app = assemble::<S>(options, own).await?;
     let database = app.database.clone();

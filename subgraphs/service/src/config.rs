@@ -1,6 +1,7 @@
 //! Settings that every service has, from flags or the environment. Read here and nowhere else.
 
 use crate::auth::{InternalKey, TokenSettings, TokenVerifier};
+use crate::clock::Clock;
 use crate::database::DatabaseOptions;
 use crate::peer::{PeerClient, Peers};
 use crate::telemetry::LogFormat;
@@ -33,6 +34,44 @@ pub struct ServeConfig {
     /// a job runs `migrate` before a release. Readiness fails while the tables are older than the program.
     #[arg(long, env = "MIGRATE_ON_START", default_value_t = true, action = ArgAction::Set)]
     pub migrate_on_start: bool,
+
+    #[cfg(debug_assertions)]
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
+    pub faults: FaultConfig,
+}
+
+/// What crash tests set; not in release builds.
+#[cfg(debug_assertions)]
+#[derive(Clone, Debug, clap::Args)]
+pub struct FaultConfig {
+    /// Name of the abort point at which the process dies; see `service::fault`.
+    #[arg(long, env = "ABORT_POINT", hide = true)]
+    pub abort_point: Option<String>,
+
+    /// How many times as fast the clock runs, and since when: see `Clock::parse_fast`.
+    #[arg(long, env = "CLOCK_SCALE", hide = true, value_parser = Clock::parse_fast)]
+    pub clock_scale: Option<Clock>,
+}
+
+impl ServeConfig {
+    /// The clock; the machine's, except in crash tests.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        #[cfg(debug_assertions)]
+        if let Some(clock) = &self.faults.clock_scale {
+            return clock.clone();
+        }
+        Clock::System
+    }
+
+    /// Arms what crash tests set; does nothing in release builds.
+    pub(crate) fn arm_faults(&self) {
+        #[cfg(debug_assertions)]
+        if let Some(name) = &self.faults.abort_point {
+            crate::fault::arm(name);
+        }
+    }
 }
 
 /// Where a service listens.

@@ -99,6 +99,19 @@ pub enum TransactionKind {
     Refund,
 }
 
+impl TransactionKind {
+    /// Its name, as in an abort point.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorize => "AUTHORIZE",
+            Self::Capture => "CAPTURE",
+            Self::Void => "VOID",
+            Self::Refund => "REFUND",
+        }
+    }
+}
+
 /// What became of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransactionStatus {

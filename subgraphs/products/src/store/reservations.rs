@@ -17,6 +17,7 @@ use service::contract::products::{
     CommitReply, EXTENSION_SECONDS_MAX, ExtendReply, Price, Quote, QuoteRequest, ReleaseReply, ReservationReply,
     ReservationRequest, RestockReply, RestockRequest, Shortage, ShortageReason, VariantQuantity, VariantQuote,
 };
+use service::fault;
 use service::money::Currency;
 use std::collections::HashMap;
 
@@ -102,7 +103,9 @@ impl Store {
             .filter(reservation::Column::OrderId.eq(order_id))
             .exec(&transaction)
             .await?;
+        fault::point("products.reserve.storing");
         transaction.commit().await?;
+        fault::point("products.reserve.stored");
         Ok(Ok(reply))
     }
 
@@ -132,7 +135,9 @@ impl Store {
                 )
                 .await?;
             }
+            fault::point("products.commit.storing");
             transaction.commit().await?;
+            fault::point("products.commit.stored");
             return Ok(CommitReply::Committed);
         }
         if self
@@ -257,6 +262,7 @@ impl Store {
             }
         }
         transaction.commit().await?;
+        fault::point("products.release.stored");
         Ok(ReleaseReply::Released)
     }
 
@@ -285,7 +291,9 @@ impl Store {
             transaction.rollback().await?;
             return Ok(Ok(RestockReply::Refused));
         }
+        fault::point("products.restock.storing");
         transaction.commit().await?;
+        fault::point("products.restock.stored");
         Ok(Ok(RestockReply::Restocked))
     }
 
