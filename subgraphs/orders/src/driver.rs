@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::StreamExt as _;
 use http::Method;
 use service::clock::Clock;
 use service::contract::events::Event;
+use service::fault;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -28,6 +30,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Steps of one drive; a saga has ten, and each failure ends the drive.
 const STEPS_MAX: usize = 32;
+
+/// Sagas that one round drives at the same time.
+const DRIVEN_AT_ONCE: usize = 16;
 
 const PUSH_LEASE: TimeDelta = TimeDelta::seconds(15);
 
@@ -87,11 +92,7 @@ impl Driver {
         let (driver, order_id) = (self.clone(), order_id.to_owned());
         let driving = tokio::spawn(async move {
             if let Err(error) = driver.drive(&order_id).await {
-                error!(
-                    order.id = order_id,
-                    error = format!("{:#}", anyhow::Error::from(error)),
-                    "A saga stopped"
-                );
+                log_stopped(&order_id, error);
             }
         });
         // A saga that needs longer goes on by itself, and the order says PENDING or PAYMENT_PROCESSING.
@@ -105,7 +106,7 @@ impl Driver {
     pub async fn drive(&self, order_id: &str) -> Result<(), StoreError> {
         let give_up = tokio::time::Instant::now() + INLINE_WAIT;
         for _ in 0..STEPS_MAX {
-            if !self.store.claim(order_id, self.now()).await? {
+            let Some(lease) = self.store.claim(order_id, self.now()).await? else {
                 let due = self
                     .store
                     .file(order_id)
@@ -116,16 +117,18 @@ impl Driver {
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
                 continue;
-            }
+            };
             let Some(file) = self.store.file(order_id).await? else {
                 return Ok(());
             };
             let Some(command) = file.command(self.now()) else {
                 return Ok(());
             };
+            fault::point_at("orders.saga.asking", file.saga.step.as_str());
             let answer = self.neighbours.ask(order_id, &command).await;
+            fault::point_at("orders.saga.answered", file.saga.step.as_str());
             let now = self.now();
-            let heard = self.store.finish_step(order_id, |current| {
+            let heard = self.store.finish_step(order_id, &lease, |current| {
                 // Whoever moved the saga meanwhile (a cancellation) has made this answer pointless: the peer is told
                 // by the step that it moved to.
                 if current.saga.step == file.saga.step && current.order.payment_id == file.order.payment_id {
@@ -145,11 +148,14 @@ impl Driver {
     /// [`StoreError`] when the database fails; what was not done stays due.
     pub async fn round(&self) -> Result<(), StoreError> {
         let due = self.store.due(self.now()).await?;
-        // Several at a time: one silent peer must not hold all orders up.
-        for orders in due.chunks(8) {
-            let driven = futures::future::join_all(orders.iter().map(|order_id| self.drive(order_id))).await;
-            driven.into_iter().collect::<Result<(), _>>()?;
-        }
+        // Several at a time, and each for itself: neither a silent peer nor an order that cannot be read holds the
+        // others up. What failed is due again when its lease runs out.
+        let driving = futures::stream::iter(due).for_each_concurrent(DRIVEN_AT_ONCE, |order_id| async move {
+            if let Err(error) = self.drive(&order_id).await {
+                log_stopped(&order_id, error);
+            }
+        });
+        driving.await;
         self.push_events().await
     }
 
@@ -181,11 +187,20 @@ impl Driver {
                     .event_postponed(&due, self.now() + TimeDelta::seconds(delay))
                     .await?;
             } else {
+                fault::point("orders.outbox.pushed");
                 self.store.event_acknowledged(&due.event.id).await?;
             }
         }
         Ok(())
     }
+}
+
+fn log_stopped(order_id: &str, error: StoreError) {
+    let error = format!("{:#}", anyhow::Error::from(error));
+    error!(
+        order.id = order_id,
+        error, "The saga of order `{order_id}` stopped; it will be tried again"
+    );
 }
 
 fn log_step(before: &OrderFile, after: &OrderFile) {

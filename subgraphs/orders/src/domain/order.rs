@@ -327,6 +327,11 @@ impl OrderFile {
         let step = match self.order.status {
             OrderStatus::Pending | OrderStatus::AwaitingPayment => Step::Release,
             OrderStatus::RequiresAction => Step::Void,
+            // What may be on its way is waited for: see `saga`.
+            OrderStatus::PaymentProcessing if matches!(self.saga.step, Step::Authorize | Step::Capture) => {
+                self.saga.step
+            }
+            OrderStatus::PaymentProcessing => Step::Void,
             OrderStatus::Paid if self.saga.step == Step::Done => Step::Refund,
             _ => return false,
         };

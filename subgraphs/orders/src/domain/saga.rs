@@ -9,6 +9,9 @@
 //!    └───────────┴───────── Release ─ Void ─┴───────────────┘
 //! Done ─ Refund ─ Done        (cancelled after payment, or given back by staff)
 //! ```
+//!
+//! A cancellation while a payment is under way never undoes what is not known: an authorization that may be on its way
+//! is waited for and then let go, and a capture that is under way goes through and is given back.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use service::contract::payments::{
@@ -249,10 +252,19 @@ impl OrderFile {
             }
             (Command::Authorize(..), Answer::Refused(code)) if code != RefusalCode::PaymentOpen => {
                 self.order.payment_id = None;
+                if self.order.status == OrderStatus::Cancelled {
+                    self.saga.go_to(Step::Release, now);
+                    return;
+                }
                 self.await_payment(format!("The payment was refused: {code:?}"), &edit);
             }
             (Command::Authorize(..) | Command::AskPayment(_), Answer::Payment(state)) => {
-                self.hear_payment(&state, &edit);
+                self.saga.payment_request = None;
+                if self.order.status == OrderStatus::Cancelled {
+                    self.hear_unwanted_payment(&state, now);
+                } else {
+                    self.hear_payment(&state, &edit);
+                }
             }
             (Command::AskPayment(_), Answer::PaymentUnknown) => self.saga.go_to(Step::Authorize, now),
             (Command::Commit, Answer::Commit(CommitReply::Committed)) => {
@@ -270,7 +282,14 @@ impl OrderFile {
             (Command::Restock(refund_id, _), Answer::Restock(_)) => {
                 self.settle_refund(refund_id, RefundStatus::Succeeded, now);
             }
-            (Command::Release, Answer::Release(_)) => self.saga.go_to(Step::Done, now),
+            (Command::Release, Answer::Release(ReleaseReply::Released)) => self.saga.go_to(Step::Done, now),
+            (Command::Release, Answer::Release(ReleaseReply::Committed)) => {
+                // Cancelled while the commit was on its way, and the commit was faster.
+                self.saga.stock_committed = true;
+                let lines = self.returnable_lines();
+                self.give_back("release", 0, lines, true);
+                self.saga.go_to(Step::Refund, now);
+            }
             (Command::Expire, _) => {
                 self.expire(&edit);
                 self.saga.go_to(Step::Release, now);
@@ -331,7 +350,6 @@ impl OrderFile {
 
     fn hear_payment(&mut self, state: &PaymentState, edit: &Edit<'_>) {
         use PaymentStatus as P;
-        self.saga.payment_request = None;
         let late = self.order.expires_at.is_some_and(|expires_at| edit.now >= expires_at);
         match state.status {
             P::Created | P::Processing => {
@@ -360,9 +378,28 @@ impl OrderFile {
         }
     }
 
+    /// A payment that was under way when the order was cancelled.
+    fn hear_unwanted_payment(&mut self, state: &PaymentState, now: DateTime<Utc>) {
+        use PaymentStatus as P;
+        match state.status {
+            P::Created | P::Processing => {
+                self.saga.step = Step::AwaitOutcome;
+                self.saga.try_again(now);
+            }
+            P::RequiresAction | P::Authorized | P::Captured | P::PartiallyRefunded => self.saga.go_to(Step::Void, now),
+            P::Declined | P::Failed | P::Voided | P::Refunded => self.saga.go_to(Step::Release, now),
+        }
+    }
+
     fn hear_capture(&mut self, state: &PaymentState, edit: &Edit<'_>) {
         use PaymentStatus as P;
         match state.status {
+            P::Captured | P::PartiallyRefunded | P::Refunded if self.order.status == OrderStatus::Cancelled => {
+                // The capture won over the cancellation, so what it took goes back.
+                let lines = self.returnable_lines();
+                self.give_back("cancel", state.captured_minor - state.refunded_minor, lines, true);
+                self.saga.go_to(Step::Refund, edit.now);
+            }
             P::Captured | P::PartiallyRefunded | P::Refunded => {
                 self.move_to(OrderStatus::Paid, None, edit);
                 self.order.expires_at = None;
@@ -394,6 +431,11 @@ impl OrderFile {
     }
 
     fn hear_refund(&mut self, refund_id: &str, answer: &Answer, edit: &Edit<'_>) {
+        let pending = self.refunds.iter().find(|refund| refund.id == refund_id);
+        if pending.is_none_or(|refund| refund.status != RefundStatus::Pending) {
+            // An answer that came late: counted before.
+            return;
+        }
         let outcome = match answer {
             Answer::Payment(state) => {
                 let told = state.refunds.iter().find(|refund| refund.idempotency_key == refund_id);
@@ -474,6 +516,9 @@ impl OrderFile {
     }
 
     fn fail(&mut self, reason: FailureReason, variant_id: Option<String>, edit: &Edit<'_>) {
+        if !self.order.status.may_become(OrderStatus::Failed) {
+            return;
+        }
         self.order.failure_reason = Some(reason);
         self.order.failure_variant_id = variant_id;
         self.order.expires_at = None;

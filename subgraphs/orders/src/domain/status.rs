@@ -116,12 +116,15 @@ impl OrderStatus {
         }
     }
 
-    /// Whether the shopper can call the order off: before payment, or before it is sent. Not while the gateway is
-    /// deciding: what is not known must not be undone.
+    /// Whether the shopper can call the order off: until it is sent. While the gateway is deciding, the saga lets go of,
+    /// or gives back, whatever comes of it.
     #[must_use]
     pub fn can_cancel(self) -> bool {
         use OrderStatus as S;
-        matches!(self, S::Pending | S::AwaitingPayment | S::RequiresAction | S::Paid)
+        matches!(
+            self,
+            S::Pending | S::AwaitingPayment | S::RequiresAction | S::PaymentProcessing | S::Paid
+        )
     }
 
     /// Whether a payment can be started.

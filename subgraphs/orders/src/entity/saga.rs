@@ -13,6 +13,8 @@ pub(crate) struct Model {
     pub next_at: Option<DateTimeUtc>,
     /// Until when one runner works on the step.
     pub lease_until: Option<DateTimeUtc>,
+    /// Which claim the lease belongs to; one that lost its lease stores nothing.
+    pub lease_owner: Option<String>,
     pub reserved_until: Option<DateTimeUtc>,
     pub stock_committed: bool,
     /// JSON.

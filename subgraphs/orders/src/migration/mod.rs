@@ -8,6 +8,7 @@
 mod m20261123_000001_orders;
 mod m20261123_000002_carts;
 mod m20261123_000003_events;
+mod m20261127_000004_lease_owner;
 
 use sea_orm_migration::prelude::*;
 
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000001_orders::Migration),
             Box::new(m20261123_000002_carts::Migration),
             Box::new(m20261123_000003_events::Migration),
+            Box::new(m20261127_000004_lease_owner::Migration),
         ]
     }
 }

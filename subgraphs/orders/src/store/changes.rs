@@ -8,6 +8,8 @@ use sea_orm::{
     QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
 };
 
+use service::fault;
+
 use super::events::{insert_paid_event, take_in};
 use super::rows::{event_to_row, file, line_to_row, order_from_row, order_to_row, refund_to_row, saga_to_row};
 use super::{Store, StoreError};
@@ -98,7 +100,9 @@ impl Store {
             .exec_without_returning(&database)
             .await?;
         insert_events(&database, file).await?;
+        fault::point("orders.place.storing");
         database.commit().await?;
+        fault::point("orders.place.stored");
         Ok(order.number)
     }
 
@@ -126,17 +130,19 @@ impl Store {
         .await
     }
 
-    /// [`Store::change`] by whoever drove the saga a step: also ends the lease.
+    /// [`Store::change`] by whoever drove the saga a step under `lease`, which it ends. `None`, and nothing is stored,
+    /// when the lease ran out and somebody else has taken the saga over: what they hear counts.
     ///
     /// # Errors
     /// As [`Store::change`].
     pub async fn finish_step(
         &self,
         order_id: &str,
+        lease: &str,
         act: impl Fn(&mut OrderFile),
     ) -> Result<Option<OrderFile>, StoreError> {
         let extra = Extra {
-            ends_lease: true,
+            lease: Some(lease),
             ..Extra::default()
         };
         let changed = self.change_with(order_id, extra, |file| {
@@ -162,9 +168,13 @@ impl Store {
                 Err(error) => return Ok(Some(Err(error))),
             };
             after.order.version = before.order.version + 1;
-            if self.update(&before, &after, &extra).await? {
-                after.new_events.clear();
-                return Ok(Some(Ok((decided, after))));
+            match self.update(&before, &after, &extra).await? {
+                Update::Written => {
+                    after.new_events.clear();
+                    return Ok(Some(Ok((decided, after))));
+                }
+                Update::Stale => {}
+                Update::LeaseLost => return Ok(None),
             }
         }
         Err(StoreError::Contended {
@@ -172,8 +182,8 @@ impl Store {
         })
     }
 
-    /// Writes the difference; false when the order has changed since it was read.
-    async fn update(&self, before: &OrderFile, after: &OrderFile, extra: &Extra<'_>) -> Result<bool, DbErr> {
+    /// Writes the difference, unless the order has changed since it was read, or the lease is somebody else's.
+    async fn update(&self, before: &OrderFile, after: &OrderFile, extra: &Extra<'_>) -> Result<Update, DbErr> {
         let order_id = &after.order.id;
         let database = self.database.begin().await?;
         let updated = orders::Entity::update_many()
@@ -184,14 +194,12 @@ impl Store {
             .await?;
         if updated.rows_affected == 0 {
             database.rollback().await?;
-            return Ok(false);
+            return Ok(Update::Stale);
         }
-        let mut saga = saga_to_row(order_id, &after.saga);
-        if !extra.ends_lease {
-            // Somebody may be in the middle of a step; the lease is theirs.
-            saga.lease_until = NotSet;
+        if !update_saga(&database, after, extra.lease).await? {
+            database.rollback().await?;
+            return Ok(Update::LeaseLost);
         }
-        saga.update_without_returning(&database).await?;
         for line in after.lines.iter().filter(|line| !before.lines.contains(line)) {
             line_to_row(order_id, line).update_without_returning(&database).await?;
         }
@@ -209,12 +217,16 @@ impl Store {
         if let (Some(key), Some(event)) = (extra.key, after.new_events.first()) {
             insert_key(&database, order_id, key, event.at).await?;
         }
+        fault::point_at("orders.saga.storing", after.saga.step.as_str());
         if let Some((event_id, now)) = extra.event {
             take_in(&database, event_id, now).await?;
         }
         self.follow(before, after, &database).await?;
         database.commit().await?;
-        Ok(true)
+        if extra.event.is_some() {
+            fault::point("orders.event.stored");
+        }
+        Ok(Update::Written)
     }
 
     /// What a change of status brings with it in this database.
@@ -230,20 +242,23 @@ impl Store {
         Ok(())
     }
 
-    /// Takes the saga of an order over for [`LEASE`], if it is due and nobody else works on it.
+    /// Takes the saga of an order over for [`LEASE`], if it is due and nobody else works on it. Gives the lease, for
+    /// [`Store::finish_step`].
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn claim(&self, order_id: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    pub async fn claim(&self, order_id: &str, now: DateTime<Utc>) -> Result<Option<String>, StoreError> {
         use saga::Column;
+        let lease = service::id::new("lse");
         let claimed = saga::Entity::update_many()
             .col_expr(Column::LeaseUntil, Expr::value(Some(now + LEASE)))
+            .col_expr(Column::LeaseOwner, Expr::value(Some(lease.as_str())))
             .filter(Column::OrderId.eq(order_id))
             .filter(Column::NextAt.lte(now))
             .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lte(now)))
             .exec(self.database.write())
             .await?;
-        Ok(claimed.rows_affected == 1)
+        Ok((claimed.rows_affected == 1).then_some(lease))
     }
 
     /// Orders whose saga is due and not being worked on, the most urgent first.
@@ -295,7 +310,29 @@ impl Store {
 pub(super) struct Extra<'a> {
     pub(super) key: Option<&'a KeyUse>,
     pub(super) event: Option<(&'a str, DateTime<Utc>)>,
-    pub(super) ends_lease: bool,
+    /// The lease under which the saga was driven, which ends.
+    pub(super) lease: Option<&'a str>,
+}
+
+enum Update {
+    Written,
+    /// Somebody else was faster; read again.
+    Stale,
+    /// The saga is somebody else's.
+    LeaseLost,
+}
+
+/// Writes the saga; false when `lease` is not its lease any more.
+async fn update_saga(database: &impl ConnectionTrait, after: &OrderFile, lease: Option<&str>) -> Result<bool, DbErr> {
+    let mut row = saga_to_row(&after.order.id, &after.saga);
+    let mut update = saga::Entity::update_many().filter(saga::Column::OrderId.eq(&after.order.id));
+    if let Some(lease) = lease {
+        update = update.filter(saga::Column::LeaseOwner.eq(lease));
+    } else {
+        // Somebody may be in the middle of a step; the lease is theirs.
+        (row.lease_until, row.lease_owner) = (NotSet, NotSet);
+    }
+    Ok(update.set(row).exec(database).await?.rows_affected == 1)
 }
 
 async fn insert_key(

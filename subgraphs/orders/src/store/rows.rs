@@ -210,6 +210,7 @@ pub(super) fn saga_to_row(order_id: &str, saga: &Saga) -> saga::ActiveModel {
         attempt: Set(saga.attempt),
         next_at: Set(saga.next_at),
         lease_until: Set(None),
+        lease_owner: Set(None),
         reserved_until: Set(saga.reserved_until),
         stock_committed: Set(saga.stock_committed),
         payment_request: Set(saga.payment_request.as_ref().map(text)),

@@ -9,6 +9,7 @@ mod carts;
 mod neighbours;
 mod ordering;
 mod shop;
+mod state_machine;
 mod trouble;
 
 use orders::Orders;

@@ -3,9 +3,53 @@
 use std::time::Duration;
 
 use expect_test::expect;
+use futures::future::join_all;
+use orders::Migrator;
+use orders::domain::{Edit, LEASE, OrderFile, OrderStatus};
+use orders::store::{KeyUse, Store};
 use service::clock::Clock;
+use service::database::{Database, DatabaseOptions};
+use service::testing::each_database;
 
 use crate::shop::{Shop, input, shown};
+use crate::state_machine::placed_order;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_lease_has_one_runner_on_every_database() {
+    each_database(|url| async move {
+        let database = Database::connect(&url, &DatabaseOptions::default()).await.unwrap();
+        database.migrate::<Migrator>().await.unwrap();
+        let (store, placed) = (Store::new(database.clone()), placed_order());
+        let (id, now) = (placed.order.id.clone(), placed.order.placed_at);
+        let key = KeyUse {
+            id: "key".to_owned(),
+            request_hash: "hash".to_owned(),
+            payment_id: None,
+        };
+        store.place(&placed, &key).await.unwrap();
+        let claims = join_all((0..8).map(|_| store.claim(&id, now))).await;
+        let leases: Vec<String> = claims.into_iter().filter_map(Result::unwrap).collect();
+        assert_eq!(leases.len(), 1, "one of eight runners wins on {url}");
+        let almost = now + LEASE - chrono::TimeDelta::seconds(1);
+        assert_eq!(store.claim(&id, almost).await.unwrap(), None);
+        let later = now + LEASE;
+        let second = store.claim(&id, later).await.unwrap().unwrap();
+        let edit = Edit {
+            actor: "system",
+            now: later,
+        };
+        let act = |file: &mut OrderFile| assert!(file.cancel(None, &edit));
+        // The first comes back late: what it has heard does not count.
+        assert_eq!(store.finish_step(&id, &leases[0], act).await.unwrap(), None);
+        let status = |file: Option<OrderFile>| file.unwrap().order.status;
+        assert_eq!(status(store.file(&id).await.unwrap()), OrderStatus::Pending, "on {url}");
+        let finished = store.finish_step(&id, &second, act).await.unwrap();
+        assert_eq!(status(finished), OrderStatus::Cancelled);
+        assert!(store.claim(&id, later).await.unwrap().is_some(), "the lease has ended");
+        database.close().await;
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_or_price_gone_between_quote_and_reservation() {

@@ -1,0 +1,520 @@
+//! The saga against products, payments and a gateway in memory: whatever happens, and in whatever order, nothing is
+//! lost and nothing is taken twice.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use orders::domain::{
+    Address, Answer, Command, Edit, NewOrder, OrderFile, OrderLine, OrderStatus, PaymentRequest, PricedLine, Pricing,
+    RefundRequest, Step,
+};
+use proptest::prelude::*;
+use service::contract::payments::{PaymentState, PaymentStatus, RefundState, RefundStatus, RefusalCode};
+use service::contract::products::{
+    CommitReply, Price, ReleaseReply, ReservationReply, RestockReply, Shortage, ShortageReason, VariantQuote,
+};
+use service::money::Currency;
+
+const ON_HAND: u32 = 3;
+
+/// What becomes of a payment at the gateway.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Ok,
+    Declined,
+    ThreeDSecure,
+    /// Undecided until somebody decides.
+    Later,
+    /// Taken at once by a wallet that knows no hold.
+    PaidFirst,
+}
+
+/// What becomes of one call.
+#[derive(Clone, Copy, Debug)]
+enum Wire {
+    Fine,
+    RequestLost,
+    AnswerLost,
+    /// The runner's lease ran out meanwhile: its answer is dropped after another one has asked as well.
+    AskedTwice,
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Step(Wire),
+    Pay(Fate),
+    /// The shopper or the bank says yes or no.
+    Decide(bool),
+    Cancel,
+    Refund(i64),
+    Fulfill,
+    /// Payments tells how the payment stands, perhaps again.
+    Event,
+    Wait(i64),
+    /// Somebody else buys what is left, if it is not reserved.
+    SellOut,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let wire = prop_oneof![
+        4 => Just(Wire::Fine), 1 => Just(Wire::RequestLost), 2 => Just(Wire::AnswerLost), 1 => Just(Wire::AskedTwice)
+    ];
+    let fate = prop_oneof![
+        3 => Just(Fate::Ok), 1 => Just(Fate::Declined), 1 => Just(Fate::ThreeDSecure), 1 => Just(Fate::Later),
+        1 => Just(Fate::PaidFirst)
+    ];
+    prop_oneof![
+        12 => wire.prop_map(Act::Step),
+        4 => fate.prop_map(Act::Pay),
+        2 => any::<bool>().prop_map(Act::Decide),
+        1 => Just(Act::Cancel),
+        1 => (1..20_000_i64).prop_map(Act::Refund),
+        1 => Just(Act::Fulfill),
+        1 => Just(Act::Event),
+        3 => (1..600_i64).prop_map(Act::Wait),
+        1 => Just(Act::SellOut),
+    ]
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reservation {
+    Reserved(DateTime<Utc>),
+    Committed,
+    Released,
+}
+
+struct World {
+    now: DateTime<Utc>,
+    file: OrderFile,
+    free: u32,
+    reservation: Option<Reservation>,
+    restocks: BTreeMap<String, u32>,
+    payments: BTreeMap<String, PaymentState>,
+    payment_count: u32,
+}
+
+impl World {
+    fn open() -> World {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let line = PricedLine {
+            unit_price_minor: 5_000,
+            quantity: 2,
+            weight_grams: 500,
+            tax_class: "standard".to_owned(),
+        };
+        let totals = Pricing::default()
+            .totals(&[line], "DE", Currency::EUR)
+            .unwrap()
+            .unwrap();
+        let address = Address {
+            name: "Ada".to_owned(),
+            company: None,
+            line1: "Street 1".to_owned(),
+            line2: None,
+            city: "Berlin".to_owned(),
+            region: None,
+            postal_code: None,
+            country_code: "DE".to_owned(),
+            phone: None,
+        };
+        let line = OrderLine {
+            id: "oln_1".to_owned(),
+            position: 0,
+            variant_id: "var_1".to_owned(),
+            product_id: "prod_1".to_owned(),
+            title: "Shoe".to_owned(),
+            sku: "SHOE".to_owned(),
+            image_url: None,
+            quantity: 2,
+            unit_price_minor: 5_000,
+            total_minor: totals.lines[0].0,
+            tax_minor: totals.lines[0].1,
+            refunded_quantity: 0,
+        };
+        let new = NewOrder {
+            user_id: "usr_1".to_owned(),
+            currency: Currency::EUR,
+            lines: vec![line],
+            totals,
+            shipping_address: address,
+            billing_address: None,
+            note: None,
+            from_cart: false,
+        };
+        World {
+            now,
+            file: OrderFile::place(new, now),
+            free: ON_HAND,
+            reservation: None,
+            restocks: BTreeMap::new(),
+            payments: BTreeMap::new(),
+            payment_count: 0,
+        }
+    }
+
+    fn act(&mut self, act: &Act) {
+        let edit = Edit {
+            actor: "shopper",
+            now: self.now,
+        };
+        match act {
+            Act::Step(wire) => self.step(*wire),
+            Act::Pay(fate) if self.file.order.status.can_pay() && self.file.order.expires_at > Some(self.now) => {
+                self.payment_count += 1;
+                let request = PaymentRequest {
+                    gateway: None,
+                    token: Some(format!("{fate:?}")),
+                    return_url: None,
+                };
+                self.file.pay(&format!("pay_{}", self.payment_count), request, &edit);
+            }
+            Act::Pay(_) => {}
+            Act::Decide(yes) => self.decide(*yes),
+            Act::Cancel => {
+                self.file.cancel(None, &edit);
+            }
+            Act::Refund(amount_minor) => {
+                let request = RefundRequest {
+                    key: format!("refund {amount_minor}"),
+                    request_hash: String::new(),
+                    amount_minor: Some(*amount_minor),
+                    lines: Vec::new(),
+                    restock: true,
+                    reason: None,
+                };
+                // Refused is fine: more than is left, or nothing was paid.
+                let _ = self.file.request_refund(&request, &edit);
+            }
+            Act::Fulfill => {
+                self.file.fulfill(None, &edit);
+            }
+            Act::Event => {
+                for state in self.payments.clone().values() {
+                    self.file.hear_event(state, self.now);
+                }
+            }
+            Act::Wait(seconds) => self.now += TimeDelta::seconds(*seconds),
+            Act::SellOut => {
+                self.sweep();
+                self.free = 0;
+            }
+        }
+    }
+
+    fn step(&mut self, wire: Wire) {
+        let Some(command) = self.file.command(self.now) else {
+            return;
+        };
+        let answer = match wire {
+            Wire::RequestLost => Answer::Silence,
+            Wire::AnswerLost => {
+                self.carry_out(&command);
+                Answer::Silence
+            }
+            Wire::AskedTwice => {
+                self.carry_out(&command);
+                self.carry_out(&command)
+            }
+            Wire::Fine => self.carry_out(&command),
+        };
+        self.file.hear(&command, answer.clone(), self.now);
+        if matches!((wire, &command), (Wire::AskedTwice, Command::Refund(..))) {
+            // The second of two runners brings the same answer.
+            self.file.hear(&command, answer, self.now);
+        }
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Answer {
+        self.sweep();
+        match command {
+            Command::Reserve(_) => Answer::Reservation(self.reserve()),
+            Command::Extend(until) => match &mut self.reservation {
+                Some(Reservation::Reserved(held)) => {
+                    *held = (*held).max(*until);
+                    Answer::Extended(Some(*held))
+                }
+                _ => Answer::Extended(None),
+            },
+            Command::Commit => Answer::Commit(self.commit()),
+            Command::Release => Answer::Release(match self.reservation {
+                Some(Reservation::Committed) => ReleaseReply::Committed,
+                held => {
+                    if let Some(Reservation::Reserved(_)) = held {
+                        self.free += 2;
+                    }
+                    self.reservation = Some(Reservation::Released);
+                    ReleaseReply::Released
+                }
+            }),
+            Command::Restock(id, request) => Answer::Restock(if self.reservation == Some(Reservation::Committed) {
+                let units = request.lines.iter().map(|line| line.quantity).sum();
+                if self.restocks.insert(id.clone(), units).is_none() {
+                    self.free += units;
+                }
+                RestockReply::Restocked
+            } else {
+                RestockReply::Refused
+            }),
+            Command::Authorize(id, request) => self.authorize(id, request.payment_method_token.as_deref()),
+            Command::AskPayment(id) => self.payment(id),
+            Command::Capture(id, _) => {
+                self.change(id, |state| {
+                    if state.status == PaymentStatus::Authorized {
+                        state.status = PaymentStatus::Captured;
+                        state.captured_minor = state.amount_minor;
+                    }
+                });
+                self.payment(id)
+            }
+            Command::Void(id, _) => {
+                self.change(id, |state| {
+                    if matches!(state.status, PaymentStatus::Authorized | PaymentStatus::RequiresAction) {
+                        state.status = PaymentStatus::Voided;
+                    }
+                });
+                self.payment(id)
+            }
+            Command::Refund(id, request) => {
+                let (key, amount_minor) = (request.idempotency_key.clone(), request.amount_minor.unwrap());
+                self.change(id, |state| give_back(state, key, amount_minor));
+                self.payment(id)
+            }
+            Command::Expire => Answer::TimeIsUp,
+        }
+    }
+
+    fn reserve(&mut self) -> ReservationReply {
+        let reserved = |until| ReservationReply::Reserved {
+            expires_at: until,
+            variants: vec![quote()],
+        };
+        match self.reservation {
+            Some(Reservation::Reserved(until)) => reserved(until),
+            Some(_) => ReservationReply::Released,
+            None if self.free < 2 => {
+                self.reservation = Some(Reservation::Released);
+                ReservationReply::Refused {
+                    shortages: vec![shortage()],
+                }
+            }
+            None => {
+                self.free -= 2;
+                let until = self.now + TimeDelta::minutes(20);
+                self.reservation = Some(Reservation::Reserved(until));
+                reserved(until)
+            }
+        }
+    }
+
+    fn commit(&mut self) -> CommitReply {
+        match self.reservation {
+            Some(Reservation::Reserved(_) | Reservation::Committed) => {
+                self.reservation = Some(Reservation::Committed);
+                CommitReply::Committed
+            }
+            Some(Reservation::Released) => CommitReply::Released,
+            None if self.free < 2 => CommitReply::Refused {
+                shortages: vec![shortage()],
+            },
+            None => {
+                self.free -= 2;
+                self.reservation = Some(Reservation::Committed);
+                CommitReply::Committed
+            }
+        }
+    }
+
+    /// A reservation whose time is over lapses; a commit takes the units again if they are free.
+    fn sweep(&mut self) {
+        if matches!(self.reservation, Some(Reservation::Reserved(until)) if until <= self.now) {
+            self.reservation = None;
+            self.free += 2;
+        }
+    }
+
+    fn authorize(&mut self, id: &str, fate: Option<&str>) -> Answer {
+        let open = |state: &PaymentState| {
+            use PaymentStatus as P;
+            !matches!(state.status, P::Declined | P::Failed | P::Voided | P::Refunded)
+        };
+        if !self.payments.contains_key(id) {
+            if self.payments.values().any(open) {
+                return Answer::Refused(RefusalCode::PaymentOpen);
+            }
+            let amount_minor = self.file.order.total_minor;
+            let status = match fate.unwrap() {
+                "Ok" => PaymentStatus::Authorized,
+                "Declined" => PaymentStatus::Declined,
+                "ThreeDSecure" => PaymentStatus::RequiresAction,
+                "Later" => PaymentStatus::Processing,
+                _ => PaymentStatus::Captured,
+            };
+            let captured_minor = if status == PaymentStatus::Captured {
+                amount_minor
+            } else {
+                0
+            };
+            let state = PaymentState {
+                payment_id: id.to_owned(),
+                order_id: self.file.order.id.clone(),
+                status,
+                amount_minor,
+                authorized_minor: amount_minor,
+                captured_minor,
+                refunded_minor: 0,
+                currency_code: "EUR".to_owned(),
+                decline_code: None,
+                version: 1,
+                refunds: Vec::new(),
+            };
+            self.payments.insert(id.to_owned(), state);
+        }
+        self.payment(id)
+    }
+
+    fn payment(&self, id: &str) -> Answer {
+        let state = self.payments.get(id).cloned();
+        state.map_or(Answer::PaymentUnknown, |state| Answer::Payment(Box::new(state)))
+    }
+
+    fn change(&mut self, id: &str, change: impl FnOnce(&mut PaymentState)) {
+        if let Some(state) = self.payments.get_mut(id) {
+            change(state);
+            state.version += 1;
+        }
+    }
+
+    fn decide(&mut self, yes: bool) {
+        for state in self.payments.values_mut() {
+            if matches!(state.status, PaymentStatus::RequiresAction | PaymentStatus::Processing) {
+                state.status = if yes {
+                    PaymentStatus::Authorized
+                } else {
+                    PaymentStatus::Declined
+                };
+            }
+        }
+    }
+
+    /// Every wire is mended and every gateway decides; then the saga must come to its end.
+    fn settle(&mut self) {
+        for _ in 0..200 {
+            let Some(next_at) = self.file.saga.next_at else {
+                return;
+            };
+            self.now = self.now.max(next_at);
+            for state in self.payments.values_mut() {
+                if state.status == PaymentStatus::Processing {
+                    state.status = PaymentStatus::Authorized;
+                }
+            }
+            self.step(Wire::Fine);
+        }
+        panic!("the saga does not end: {:#?}", self.file);
+    }
+
+    fn check(&self) {
+        let order = &self.file.order;
+        assert_eq!(self.file.saga.step, Step::Done);
+        let sum = |part: fn(&PaymentState) -> i64| self.payments.values().map(part).sum::<i64>();
+        let (captured, refunded) = (sum(|state| state.captured_minor), sum(|state| state.refunded_minor));
+        let kept = captured - refunded;
+        let paid = order.status.is_paid() || order.status == OrderStatus::Refunded;
+        if paid {
+            assert_eq!(
+                (captured, kept),
+                (order.total_minor, order.total_minor - order.refunded_minor)
+            );
+        } else {
+            assert_eq!(kept, 0, "money of an order that is {}", order.status.as_str());
+        }
+        assert!(self.payments.values().filter(|state| state.captured_minor > 0).count() <= 1);
+        let held = self
+            .payments
+            .values()
+            .any(|state| state.status == PaymentStatus::Authorized);
+        assert!(!held, "a hold is left behind");
+        let restocked: u32 = self.restocks.values().sum();
+        if paid {
+            assert_eq!((self.reservation, restocked), (Some(Reservation::Committed), 0));
+        } else {
+            let back = self.reservation != Some(Reservation::Committed) || restocked == 2;
+            assert!(back, "goods of an order that is {}", order.status.as_str());
+            assert!(!matches!(self.reservation, Some(Reservation::Reserved(_))));
+        }
+        let mut at = None;
+        for event in &self.file.new_events {
+            assert_eq!(event.from_status, at, "the history has no gap");
+            let legal = at.is_none_or(|from: OrderStatus| from == event.to_status || from.may_become(event.to_status));
+            assert!(legal, "{at:?} to {:?}", event.to_status);
+            at = Some(event.to_status);
+        }
+        assert_eq!(at, Some(order.status));
+    }
+}
+
+fn give_back(state: &mut PaymentState, key: String, amount_minor: i64) {
+    let known = state.refunds.iter().any(|refund| refund.idempotency_key == key);
+    let fits = state.captured_minor - state.refunded_minor >= amount_minor;
+    if known || !fits {
+        assert!(fits || known, "more would go back than was taken");
+        return;
+    }
+    state.refunded_minor += amount_minor;
+    state.status = if state.refunded_minor == state.captured_minor {
+        PaymentStatus::Refunded
+    } else {
+        PaymentStatus::PartiallyRefunded
+    };
+    state.refunds.push(RefundState {
+        idempotency_key: key,
+        status: RefundStatus::Succeeded,
+        amount_minor,
+    });
+}
+
+fn quote() -> VariantQuote {
+    VariantQuote {
+        variant_id: "var_1".to_owned(),
+        product_id: "prod_1".to_owned(),
+        sku: "SHOE".to_owned(),
+        product_title: "Shoe".to_owned(),
+        variant_title: String::new(),
+        image_url: None,
+        price: Price {
+            amount_minor: 5_000,
+            currency_code: "EUR".to_owned(),
+        },
+        weight_grams: Some(500),
+        tax_class: "standard".to_owned(),
+        available_for_sale: true,
+        quantity_available: 1,
+    }
+}
+
+fn shortage() -> Shortage {
+    Shortage {
+        variant_id: "var_1".to_owned(),
+        reason: ShortageReason::OutOfStock,
+        quantity_available: 0,
+    }
+}
+
+/// An order of two units that was just placed.
+pub(crate) fn placed_order() -> OrderFile {
+    World::open().file
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn money_and_goods_end_where_the_order_says(acts in prop::collection::vec(act(), 1..40)) {
+        let mut world = World::open();
+        for act in &acts {
+            world.act(act);
+        }
+        world.settle();
+        world.check();
+    }
+}
