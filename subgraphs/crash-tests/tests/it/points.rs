@@ -1,0 +1,126 @@
+//! Each abort point once: the service dies there in the middle of one purchase, and is started again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::books::Books;
+use crate::shop::Shop;
+
+/// What the shopper does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Story {
+    /// Orders and pays.
+    Buy,
+    /// Orders and calls it off.
+    CancelUnpaid,
+    /// Calls it off while the bank asks.
+    CancelAsked,
+    /// Calls it off when it is paid.
+    CancelPaid,
+}
+
+/// Where it dies, and by which story it gets there. The service is the first word.
+const POINTS: &[(&str, Story)] = &[
+    ("orders.place.storing", Story::Buy),
+    ("orders.place.stored", Story::Buy),
+    ("orders.saga.asking.RESERVE", Story::Buy),
+    ("orders.saga.answered.RESERVE", Story::Buy),
+    ("orders.saga.asking.AUTHORIZE", Story::Buy),
+    ("orders.saga.answered.AUTHORIZE", Story::Buy),
+    ("orders.saga.asking.COMMIT_STOCK", Story::Buy),
+    ("orders.saga.answered.COMMIT_STOCK", Story::Buy),
+    ("orders.saga.asking.CAPTURE", Story::Buy),
+    ("orders.saga.answered.CAPTURE", Story::Buy),
+    ("orders.saga.storing.DONE", Story::Buy),
+    ("orders.saga.asking.RELEASE", Story::CancelUnpaid),
+    ("orders.saga.answered.RELEASE", Story::CancelUnpaid),
+    ("orders.saga.asking.VOID", Story::CancelAsked),
+    ("orders.saga.answered.VOID", Story::CancelAsked),
+    ("orders.saga.asking.REFUND", Story::CancelPaid),
+    ("orders.saga.answered.REFUND", Story::CancelPaid),
+    ("orders.event.stored", Story::Buy),
+    ("orders.outbox.pushed", Story::Buy),
+    ("payments.gateway.calling.AUTHORIZE", Story::Buy),
+    ("payments.gateway.answered.AUTHORIZE", Story::Buy),
+    ("payments.gateway.calling.CAPTURE", Story::Buy),
+    ("payments.gateway.answered.CAPTURE", Story::Buy),
+    ("payments.gateway.calling.VOID", Story::CancelAsked),
+    ("payments.gateway.answered.VOID", Story::CancelAsked),
+    ("payments.gateway.calling.REFUND", Story::CancelPaid),
+    ("payments.gateway.answered.REFUND", Story::CancelPaid),
+    ("payments.webhook.stored", Story::Buy),
+    ("payments.outbox.pushed", Story::Buy),
+    ("products.reserve.storing", Story::Buy),
+    ("products.reserve.stored", Story::Buy),
+    ("products.commit.storing", Story::Buy),
+    ("products.commit.stored", Story::Buy),
+    ("products.release.stored", Story::CancelUnpaid),
+    ("products.restock.storing", Story::CancelPaid),
+    ("products.restock.stored", Story::CancelPaid),
+];
+
+/// By default one in so many; `CRASH_ALL` takes all.
+const TAKEN_OF: usize = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_dies_at_a_bad_moment_leaves_the_books_balanced() -> Result<()> {
+    let step = if std::env::var_os("CRASH_ALL").is_some() {
+        1
+    } else {
+        TAKEN_OF
+    };
+    let shop = Shop::open().await?;
+    shop.set_webhooks("duplicate").await?;
+    let books = Books::open(&shop).await?;
+    let mut expected: BTreeMap<String, usize> = BTreeMap::new();
+    for (point, story) in POINTS.iter().step_by(step) {
+        die_once(&shop, point, *story)
+            .await
+            .with_context(|| format!("dying at {point}"))?;
+        let status = if *story == Story::Buy { "PAID" } else { "CANCELLED" };
+        *expected.entry(status.to_owned()).or_default() += 1;
+        let found = books
+            .balance(&shop)
+            .await
+            .with_context(|| format!("after dying at {point}"))?;
+        ensure!(found == expected, "after dying at {point}: {found:?}, not {expected:?}");
+    }
+    Ok(())
+}
+
+async fn die_once(shop: &Arc<Shop>, point: &str, story: Story) -> Result<()> {
+    let names = ["orders", "payments", "products"];
+    let service = names
+        .into_iter()
+        .find(|name| point.starts_with(name))
+        .context("a service")?;
+    shop.sign_in().await?;
+    shop.kill(service).await?;
+    shop.start(service, Some(point)).await?;
+    let shopper = tokio::spawn(tell(Arc::clone(shop), story));
+    shop.wait_for_death(service).await?;
+    shop.start(service, None).await?;
+    shopper.await?
+}
+
+async fn tell(shop: Arc<Shop>, story: Story) -> Result<()> {
+    let order = shop.place().await?.context("there is enough")?;
+    let status = shop.wait_while(&order, &["PENDING"]).await?;
+    ensure!(status == "AWAITING_PAYMENT", "{status}");
+    let method = match story {
+        Story::Buy | Story::CancelPaid => Some("tok_ok"),
+        Story::CancelAsked => Some("tok_3ds"),
+        Story::CancelUnpaid => None,
+    };
+    if let Some(method) = method {
+        shop.pay(&order, method).await?;
+        shop.wait_while(&order, &["AWAITING_PAYMENT", "PAYMENT_PROCESSING"])
+            .await?;
+    }
+    if story != Story::Buy {
+        shop.cancel(&order).await?;
+    }
+    Ok(())
+}
