@@ -17,6 +17,7 @@ pub mod neighbours;
 pub mod paying;
 
 pub mod store;
+pub mod upkeep;
 
 use std::sync::Arc;
 
@@ -56,6 +57,7 @@ impl Service for Orders {
             pricing: Arc::new(config.pricing()?),
             currency_default: config.currency_default,
         };
+        tokio::spawn(upkeep::run(driver.clone(), context.shutdown.clone()));
         tokio::spawn(driver.clone().run(context.shutdown));
         Ok(Routes {
             public: graphql::router(checkout, context.verifier),

@@ -59,6 +59,13 @@ impl Books {
         self.check_money(shop).await
     }
 
+    /// Lets go of the databases.
+    pub(crate) async fn close(self) {
+        for database in [self.orders, self.products, self.payments] {
+            database.close().await;
+        }
+    }
+
     /// Sagas that go on, and events that were not taken.
     async fn under_way(&self) -> Result<Vec<String>> {
         let saga = "SELECT order_id, step FROM saga WHERE step NOT IN ('DONE', 'AWAIT_PAYMENT')";

@@ -27,7 +27,8 @@ async fn two_hundred_shoppers_buy_the_last_ten_units() -> Result<()> {
         found.keys().all(|status| ["PAID", "FAILED"].contains(&status.as_str())),
         "{found:?}"
     );
-    Ok(())
+    books.close().await;
+    shop.close().await
 }
 
 async fn buy(shop: Arc<Shop>) -> Result<bool> {

@@ -87,7 +87,8 @@ async fn whoever_dies_at_a_bad_moment_leaves_the_books_balanced() -> Result<()> 
             .with_context(|| format!("after dying at {point}"))?;
         ensure!(found == expected, "after dying at {point}: {found:?}, not {expected:?}");
     }
-    Ok(())
+    books.close().await;
+    shop.close().await
 }
 
 async fn die_once(shop: &Arc<Shop>, point: &str, story: Story) -> Result<()> {

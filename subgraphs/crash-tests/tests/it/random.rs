@@ -48,7 +48,8 @@ async fn whoever_is_killed_at_random_leaves_the_books_balanced() -> Result<()> {
     }
     let found = books.balance(&shop).await.context("after everything")?;
     println!("{checkouts} checkouts, {kills} kills: {found:?}");
-    Ok(())
+    books.close().await;
+    shop.close().await
 }
 
 async fn checkouts_of(shop: Arc<Shop>, shopper: u64, checkouts: u64) -> Result<()> {

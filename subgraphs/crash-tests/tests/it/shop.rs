@@ -9,11 +9,14 @@ use anyhow::{Context as _, Result, bail};
 use e2e::processes::{Process, binary, free_port};
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
-use service::database::Database;
+use service::database::{Database, DatabaseOptions};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) const SERVICES: [&str; 5] = ["users", "products", "orders", "payments", "reviews"];
+
+/// Names a database on a server, on which others may be created.
+const SERVER: &str = "CRASH_DATABASE_URL";
 
 /// Minutes of leases and waiting pass in seconds.
 const CLOCK_TIMES: u32 = 10;
@@ -86,6 +89,29 @@ impl Shop {
         Ok(Arc::new(shop))
     }
 
+    /// Ends every process, and drops the databases on a server. After a failure they stay, to be looked at.
+    pub(crate) async fn close(&self) -> Result<()> {
+        self.processes.lock().await.clear();
+        let Ok(server) = std::env::var(SERVER) else {
+            return Ok(());
+        };
+        let admin = Database::connect(&server, &DatabaseOptions::default()).await?;
+        let force = if server.starts_with("postgres") {
+            " WITH (FORCE)"
+        } else {
+            ""
+        };
+        for url in self.databases.values() {
+            let (_, name) = url.rsplit_once('/').context("a URL with a database in it")?;
+            admin
+                .write()
+                .execute_unprepared(&format!("DROP DATABASE {name}{force}"))
+                .await?;
+        }
+        admin.close().await;
+        Ok(())
+    }
+
     /// So many of the variant are on hand; nothing of it may be reserved.
     pub(crate) async fn set_stock(&self, on_hand: i32) -> Result<()> {
         let products = self.database("products").await?;
@@ -128,7 +154,7 @@ impl Shop {
     }
 
     pub(crate) async fn database(&self, name: &str) -> Result<Database> {
-        Ok(Database::connect(&self.databases[name], &service::database::DatabaseOptions::default()).await?)
+        Ok(Database::connect(&self.databases[name], &DatabaseOptions::default()).await?)
     }
 
     /// What the gateway has booked.
@@ -278,7 +304,7 @@ impl Shop {
 }
 
 async fn database(folder: &TempDir, name: &str) -> Result<String> {
-    let Ok(server) = std::env::var("CRASH_DATABASE_URL") else {
+    let Ok(server) = std::env::var(SERVER) else {
         return Ok(format!(
             "sqlite:{}",
             folder.path().join(format!("{name}.sqlite")).display()
@@ -291,7 +317,7 @@ async fn database(folder: &TempDir, name: &str) -> Result<String> {
     } else {
         ""
     };
-    let admin = Database::connect(&server, &service::database::DatabaseOptions::default()).await?;
+    let admin = Database::connect(&server, &DatabaseOptions::default()).await?;
     admin
         .write()
         .execute_unprepared(&format!("CREATE DATABASE {database}{charset}"))

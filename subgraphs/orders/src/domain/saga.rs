@@ -86,6 +86,11 @@ impl Step {
         found.map(|(name, _)| *name).expect("every step is in the table")
     }
 
+    /// Every step.
+    pub fn all() -> impl Iterator<Item = Self> {
+        STEPS.iter().map(|(_, step)| *step)
+    }
+
     /// The step of this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

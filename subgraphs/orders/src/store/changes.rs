@@ -1,5 +1,7 @@
 //! Placing and changing orders, each in one local transaction.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -275,6 +277,42 @@ impl Store {
             .order_by_asc(Column::NextAt)
             .limit(DUE_MAX);
         Ok(due.into_tuple::<String>().all(self.database.read()).await?)
+    }
+
+    /// Number of sagas by step, without those that are done.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn open_sagas(&self) -> Result<HashMap<String, i64>, StoreError> {
+        use saga::Column;
+        let counts = saga::Entity::find()
+            .select_only()
+            .column(Column::Step)
+            .column_as(Column::OrderId.count(), "count")
+            .filter(Column::NextAt.is_not_null())
+            .group_by(Column::Step)
+            .into_tuple::<(String, i64)>()
+            .all(self.database.read())
+            .await?;
+        Ok(counts.into_iter().collect())
+    }
+
+    /// Since when the saga is due that has been due the longest.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn longest_due(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        use saga::Column;
+        let first = saga::Entity::find()
+            .select_only()
+            .column(Column::NextAt)
+            .filter(Column::NextAt.is_not_null())
+            .order_by_asc(Column::NextAt)
+            .limit(1)
+            .into_tuple::<DateTime<Utc>>()
+            .one(self.database.read())
+            .await?;
+        Ok(first)
     }
 
     /// Everything about one order.

@@ -108,6 +108,32 @@ impl Store {
         }
     }
 
+    /// When the oldest event happened that its consumer has not acknowledged.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn oldest_event(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        // Ids grow with time.
+        let oldest = outbox_event::Entity::find()
+            .order_by_asc(outbox_event::Column::Id)
+            .one(self.database.read())
+            .await?;
+        let event = oldest.and_then(|row| serde_json::from_str::<Event>(&row.event).ok());
+        Ok(event.map(|event| event.time))
+    }
+
+    /// Forgets the ids of events that were taken in before then.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn prune_inbox(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
+        inbox_event::Entity::delete_many()
+            .filter(inbox_event::Column::ReceivedAt.lt(before))
+            .exec(self.database.write())
+            .await?;
+        Ok(())
+    }
+
     /// Events to push now, oldest first; each is handed to one caller for `lease`.
     ///
     /// # Errors

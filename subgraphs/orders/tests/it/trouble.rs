@@ -52,6 +52,46 @@ async fn one_lease_has_one_runner_on_every_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sagas_and_events_are_counted_on_every_database() {
+    each_database(|url| async move {
+        let database = Database::connect(&url, &DatabaseOptions::default()).await.unwrap();
+        database.migrate::<Migrator>().await.unwrap();
+        let (store, placed) = (Store::new(database.clone()), placed_order());
+        assert_eq!(store.longest_due().await.unwrap(), None);
+        let (id, now) = (placed.order.id.clone(), placed.order.placed_at);
+        let key = KeyUse {
+            id: "key".to_owned(),
+            request_hash: "hash".to_owned(),
+            payment_id: None,
+        };
+        store.place(&placed, &key).await.unwrap();
+        let open = store.open_sagas().await.unwrap();
+        assert_eq!(
+            open.into_iter().collect::<Vec<_>>(),
+            [("RESERVE".to_owned(), 1)],
+            "on {url}"
+        );
+        assert_eq!(store.longest_due().await.unwrap(), Some(now));
+        assert_eq!(store.oldest_event().await.unwrap(), None);
+        // Taken in once; a month later the id is forgotten.
+        let mut effects = 0;
+        for seen in [1, 1, 2] {
+            if seen == 2 {
+                store.prune_inbox(now + chrono::TimeDelta::seconds(1)).await.unwrap();
+            }
+            store.prune_inbox(now).await.unwrap();
+            let before = store.file(&id).await.unwrap().unwrap().order.version;
+            store.change_once(&id, ("evt", now), |_| {}).await.unwrap();
+            let after = store.file(&id).await.unwrap().unwrap().order.version;
+            effects += after - before;
+            assert_eq!(effects, seen, "on {url}");
+        }
+        database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stock_or_price_gone_between_quote_and_reservation() {
     let shop = Shop::open().await;
     let shoe = shop.shelf.stock(1, 8_990, 5);

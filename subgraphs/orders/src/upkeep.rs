@@ -1,0 +1,57 @@
+//! What the operator should know of the saga and the outbox, and tidying up. Changes no order.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use metrics::gauge;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::domain::Step;
+use crate::driver::Driver;
+use crate::store::StoreError;
+
+const INTERVAL: Duration = Duration::from_secs(15);
+
+/// How long the id of an event that was taken in is kept. Payments sends an event that was not acknowledged every
+/// minute, so a month is far beyond any second delivery.
+const INBOX_KEPT: TimeDelta = TimeDelta::days(30);
+
+/// Measures and tidies up until `shutdown`.
+pub(crate) async fn run(driver: Driver, shutdown: CancellationToken) {
+    let mut interval = tokio::time::interval(INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
+        if let Err(error) = round(&driver).await {
+            let error = format!("{:#}", anyhow::Error::from(error));
+            error!(error, "The sagas could not be counted; it will be tried again");
+        }
+    }
+}
+
+/// Counts once.
+///
+/// # Errors
+/// [`StoreError`] when the database fails.
+pub async fn round(driver: &Driver) -> Result<(), StoreError> {
+    let now = driver.now();
+    let open = driver.store().open_sagas().await?;
+    for step in Step::all().filter(|step| *step != Step::Done) {
+        let count = open.get(step.as_str()).copied().unwrap_or_default();
+        gauge!("saga_open", "service" => "orders", "step" => step.as_str()).set(as_f64(count));
+    }
+    let overdue = seconds_since(driver.store().longest_due().await?, now);
+    gauge!("saga_overdue_seconds", "service" => "orders").set(overdue);
+    let oldest = seconds_since(driver.store().oldest_event().await?, now);
+    gauge!("outbox_oldest_seconds", "service" => "orders").set(oldest);
+    driver.store().prune_inbox(now - INBOX_KEPT).await
+}
+
+fn seconds_since(then: Option<DateTime<Utc>>, now: DateTime<Utc>) -> f64 {
+    then.map_or(0.0, |then| (now - then).as_seconds_f64().max(0.0))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a count of orders is far below 2^53")]
+fn as_f64(count: i64) -> f64 {
+    count as f64
+}
