@@ -23,7 +23,7 @@ use crate::client::{
 };
 use crate::completion::{complete, is_true, response_path};
 use crate::executable_plan::ExecutablePlan;
-use crate::fetch::{EntityLimits, PendingError, Prepared, State};
+use crate::fetch::{Deprived, EntityLimits, PendingError, Prepared, State};
 use crate::response::{ExecutionResponse, FetchRecord, GraphqlError};
 use crate::store::{Store, Value};
 
@@ -230,11 +230,20 @@ impl<'a> Execution<'a> {
 
     async fn fetch(&self, fetch: &Fetch) {
         let limits = &self.executor.options.entities;
-        let prepared = self.state().prepare(fetch, &self.request.variables, limits);
-        let Prepared { body, scope } = match prepared {
-            Ok(prepared) => prepared,
+        let variables = &self.request.variables;
+        let prepared = self.state().prepare(fetch, variables, limits);
+        let mut next = match prepared {
+            Ok(prepared) => Some(prepared),
             Err(known) => return self.record(|| skipped(fetch, known)),
         };
+        while let Some(prepared) = next {
+            let deprived = self.exchange(fetch, prepared).await;
+            next = self.state().prepare_again(fetch, deprived, variables, limits);
+        }
+    }
+
+    /// Sends a request and takes its answer.
+    async fn exchange(&self, fetch: &Fetch, Prepared { body, scope }: Prepared) -> Deprived {
         let begun = Instant::now();
         let request_bytes = body.as_ref().map_or(0, Bytes::len);
         let answer = match body {
@@ -246,7 +255,11 @@ impl<'a> Execution<'a> {
         if let Ok(answer) = &answer {
             self.keep_headers(&answer.headers);
         }
-        let failure = self.state().absorb(fetch, &scope, answer).err();
+        let absorbed = self.state().absorb(fetch, &scope, answer);
+        let (deprived, failure) = match absorbed {
+            Ok(deprived) => (deprived, None),
+            Err(error) => (Deprived::default(), Some(error)),
+        };
         if let Some(error) = &failure {
             let cause = causes(error);
             tracing::warn!(subgraph.name = %fetch.subgraph, fetch.duration_us = duration_us, error.cause = cause,
@@ -272,6 +285,7 @@ impl<'a> Execution<'a> {
             error: failure.map(|error| error.code().to_string()),
             ..skipped(fetch, 0)
         });
+        deprived
     }
 
     fn record(&self, record: impl FnOnce() -> FetchRecord) {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use federation::query_plan::{EntityFetch, Fetch, FetchTarget, OperationKind};
 use http::HeaderMap;
+use rustc_hash::FxHashMap;
 use serde_json::{Map, Value as JsonValue};
 
 use self::absorption::Absorption;
@@ -76,6 +77,13 @@ pub(crate) struct Prepared {
     pub(crate) body: Result<Bytes, FetchError>,
     pub(crate) scope: Scope,
 }
+
+/// What shared a request with other entries, and lost its entity through a field that only the others select.
+#[derive(Debug, Default)]
+pub(crate) struct Deprived(Vec<Waiting>);
+
+/// Response names of the fields that failed, by representation of their entity.
+type EntityFailures = FxHashMap<Vec<u8>, Vec<String>>;
 
 /// Which stored objects the answer of a fetch belongs to.
 #[derive(Debug)]
@@ -247,6 +255,7 @@ impl<'p> State<'p> {
             let fields = (!is_unknown).then(|| Arc::from(knowledge.missing));
             if knowledge.is_asked {
                 scope.waiting.push(Waiting {
+                    position,
                     number,
                     representation: representation.clone(),
                     objects: objects.clone(),
@@ -265,7 +274,7 @@ impl<'p> State<'p> {
             asked.insert(representation, objects);
         }
         scope.ask_all((position, entry), Some(number), unknown);
-        scope.ask_parts((position, entry), number, partly_known);
+        scope.ask_parts((position, entry), &fetch.variables, number, partly_known);
     }
 
     /// Gives each of `objects` the fields of an entity, which may be known in several parts.
@@ -285,8 +294,11 @@ impl<'p> State<'p> {
         Ok(())
     }
 
-    /// Resolves what another entry of the same fetch has asked for by now.
-    fn resolve_waiting(&mut self, fetch: &Fetch, scope: &EntityScope) {
+    /// Resolves what another entry of the same fetch has asked for by now. Returns those who must ask for themselves.
+    ///
+    /// * `failures`: fields of entities that failed.
+    fn resolve_waiting(&mut self, fetch: &Fetch, scope: &EntityScope, failures: &EntityFailures) -> Vec<Waiting> {
+        let mut deprived = Vec::new();
         for waiting in &scope.waiting {
             let of = (self.entity_entries, waiting.number);
             let knowledge = self
@@ -294,13 +306,70 @@ impl<'p> State<'p> {
                 .look_up(of, &waiting.representation, fetch.id, &self.store);
             let is_complete = knowledge.missing.is_empty() && !knowledge.is_asked;
             let fits = self.merge_parts(&knowledge.known, &waiting.objects).is_ok();
-            if !(knowledge.is_absent || is_complete && fits) {
+            if knowledge.is_absent || is_complete && fits {
+                continue;
+            }
+            let wanted = &self.entity_entries.entry(waiting.number).fields;
+            let is_wanted = |name: &String| wanted.iter().any(|field| field.response_name.as_deref() == Some(name));
+            let failed = failures.get(&waiting.representation);
+            if !knowledge.missing.is_empty() && failed.is_some_and(|names| !names.iter().all(is_wanted)) {
+                deprived.push(waiting.clone());
+            } else {
                 waiting.objects.iter().for_each(|object| self.store.set_failed(*object));
             }
         }
+        deprived
     }
 
-    /// Merges what a subgraph answered, and notes its errors.
+    /// Asks once more for entities that a field took along which these entries do not select: what they select may be
+    /// there (GraphQL spec, "Handling Execution Errors": a null spreads to parents of the field alone).
+    ///
+    /// `None`: there are none.
+    pub(crate) fn prepare_again(
+        &mut self,
+        fetch: &Fetch,
+        Deprived(deprived): Deprived,
+        variables: &Map<String, JsonValue>,
+        limits: &EntityLimits,
+    ) -> Option<Prepared> {
+        let FetchTarget::Entities(entries) = &fetch.target else {
+            return None;
+        };
+        if deprived.is_empty() {
+            return None;
+        }
+        let mut scope = EntityScope::default();
+        for (position, entry) in entries.iter().enumerate() {
+            let mut unknown = Representations::new();
+            let mut partly_known = PartlyKnown::new();
+            let mut number = None;
+            for waiting in deprived.iter().filter(|waiting| waiting.position == position) {
+                number = Some(waiting.number);
+                let of = (self.entity_entries, waiting.number);
+                let known = &self.known_entities;
+                let missing = known
+                    .look_up(of, &waiting.representation, fetch.id, &self.store)
+                    .missing;
+                let is_all = missing.len() == self.entity_entries.entry(waiting.number).fields.len();
+                let asked = match is_all {
+                    true => &mut unknown,
+                    false => partly_known.entry(Arc::from(missing)).or_default(),
+                };
+                asked.insert(waiting.representation.clone(), waiting.objects.clone());
+            }
+            scope.ask_all((position, entry), number, unknown);
+            if let Some(number) = number {
+                scope.ask_parts((position, entry), &fetch.variables, number, partly_known);
+            }
+        }
+        let admitted = self.admit(scope.entities_sent(), limits);
+        Some(Prepared {
+            body: admitted.map(|()| self.entities_body(fetch, &scope, variables)),
+            scope: Scope::Entities(scope),
+        })
+    }
+
+    /// Merges what a subgraph answered, and notes its errors. Returns what [`State::prepare_again`] is to ask for.
     ///
     /// # Errors
     /// The reason why the fetch brought nothing; it is noted by then, once, and explains what is absent.
@@ -309,7 +378,7 @@ impl<'p> State<'p> {
         fetch: &Fetch,
         scope: &Scope,
         answer: Result<SubgraphAnswer, FetchError>,
-    ) -> Result<(), FetchError> {
+    ) -> Result<Deprived, FetchError> {
         if fetch.operation_kind == OperationKind::Mutation {
             // It may have changed any entity.
             self.known_entities.clear();

@@ -6,7 +6,7 @@ use federation::query_plan::{Fetch, FetchTarget};
 use rustc_hash::FxHashMap;
 
 use super::entity_scope::Asked;
-use super::{PendingError, Scope, State};
+use super::{Deprived, EntityFailures, PendingError, Scope, State};
 use crate::client::FetchError;
 use crate::representation::typename_of;
 use crate::response::GraphqlError;
@@ -20,6 +20,7 @@ pub(super) struct Absorption<'a, 'p> {
     scope: &'a Scope,
     /// Where the objects of an entry are, by number of the entry; found when the first error asks for it.
     paths: FxHashMap<usize, FxHashMap<ObjectId, StoredPath>>,
+    failures: EntityFailures,
 }
 
 impl<'a, 'p> Absorption<'a, 'p> {
@@ -29,11 +30,12 @@ impl<'a, 'p> Absorption<'a, 'p> {
             fetch,
             scope,
             paths: FxHashMap::default(),
+            failures: EntityFailures::default(),
         }
     }
 
     /// Checks the whole answer before it touches anything.
-    pub(super) fn response(&mut self, response: SubgraphResponse) -> Result<(), FetchError> {
+    pub(super) fn response(&mut self, response: SubgraphResponse) -> Result<Deprived, FetchError> {
         let SubgraphResponse { data, errors } = response;
         if let Some(data) = data {
             self.check(data, errors.is_empty())?;
@@ -41,14 +43,14 @@ impl<'a, 'p> Absorption<'a, 'p> {
         for error in errors {
             self.subgraph_error(data, error);
         }
-        match data {
+        Ok(match data {
             Some(data) => self.merge(data),
             None => {
                 self.set_failed(&self.scope.objects());
                 self.forget();
+                Deprived::default()
             }
-        }
-        Ok(())
+        })
     }
 
     /// * `is_complete`: whether no error explains what is absent.
@@ -127,7 +129,7 @@ impl<'a, 'p> Absorption<'a, 'p> {
             })
     }
 
-    fn merge(&mut self, data: ObjectId) {
+    fn merge(&mut self, data: ObjectId) -> Deprived {
         match self.scope {
             Scope::Entities(scope) => {
                 for asked in &scope.asked {
@@ -143,9 +145,12 @@ impl<'a, 'p> Absorption<'a, 'p> {
                     }
                 }
                 self.forget();
-                self.state.resolve_waiting(self.fetch, scope);
+                Deprived(self.state.resolve_waiting(self.fetch, scope, &self.failures))
             }
-            Scope::Root(objects) => self.merge_object(data, objects),
+            Scope::Root(objects) => {
+                self.merge_object(data, objects);
+                Deprived::default()
+            }
         }
     }
 
@@ -273,7 +278,11 @@ impl<'a, 'p> Absorption<'a, 'p> {
                     return None;
                 };
                 let asked = scope.asked.iter().find(|asked| asked.response_name == *name)?;
-                let (_, objects) = asked.representations.get_index(*index)?;
+                let (representation, objects) = asked.representations.get_index(*index)?;
+                if let Some(PathSegment::Field(field)) = rest.first().filter(|_| !scope.waiting.is_empty()) {
+                    let failures = self.failures.entry(representation.clone()).or_default();
+                    failures.push(field.to_string());
+                }
                 (asked.position, *objects.first()?, rest)
             }
             Scope::Root(objects) => (0, *objects.first()?, path),

@@ -50,8 +50,10 @@ pub(super) struct AskedContext {
 }
 
 /// Objects whose entity another entry of the same fetch asks for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Waiting {
+    /// Position of their own entry in the fetch.
+    pub(super) position: usize,
     /// Number of their own entry in the plan.
     pub(super) number: usize,
     pub(super) representation: Vec<u8>,
@@ -95,13 +97,21 @@ impl EntityScope {
     }
 
     /// Parts of the entry.
-    pub(super) fn ask_parts(&mut self, (position, entry): (usize, &EntityFetch), number: usize, partly: PartlyKnown) {
+    ///
+    /// * `used`: names that the client gave to variables of the same request.
+    pub(super) fn ask_parts(
+        &mut self,
+        (position, entry): (usize, &EntityFetch),
+        used: &[Name],
+        number: usize,
+        partly: PartlyKnown,
+    ) {
         for (fields, representations) in partly {
             let part = self.asked.len();
             self.asked.push(Asked {
                 position,
                 response_name: format!("{}_part{part}", entry.response_name),
-                variable: format!("{}_part{part}", entry.variable),
+                variable: unused(format!("{}_part{part}", entry.variable), used),
                 question: Some(Question {
                     entry: number,
                     fields: Some(fields),

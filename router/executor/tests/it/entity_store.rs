@@ -201,6 +201,54 @@ fn one_request_asks_for_an_entity_of_two_positions_once() {
 }
 
 #[test]
+fn a_field_that_only_others_select_takes_nothing_along() {
+    let document = "query($ra:[_Any!]!,$rb:[_Any!]!){a:_entities(representations:$ra){...on User{name email}}b:_entities(representations:$rb){...on User{email}}}";
+    let batch = FetchTarget::Entities(vec![
+        entity_fetch("a", "users.@", &[("User", &["id"])]),
+        entity_fetch("b", "me", &[("User", &["id"])]),
+    ]);
+    let batch = PlanNode::Fetch(Arc::new(fetch(1, "users", document, batch)));
+    let roots = r#"{"data":{"me":{"__typename":"User","id":"1"},"users":[{"__typename":"User","id":"1"}]}}"#;
+    let nodes = || {
+        vec![
+            root(0, "roots", "{me{__typename id}users{__typename id}}"),
+            batch.clone(),
+        ]
+    };
+    // The name must not be null for the subgraph: it is asked for the email alone.
+    let failed = r#"{"data":{"a":[null],"b":[]},"errors":[{"message":"no name","path":["a",0,"name"]}]}"#;
+    check(
+        "{ users { name email } me { email } }",
+        nodes(),
+        &[
+            ("roots", roots),
+            ("users", failed),
+            ("users", r#"{"data":{"a":[],"b":[{"email":"a@b"}]}}"#),
+        ],
+        &expect![[r#"
+            roots < {me{__typename id}users{__typename id}}
+            users < query($ra:[_Any!]!,$rb:[_Any!]!){a:_entities(representations:$ra){...on User{name email}}b:_entities(representations:$rb){...on User{email}}} ra=[{"__typename":"User","id":"1"}] rb=[]
+            users < query($ra:[_Any!]!,$rb:[_Any!]!){a:_entities(representations:$ra){...on User{name email}}b:_entities(representations:$rb){...on User{email}}} ra=[] rb=[{"__typename":"User","id":"1"}]
+            error {"message":"no name","path":["users",0,"name"],"extensions":{"code":"DOWNSTREAM_SERVICE_ERROR","service":"users"}}
+            {"users":[{"name":null,"email":null}],"me":{"email":"a@b"}}
+        "#]],
+    );
+    // The field that both select failed: to ask again would change nothing.
+    let failed = r#"{"data":{"a":[null],"b":[]},"errors":[{"message":"no email","path":["a",0,"email"]}]}"#;
+    check(
+        "{ users { name email } me { email } }",
+        nodes(),
+        &[("roots", roots), ("users", failed)],
+        &expect![[r#"
+            roots < {me{__typename id}users{__typename id}}
+            users < query($ra:[_Any!]!,$rb:[_Any!]!){a:_entities(representations:$ra){...on User{name email}}b:_entities(representations:$rb){...on User{email}}} ra=[{"__typename":"User","id":"1"}] rb=[]
+            error {"message":"no email","path":["users",0,"email"],"extensions":{"code":"DOWNSTREAM_SERVICE_ERROR","service":"users"}}
+            {"users":[{"name":null,"email":null}],"me":{"email":null}}
+        "#]],
+    );
+}
+
+#[test]
 fn other_arguments_are_other_fields() {
     let in_currency = |id, path: &str, currency: &str| {
         users(
