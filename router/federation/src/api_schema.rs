@@ -70,8 +70,18 @@ impl ApiSchema {
         let schema = schema
             .validate()
             .map_err(|failed| ApiSchemaError::Invalid(first_of(&failed.errors)))?;
+        let sdl = schema.to_string();
+        let mut schema = schema.into_inner();
+        // Known to validation and introspection, and no part of the SDL: it is the router that defers, not the graph.
+        let defer = name!("defer");
+        schema
+            .directive_definitions
+            .entry(defer)
+            .or_insert_with(|| defer_definition().into());
+        // Valid as it is without; the definition uses nothing of the graph.
+        let schema = Valid::assume_valid(schema);
         Ok(Self {
-            sdl: schema.to_string(),
+            sdl,
             implementers: schema.implementers_map(),
             schema,
         })
@@ -166,6 +176,30 @@ fn one_of() -> DirectiveDefinition {
         arguments: Vec::new(),
         repeatable: false,
         locations: vec![DirectiveLocation::InputObject],
+    }
+}
+
+/// `directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT` (Incremental Delivery RFC).
+fn defer_definition() -> DirectiveDefinition {
+    let argument = |name, ty, default_value| {
+        Node::new(InputValueDefinition {
+            description: None,
+            name,
+            ty: Node::new(ty),
+            default_value,
+            directives: ast::DirectiveList::new(),
+        })
+    };
+    let is_on = Some(Node::new(ast::Value::Boolean(true)));
+    DirectiveDefinition {
+        description: Some("The fields of the fragment may be answered in a later part of the response.".into()),
+        name: name!("defer"),
+        arguments: vec![
+            argument(name!("if"), ast::Type::NonNullNamed(name!("Boolean")), is_on),
+            argument(name!("label"), ast::Type::Named(name!("String")), None),
+        ],
+        repeatable: false,
+        locations: vec![DirectiveLocation::FragmentSpread, DirectiveLocation::InlineFragment],
     }
 }
 

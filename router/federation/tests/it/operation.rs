@@ -219,3 +219,59 @@ fn unused_fragments_are_refused_unless_taken_away() {
     assert_eq!(validate(&document, &schema, None).unwrap_err().len(), 2);
     assert!(validate(&document.without_unused_fragments(), &schema, None).is_ok());
 }
+
+#[test]
+fn defer_is_known_and_has_its_rules() {
+    let schema = Schema::parse(
+        "type Query { a: Query  b: Int } type Mutation { a: Query } type Subscription { a: Query }",
+        "schema.graphql",
+    );
+    let schema = Arc::new(ApiSchema::from_supergraph(&schema.expect("it parses")).expect("it is valid"));
+    assert!(!schema.sdl().contains("@defer"), "the router defers, not the graph");
+    for (text, expected) in [
+        ("{ ... @defer { b } }", "Query (anonymous)"),
+        (
+            "query($if: Boolean!) { ...F @defer(if: $if, label: \"f\") a { ... on Query @defer(label: \"g\") { b } } } fragment F on Query { b }",
+            "Query (anonymous)",
+        ),
+        (
+            "{ ... @defer(label: null) { b } a { ... @defer { b } } }",
+            "Query (anonymous)",
+        ),
+        (
+            "query($l: String) { ... @defer(label: $l) { b } }",
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+        (
+            "{ ... @defer(label: \"x\") { b } ...F } fragment F on Query { a { ... @defer(label: \"x\") { b } } }",
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+        ("mutation { a { ... @defer { b } } }", "Mutation (anonymous)"),
+        (
+            "mutation { ...F } fragment F on Mutation { ... @defer(if: false) { a { b } } }",
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+        (
+            "subscription { a { ...F } } fragment F on Query { ... @defer { b } }",
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+        (
+            "subscription { a { ... @defer(if: false) { b } } }",
+            "Subscription (anonymous)",
+        ),
+        (
+            "subscription($if: Boolean!) { a { ... @defer(if: $if) { b } } }",
+            "Subscription (anonymous)",
+        ),
+    ] {
+        let document = parse(text, &Limits::default()).expect("it parses");
+        let report = report(validate(&document, &schema, None));
+        assert!(report.starts_with(expected), "{text}: {report}");
+        assert_eq!(report.lines().count(), 1, "{text}: {report}");
+    }
+    let misplaced = parse("{ b @defer }", &Limits::default()).expect("it parses");
+    assert!(
+        validate(&misplaced, &schema, None).is_err(),
+        "fields cannot be deferred"
+    );
+}
