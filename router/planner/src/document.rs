@@ -27,7 +27,12 @@ pub(crate) struct Document<'f, 's, 'a> {
     variables: BTreeSet<Name>,
     /// Conditions that the plan checks, so that the text need not.
     known: Conditions,
+    /// Addresses of fields that stand under one response name with others, which are asked of other types there.
+    mixed: FxHashSet<usize>,
 }
+
+/// A tree, and the node that its fields are asked of; `None`: of each object type by itself.
+type Asked = (TreeId, Option<NodeId>);
 
 /// A field with everything that is selected below it.
 struct Selected<'f> {
@@ -44,18 +49,23 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             text: String::new(),
             variables: BTreeSet::new(),
             known: Rc::from([]),
+            mixed: FxHashSet::default(),
         }
     }
 
     /// Writes root fields; `known` need not be checked again.
     pub(crate) fn root(&mut self, node: NodeId, tree: TreeId, known: &Conditions) {
         self.known = Rc::clone(known);
+        self.survey(&[(tree, Some(node))]);
         self.level(&[tree], node);
     }
 
     /// Writes one `_entities` field.
     pub(crate) fn entities(&mut self, entry: &Entry, (response_name, variable): (&str, &str), known: &Conditions) {
         self.known = Rc::clone(known);
+        let interfaces = entry.interfaces.iter().map(|(node, tree)| (*tree, Some(*node)));
+        let asked: Vec<Asked> = interfaces.chain(entry.objects.map(|tree| (tree, None))).collect();
+        self.survey(&asked);
         if response_name != "_entities" {
             self.put(response_name);
             self.put(":");
@@ -128,6 +138,65 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         self.put("{");
     }
 
+    /// Finds the [`Document::mixed`] fields among all that is selected in one place of the answer, and below it: what fields
+    /// of one response name select is merged, whatever their conditions (GraphQL spec, "Field Selection Merging").
+    fn survey(&mut self, level: &[Asked]) {
+        let fetches = self.fetches;
+        if let [(tree, _)] = level
+            && fetches.tree(*tree).fields.iter().all(|field| field.child.is_none())
+        {
+            return;
+        }
+        let mut by_name: IndexMap<&Name, Vec<(&'f TreeField, Option<NodeId>)>, FxBuildHasher> = IndexMap::default();
+        for (tree, node) in level {
+            for field in &fetches.tree(*tree).fields {
+                by_name.entry(&field.storage_name).or_default().push((field, *node));
+            }
+        }
+        for fields in by_name.into_values() {
+            let mut below: Vec<Asked> = Vec::new();
+            let mut is_mixed = false;
+            for (field, node) in &fields {
+                is_mixed |= *node != fields[0].1 || node.is_none_or(|node| !self.selects_all(field, node));
+                let Some(child) = field.child else { continue };
+                for node in self.asked_of(field, *node) {
+                    let target = self.target(node, field).map(|target| (child, Some(target)));
+                    below.extend(target.filter(|asked| !below.contains(asked)));
+                }
+            }
+            if is_mixed && fields.len() > 1 {
+                let fields = fields.iter().map(|(field, _)| address(field));
+                self.mixed.extend(fields);
+            }
+            if !below.is_empty() {
+                self.survey(&below);
+            }
+        }
+    }
+
+    /// The nodes that a field is asked of.
+    fn asked_of(&self, field: &TreeField, node: Option<NodeId>) -> Vec<NodeId> {
+        let graph = self.fetches.search().graph;
+        match node {
+            Some(node) if graph.node(node).downcasts.is_empty() || self.selects_all(field, node) => vec![node],
+            Some(node) => {
+                let nodes = field.types.iter().filter_map(|id| graph.downcast(node, *id));
+                nodes.collect()
+            }
+            None => {
+                let nodes = field.types.iter().filter_map(|id| graph.node_of(self.subgraph, *id));
+                nodes.collect()
+            }
+        }
+    }
+
+    /// Whether a field can be asked of a node for all types that stand for it.
+    fn selects_all(&self, field: &TreeField, id: NodeId) -> bool {
+        let search = self.fetches.search();
+        let mut possible = search.graph.node(id).possible_types.iter();
+        search.edge(id, &field.field).is_some() && possible.all(|id| field.types.binary_search(id).is_ok())
+    }
+
     /// Writes what `trees` select on a node, without braces.
     fn level(&mut self, trees: &[TreeId], id: NodeId) {
         let fetches = self.fetches;
@@ -150,17 +219,11 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
                 .collect();
             self.fields(&fields, id);
         } else {
-            let selects_all = |field: &TreeField| {
-                fetches.search().edge(id, &field.field).is_some()
-                    && node
-                        .possible_types
-                        .iter()
-                        .all(|id| field.types.binary_search(id).is_ok())
-            };
-            let of_some = fields.iter().filter(|field| !selects_all(field));
+            let of_some = fields.iter().filter(|field| !self.selects_all(field, id));
             let of_some: BTreeSet<&Name> = of_some.map(|field| &field.storage_name).collect();
             let is_plain = |field: &&TreeField| {
-                selects_all(field) && (!of_some.contains(&field.storage_name) || self.is_typed_alike(field, id))
+                let is_alone = || !of_some.contains(&field.storage_name) && !self.mixed.contains(&address(field));
+                self.selects_all(field, id) && (is_alone() || self.is_typed_alike(field, id))
             };
             let (plain, by_type): (Vec<&TreeField>, Vec<&TreeField>) = fields.iter().copied().partition(is_plain);
             self.fields(&plain, id);
@@ -239,9 +302,10 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             !node.is_interface_object
                 && stands_for.eq(members.iter())
                 && fields.iter().all(|field| search.edge(*id, &field.field).is_some())
-                && fields
-                    .iter()
-                    .all(|field| !repeated.contains(&field.storage_name) || self.is_typed_alike(field, *id))
+                && fields.iter().all(|field| {
+                    let is_alone = !repeated.contains(&field.storage_name) && !self.mixed.contains(&address(field));
+                    is_alone || self.is_typed_alike(field, *id)
+                })
         })
     }
 
@@ -357,6 +421,11 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             _ => {}
         }
     }
+}
+
+/// Identity of a field: fields of one name may be equal and stand in different places.
+fn address(field: &TreeField) -> usize {
+    std::ptr::from_ref(field).addr()
 }
 
 /// A field takes one `@include` and one `@skip`; the others go on fragments around it.

@@ -106,6 +106,8 @@ struct Position {
     conditions: Conditions,
     /// What objects above make known, the outermost first.
     levels: Rc<[Rc<ContextLevel>]>,
+    /// Groups that tell the types which the path speaks of.
+    typed_by: BTreeSet<usize>,
 }
 
 /// A field to be written once all types that select it are known.
@@ -134,6 +136,8 @@ struct PendingField {
     arguments: Rc<[Node<Argument>]>,
     types: Vec<TypeId>,
     list_depth: usize,
+    /// Groups that tell which objects have it.
+    typed_by: BTreeSet<usize>,
 }
 
 type PendingFields = IndexMap<Pending, PendingField, FxBuildHasher>;
@@ -230,6 +234,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             path: Vec::new(),
             conditions: no_conditions,
             levels: Rc::from([]),
+            typed_by: BTreeSet::new(),
         };
         self.write_set(root, &cursors, &position)?;
         Ok(())
@@ -300,6 +305,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             path: position.path.clone(),
             conditions: Rc::clone(&position.conditions),
             levels,
+            typed_by: position.typed_by.clone(),
         };
         for (index, (field, about)) in writing.fields.iter().enumerate() {
             if !values.contains(&index) {
@@ -318,8 +324,9 @@ impl<'s, 'a> Fetches<'s, 'a> {
         let position = place.position;
         let conditions = &position.conditions;
         for item in 0..place.solved.universe.own_count {
-            let needed = both(conditions, &place.solved.universe.items[item].conditions);
-            self.need(place, item, &needed)?;
+            for needed in place.solved.universe.items[item].cases(conditions) {
+                self.need(place, item, &needed)?;
+            }
         }
         if let Some(visit) = place.solved.typename_visit {
             let (tree, group) = self.visit(place, visit, None, conditions)?;
@@ -348,11 +355,17 @@ impl<'s, 'a> Fetches<'s, 'a> {
         }
         let mut needs = Vec::new();
         let mut at = Vec::new();
+        let found_by = solved.found_by(index).filter(|_| item.child.is_some());
+        let typed_by = match found_by {
+            Some(visit) => Some(self.visit(place, visit, None, conditions)?.1),
+            None => None,
+        };
         let mut filled: Vec<Node<Argument>> = Vec::new();
         for visit in self.search.provision_visits(&solved, index)? {
             let (tree, group) = self.visit(place, visit, provision.requires.as_deref(), conditions)?;
             needs.push(Need::Group(group));
-            let Visit { node, stage, .. } = solved.visits[visit];
+            let Visit { node, .. } = solved.visits[visit];
+            let stage = solved.found_from(index, &solved.visits[visit]);
             let edge = self.search.edge(node, &item.field);
             if let Some(edge) = edge.filter(|edge| !edge.context_arguments.is_empty()) {
                 filled = self.fill(place, &edge.context_arguments, (tree, group))?;
@@ -390,7 +403,9 @@ impl<'s, 'a> Fetches<'s, 'a> {
             arguments: item.arguments.iter().cloned().chain(filled).collect(),
             types: Vec::new(),
             list_depth,
+            typed_by: BTreeSet::new(),
         });
+        about.typed_by.extend(typed_by);
         if about.types.last() != Some(&place.type_id) {
             about.types.push(place.type_id);
         }
@@ -464,6 +479,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             path,
             conditions: Rc::clone(&field.conditions),
             levels: Rc::clone(&position.levels),
+            typed_by: position.typed_by.union(&about.typed_by).copied().collect(),
         };
         groups.extend(self.write_set(child, &cursors, &below)?);
         Ok(groups)

@@ -19,7 +19,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::planner::PlanError;
 use crate::selection::{
-    Conditions, Item, ResponseEntry, SelectionSet, SetId, TypeSet, both, contradicts, intersection,
+    Conditions, Item, ResponseEntry, SelectionSet, SetId, TypeSet, any_of, both, complement, contradicts, intersection,
 };
 
 /// Most fields in all sets of one operation: far more than people write, and planned in a second.
@@ -157,14 +157,51 @@ impl<'a> Normalizer<'a> {
         self.build(collected, position, fields_are_effects)
     }
 
-    /// A set with some items of another: one run of a mutation.
-    pub(crate) fn part(&mut self, id: SetId, items: &[usize]) -> SetId {
-        let set = self.set(id);
+    /// The root fields of a mutation in the order in which they are called.
+    ///
+    /// A response name stands where its first selection stands whose conditions hold (GraphQL spec, "CollectFields"): one
+    /// that is selected several times is several items, of which at most one is called.
+    ///
+    /// # Errors
+    /// [`PlanError::TooLarge`].
+    pub(crate) fn calls(&mut self, root: SetId) -> Result<Vec<Item>, PlanError> {
+        let set = Rc::clone(self.set(root));
+        // By item, alternatives that none of its selections so far holds in.
+        let mut otherwise: FxHashMap<u32, Vec<Conditions>> = FxHashMap::default();
+        let mut calls = Vec::new();
+        for entry in &set.response {
+            let Some(index) = entry.item else { continue };
+            let open = otherwise.remove(&index).unwrap_or_else(|| vec![self.no_conditions()]);
+            let mut still_open = Vec::new();
+            for before in open {
+                let conditions = both(&before, &entry.conditions);
+                if !contradicts(&conditions) {
+                    let item = set.items[index as usize].clone();
+                    let alternatives = Vec::new();
+                    calls.push(Item {
+                        conditions,
+                        alternatives,
+                        ..item
+                    });
+                }
+                still_open.extend(complement(&before, &entry.conditions));
+                self.items_count += 1;
+                if self.items_count + still_open.len() > ITEMS_MAX {
+                    return Err(PlanError::TooLarge { fields_max: ITEMS_MAX });
+                }
+            }
+            otherwise.insert(index, still_open);
+        }
+        Ok(calls)
+    }
+
+    /// A set with other items than the root has: one run of a mutation.
+    pub(crate) fn part(&mut self, root: SetId, items: Vec<Item>) -> SetId {
         let part = SelectionSet {
-            types: Rc::clone(&set.types),
+            types: Rc::clone(&self.set(root).types),
             is_abstract: false,
             wants_typename: false,
-            items: items.iter().map(|index| set.items[*index].clone()).collect(),
+            items,
             response: Vec::new(),
         };
         self.sets.push(Rc::new(part));
@@ -447,6 +484,10 @@ impl<'a> Normalizer<'a> {
                 .filter(|condition| members.iter().all(|member| member.conditions.contains(condition)));
             common.cloned().collect()
         };
+        let alternatives = match are_alike {
+            true => Vec::new(),
+            false => any_of(members.iter().map(|member| &member.conditions)),
+        };
         let mut sources: Vec<(Source<'a>, Conditions)> = Vec::new();
         for member in members.iter().filter(|member| !member.selections.is_empty()) {
             let inner = if are_alike {
@@ -477,6 +518,7 @@ impl<'a> Normalizer<'a> {
             storage_name,
             types,
             conditions,
+            alternatives,
             child,
         })
     }

@@ -156,6 +156,8 @@ pub(crate) struct Solved {
     pub(crate) completion: Option<Completion>,
     /// [`Arrival::context`] of the arrivals.
     pub(crate) context: u16,
+    /// How many types the set is for.
+    pub(crate) types_count: usize,
 }
 
 impl Solved {
@@ -163,6 +165,18 @@ impl Solved {
     pub(crate) fn typed_by(&self, jump: usize) -> Option<usize> {
         let is_by_object = self.universe.jumps[jump].kind == Some(KeyEdgeKind::Object);
         self.typed_by.filter(|_| is_by_object)
+    }
+
+    /// The visit that tells which objects have what is below an item, which is of some of the set's types only.
+    pub(crate) fn found_by(&self, item: usize) -> Option<usize> {
+        let is_of_some = is_of_some(&self.universe, item, self.types_count);
+        self.typename_visit.filter(|_| is_of_some)
+    }
+
+    /// From which stage on what is below an item can be found, which a visit resolves.
+    pub(crate) fn found_from(&self, item: usize, visit: &Visit) -> u16 {
+        let typed_from = self.found_by(item).map_or(0, |typed| self.visits[typed].stage);
+        visit.stage.max(typed_from)
     }
 
     /// [`Arrival::context`] for what is below an item; `None`: it is never known.
@@ -178,6 +192,11 @@ impl Solved {
         let wanted = context_needs.into_iter().flat_map(|needs| &needs.items);
         requires.into_iter().flatten().chain(wanted).copied()
     }
+}
+
+/// Whether only some of a set's types select an item, so that a path to what is below it speaks of types.
+pub(crate) fn is_of_some(universe: &Universe, item: usize, types_count: usize) -> bool {
+    item < universe.own_count && universe.items[item].types.len() < types_count
 }
 
 pub(crate) fn context_stage(
@@ -272,6 +291,7 @@ impl<'a> Search<'a> {
             typed_by: None,
             completion: Some(whole),
             context: arrival.context,
+            types_count: self.sets.set(set).types.len(),
         }))
     }
 

@@ -14,7 +14,7 @@ use crate::introspection;
 use crate::place::Arrivals;
 use crate::response::ResponseWriter;
 use crate::search::Search;
-use crate::selection::SetId;
+use crate::selection::{Item, SetId};
 use crate::steps;
 
 /// Why an operation has no plan.
@@ -170,30 +170,23 @@ impl Planning<'_> {
 
     /// Root fields in order; those that one subgraph resolves one after the other go in one request.
     fn mutation(&self, search: &mut Search<'_>, root: SetId) -> Result<Option<PlanNode>, PlanError> {
-        let fields: Vec<Name> = search
-            .sets
-            .set(root)
-            .items
-            .iter()
-            .map(|item| item.field.clone())
-            .collect();
-        let mut runs: Vec<(Vec<usize>, Vec<NodeId>)> = Vec::new();
-        for (index, field) in fields.iter().enumerate() {
-            let resolves = |node: &NodeId| search.edge(*node, field).is_some();
+        let mut runs: Vec<(Vec<Item>, Vec<NodeId>)> = Vec::new();
+        for call in search.sets.calls(root)? {
+            let resolves = |node: &NodeId| search.edge(*node, &call.field).is_some();
             let nodes: Vec<NodeId> = self.roots.iter().copied().filter(|node| resolves(node)).collect();
             if let Some((items, shared)) = runs.last_mut() {
                 let both: Vec<NodeId> = shared.iter().copied().filter(|node| nodes.contains(node)).collect();
                 if !both.is_empty() {
-                    items.push(index);
+                    items.push(call);
                     *shared = both;
                     continue;
                 }
             }
-            runs.push((vec![index], nodes));
+            runs.push((vec![call], nodes));
         }
         let mut steps = Vec::new();
         for (items, nodes) in runs {
-            let part = search.sets.part(root, &items);
+            let part = search.sets.part(root, items);
             match self.begin_in_one(search, part, &nodes)? {
                 Some(PlanNode::Sequence(nodes)) => steps.extend(nodes),
                 node => steps.extend(node),

@@ -340,7 +340,7 @@ impl<'a> Search<'a> {
             let node = self.edge(visit.node, field)?.target?;
             Some(Arrival {
                 node,
-                stage: visit.stage,
+                stage: solved.found_from(item, visit),
                 context,
             })
         });

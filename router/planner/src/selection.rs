@@ -19,6 +19,10 @@ pub(crate) type Conditions = Rc<[BooleanCondition]>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SetId(pub(crate) u32);
 
+/// Most cases that a field is written for, and most conditions of a place where it is written for more than one: they
+/// multiply with the depth.
+const CASES_MAX: usize = 4;
+
 /// What is selected at one position, or at many: equal sets are one.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SelectionSet {
@@ -44,8 +48,26 @@ pub(crate) struct Item {
     pub(crate) types: TypeSet,
     /// When it is needed, given that its parent is.
     pub(crate) conditions: Conditions,
+    /// Where several selections of one response name have other conditions: those of each; empty otherwise.
+    pub(crate) alternatives: Vec<Conditions>,
     /// `None` for leaves.
     pub(crate) child: Option<SetId>,
+}
+
+impl Item {
+    /// The cases in which the field is needed, where `conditions` hold for its place.
+    pub(crate) fn cases(&self, conditions: &Conditions) -> Vec<Conditions> {
+        let cases = self
+            .alternatives
+            .iter()
+            .map(|alternative| both(conditions, alternative));
+        let cases: Vec<Conditions> = cases.filter(|case| !contradicts(case)).collect();
+        if !self.alternatives.is_empty() && cases.len() <= CASES_MAX && conditions.len() <= CASES_MAX {
+            return any_of(cases.iter());
+        }
+        let always = both(conditions, &self.conditions);
+        if contradicts(&always) { Vec::new() } else { vec![always] }
+    }
 }
 
 /// One field of the answer.
@@ -92,7 +114,38 @@ pub(crate) fn without(conditions: &Conditions, known: &[BooleanCondition]) -> Co
         .collect()
 }
 
+/// The cases in which `before` holds and `conditions` does not; no two of them hold together.
+///
+/// `$a` without `$b` and `$c`: `$a` and not `$b`; `$a` and `$b` and not `$c`.
+pub(crate) fn complement(before: &Conditions, conditions: &Conditions) -> Vec<Conditions> {
+    let cases = conditions.iter().enumerate().map(|(index, condition)| {
+        let mut case = conditions[..index].to_vec();
+        case.push(BooleanCondition {
+            variable: condition.variable.clone(),
+            value: !condition.value,
+        });
+        both(before, &case)
+    });
+    cases.filter(|case| !contradicts(case)).collect()
+}
+
 /// Whether no variables can make them hold: `$x` and not `$x`.
 pub(crate) fn contradicts(conditions: &Conditions) -> bool {
     conditions.windows(2).any(|pair| pair[0].variable == pair[1].variable)
+}
+
+/// Alternatives, without those that follow from another; none when one of them always holds.
+pub(crate) fn any_of<'c>(all: impl Iterator<Item = &'c Conditions>) -> Vec<Conditions> {
+    let mut alternatives: Vec<Conditions> = Vec::new();
+    for conditions in all {
+        if conditions.is_empty() {
+            return Vec::new();
+        }
+        let follows = |from: &Conditions, one: &Conditions| from.iter().all(|condition| one.contains(condition));
+        if !alternatives.iter().any(|known| follows(known, conditions)) {
+            alternatives.retain(|known| !follows(conditions, known));
+            alternatives.push(Rc::clone(conditions));
+        }
+    }
+    alternatives
 }

@@ -8,7 +8,7 @@ use federation::query_graph::{KeyEdgeKind, Node, NodeId};
 use federation::supergraph::TypeId;
 use smallvec::{SmallVec, smallvec};
 
-use crate::place::{Arrival, Arrivals, Completion, Origin, Provision, Solved, Visit, context_stage};
+use crate::place::{Arrival, Arrivals, Completion, Origin, Provision, Solved, Visit, context_stage, is_of_some};
 use crate::planner::PlanError;
 use crate::search::Search;
 use crate::selection::{Item, SetId};
@@ -29,6 +29,8 @@ struct Run {
     typed_from: Option<u16>,
     typename_visit: Option<usize>,
     needs_typename: bool,
+    /// How many types the set is for.
+    types_count: usize,
     /// [`Arrival::context`] of the arrivals.
     context: u16,
 }
@@ -43,6 +45,7 @@ impl Run {
             typed_from: None,
             typename_visit: None,
             needs_typename: false,
+            types_count: 0,
             context: arrivals.iter().map(|arrival| arrival.context).max().unwrap_or_default(),
             is_visited: vec![false; universe.sites_count],
             universe,
@@ -88,6 +91,19 @@ impl Run {
 
     fn context_stage(&self, item: usize) -> Option<u16> {
         context_stage(&self.universe, &self.provisions, self.context, item)
+    }
+
+    /// From which stage on what is below an item can be found, which is resolved in `stage`: what only some types select,
+    /// not before the runtime type is known. `None`: not yet.
+    fn found_from(&self, item: usize, stage: u16) -> Option<u16> {
+        match self.is_found_by_type(item) {
+            true => self.typed_from.map(|typed| typed.max(stage)),
+            false => Some(stage),
+        }
+    }
+
+    fn is_found_by_type(&self, item: usize) -> bool {
+        self.needs_typename && is_of_some(&self.universe, item, self.types_count)
     }
 
     fn own_completion(&self) -> Option<Completion> {
@@ -149,7 +165,8 @@ impl Search<'_> {
             .iter()
             .any(|arrival| !self.graph.node(arrival.node).is_interface_object);
         let mut run = Run::new(universe, arrivals);
-        run.needs_typename = !is_typed && selection_set.types.len() > 1 && depends_on_type;
+        run.types_count = selection_set.types.len();
+        run.needs_typename = !is_typed && run.types_count > 1 && depends_on_type;
         let mut order: SmallVec<[usize; 8]> = (0..arrivals.len()).collect();
         order.sort_by_key(|index| arrivals[*index].stage);
         for index in order {
@@ -194,6 +211,7 @@ impl Search<'_> {
             typename_visit: if run.needs_typename { run.typename_visit } else { None },
             completion,
             context: run.context,
+            types_count: run.types_count,
         })
     }
 
@@ -239,13 +257,16 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Resolves everything that a visit can resolve.
+    /// Resolves everything that a visit can resolve, and what waits for it.
     fn offer_all(&mut self, run: &mut Run, visit: usize) -> Result<(), PlanError> {
         let universe = Rc::clone(&run.universe);
         let waits = |item: usize| {
             let needs = universe.context_needs.get(item);
             needs.is_some_and(|needs| !needs.items.is_empty())
         };
+        let is_typing = run.typename_visit == Some(visit);
+        let by_type = |item: &usize| is_typing && visit > 0 && run.is_found_by_type(*item);
+        let waits_for_type: Vec<usize> = (0..universe.items.len()).filter(by_type).collect();
         match run.visits[visit].origin {
             Origin::Jump(jump) => {
                 for (item, target) in &universe.jumps[jump].provides {
@@ -261,7 +282,8 @@ impl Search<'_> {
             }
         }
         // What these wait for may be known only now.
-        for item in (0..universe.context_needs.len()).filter(|item| waits(*item)) {
+        let by_context = (0..universe.context_needs.len()).filter(|item| waits(*item));
+        for item in by_context.chain(waits_for_type) {
             for visit in 0..=visit {
                 self.offer_edge(run, (item, visit))?;
             }
@@ -308,9 +330,19 @@ impl Search<'_> {
         (target, stage): (Option<NodeId>, u16),
     ) -> Result<Option<Completion>, PlanError> {
         match (run.universe.items[item].child, target) {
-            (Some(child), Some(node)) => match run.context_stage(item) {
-                Some(context) => self.complete(child, &smallvec![Arrival { node, stage, context }]),
-                None => Ok(None),
+            // What its subgraph resolves alone has no path of its own.
+            (Some(child), Some(node)) if run.is_found_by_type(item) && self.is_complete_at_once(child, node)? => self
+                .complete(
+                    child,
+                    &smallvec![Arrival {
+                        node,
+                        stage,
+                        context: 0
+                    }],
+                ),
+            (Some(child), Some(node)) => match (run.context_stage(item), run.found_from(item, stage)) {
+                (Some(context), Some(stage)) => self.complete(child, &smallvec![Arrival { node, stage, context }]),
+                _ => Ok(None),
             },
             (Some(_), None) => Ok(None),
             (None, _) => Ok(Some(Completion::at(stage))),
@@ -446,13 +478,10 @@ impl Search<'_> {
             let mut arrivals = Arrivals::new();
             for (index, visit) in run.visits.iter().enumerate() {
                 let edge = self.edge(visit.node, &item.field);
-                if let Some(target) = edge.filter(|edge| !edge.needs_inputs()).and_then(|edge| edge.target) {
+                let target = edge.filter(|edge| !edge.needs_inputs()).and_then(|edge| edge.target);
+                if let (Some(node), Some(stage)) = (target, run.found_from(item_index, visit.stage)) {
                     visits.push(index);
-                    arrivals.push(Arrival {
-                        node: target,
-                        stage: visit.stage,
-                        context,
-                    });
+                    arrivals.push(Arrival { node, stage, context });
                 }
             }
             if visits.len() < 2 {

@@ -11,7 +11,7 @@ use federation::query_plan::{EntityFetch, Fetch, FetchTarget, OperationKind, Pla
 use crate::document::Document;
 use crate::fetches::{Entry, Fetches, Group};
 use crate::planner::PlanError;
-use crate::selection::Conditions;
+use crate::selection::{Conditions, any_of};
 
 /// Steps that resolve the groups of `fetches`; none when nothing is fetched.
 ///
@@ -260,22 +260,6 @@ fn common<'c>(mut all: impl Iterator<Item = &'c Conditions>) -> Conditions {
         common.retain(|condition| conditions.contains(condition));
     }
     common.into()
-}
-
-/// Alternatives, without those that follow from another; none when one of them always holds.
-fn any_of<'c>(all: impl Iterator<Item = &'c Conditions>) -> Vec<Conditions> {
-    let mut alternatives: Vec<Conditions> = Vec::new();
-    for conditions in all {
-        if conditions.is_empty() {
-            return Vec::new();
-        }
-        let follows = |from: &Conditions, one: &Conditions| from.iter().all(|condition| one.contains(condition));
-        if !alternatives.iter().any(|known| follows(known, conditions)) {
-            alternatives.retain(|known| !follows(conditions, known));
-            alternatives.push(Rc::clone(conditions));
-        }
-    }
-    alternatives
 }
 
 /// Types that are represented alike are one entry.

@@ -34,10 +34,8 @@ use self::router::{Refused, Router};
 const OPERATIONS_PER_GRAPH: u64 = 20;
 /// In CI: 3,000 operations.
 const GRAPHS: u64 = 150;
-// FIXME: an entity that several entries of one request want is asked for once, with all that one of them wants. When a
-// non-null field that only this entry wants fails, the entity is null for the others too.
 /// Graphs on which the answer is known to be wrong; it is an error if one of them is not, so that the list can only shrink.
-const KNOWN_FAILURES: &[u64] = &[115];
+const KNOWN_FAILURES: &[u64] = &[];
 /// Of so many operations, the requests of one are tried to be left out.
 const FRUGALITY_CHECKED_EVERY: u64 = 10;
 

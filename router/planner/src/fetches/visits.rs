@@ -37,6 +37,7 @@ impl Fetches<'_, '_> {
             .take(1)
             .map(|cursor| Need::Group(cursor.group))
             .collect();
+        needs.extend(place.position.typed_by.iter().copied().map(Need::Group));
         for item in jump
             .key
             .iter()

@@ -384,10 +384,6 @@ impl Generator<'_> {
 
     /// Source: GraphQL spec, "Field Selection Merging".
     fn fits(&self, meaning: &Meaning, known: &[Meaning]) -> bool {
-        // The first of several stands says when a mutation is called; see `README.md`.
-        if meaning.parent == "Mutation" && meaning.field != "__typename" && !known.is_empty() {
-            return false;
-        }
         let is_object = |name: &str| self.schema.types.get(name).is_some_and(ExtendedType::is_object);
         known.iter().all(|other| {
             let is_same = other.field == meaning.field && other.arguments == meaning.arguments;
