@@ -355,11 +355,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
         }
         let mut needs = Vec::new();
         let mut at = Vec::new();
-        let found_by = solved.found_by(index).filter(|_| item.child.is_some());
-        let typed_by = match found_by {
-            Some(visit) => Some(self.visit(place, visit, None, conditions)?.1),
-            None => None,
-        };
+        let typed_by = self.typed_by(place, index, conditions)?;
         let mut filled: Vec<Node<Argument>> = Vec::new();
         for visit in self.search.provision_visits(&solved, index)? {
             let (tree, group) = self.visit(place, visit, provision.requires.as_deref(), conditions)?;
@@ -414,6 +410,21 @@ impl<'s, 'a> Fetches<'s, 'a> {
         }
         place.written.insert((index, Rc::clone(conditions)), needs.clone());
         Ok(needs)
+    }
+
+    /// The fetch that tells which objects have what is below an item, if the path to it speaks of types.
+    fn typed_by(
+        &mut self,
+        place: &mut Place<'_>,
+        index: usize,
+        conditions: &Conditions,
+    ) -> Result<Option<usize>, PlanError> {
+        let has_child = place.solved.universe.items[index].child.is_some();
+        let Some(visit) = place.solved.found_by(index).filter(|_| has_child) else {
+            return Ok(None);
+        };
+        let (_, group) = self.visit(place, visit, None, conditions)?;
+        Ok(Some(group))
     }
 
     fn unresolved(&self, place: &Place<'_>, item: &Item) -> PlanError {

@@ -16,6 +16,7 @@ use federation::query_plan::BooleanCondition;
 use federation::supergraph::{FieldDefinition, ShapeId, Supergraph, TypeId};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 use crate::planner::PlanError;
 use crate::selection::{
@@ -378,21 +379,25 @@ impl<'a> Normalizer<'a> {
         response_name: &'a Name,
         occurrences: &[Occurrence<'a>],
     ) -> Result<(), PlanError> {
-        if occurrences[0].field == "__typename" {
+        // Either may be there, or both: objects of another type may have a field under the same response name.
+        let is_typename = |occurrence: &&Occurrence<'a>| occurrence.field == "__typename";
+        for occurrence in occurrences.iter().filter(is_typename) {
             builder.wants_typename = true;
-            builder
-                .response
-                .extend(occurrences.iter().map(|occurrence| ResponseEntry {
-                    order: occurrence.order,
-                    response_name: response_name.clone(),
-                    conditions: Rc::clone(&occurrence.conditions),
-                    types: Rc::clone(&occurrence.types),
-                    item: None,
-                }));
+            builder.response.push(ResponseEntry {
+                order: occurrence.order,
+                response_name: response_name.clone(),
+                conditions: Rc::clone(&occurrence.conditions),
+                types: Rc::clone(&occurrence.types),
+                item: None,
+            });
+        }
+        let fields = occurrences.iter().filter(|occurrence| !is_typename(occurrence));
+        let fields: SmallVec<[&Occurrence<'a>; 4]> = fields.collect();
+        if fields.is_empty() {
             return Ok(());
         }
-        for (types, members) in self.partition(&builder.types, occurrences) {
-            let members: Vec<&Occurrence<'a>> = members.iter().map(|index| &occurrences[*index]).collect();
+        for (types, members) in self.partition(&builder.types, &fields) {
+            let members: Vec<&Occurrence<'a>> = members.iter().map(|index| fields[*index]).collect();
             let item = self.item(builder, response_name, types, &members)?;
             let mut seen: Vec<&Conditions> = Vec::new();
             for member in members {
@@ -414,7 +419,7 @@ impl<'a> Normalizer<'a> {
     }
 
     /// Types that select the same occurrences, with the type of the field alike.
-    fn partition(&self, all: &TypeSet, occurrences: &[Occurrence<'a>]) -> Vec<(TypeSet, Vec<usize>)> {
+    fn partition(&self, all: &TypeSet, occurrences: &[&Occurrence<'a>]) -> Vec<(TypeSet, Vec<usize>)> {
         let everything: Vec<usize> = (0..occurrences.len()).collect();
         let is_uniform = occurrences
             .iter()
