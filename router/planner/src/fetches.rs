@@ -373,12 +373,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 stage,
                 context: solved.context_stage(index).unwrap_or_default(),
             });
-            let purpose = match provision.requires {
-                Some(_) if !filled.is_empty() => Purpose::TakingContext,
-                Some(_) => Purpose::Requiring,
-                None if index < solved.universe.own_count => Purpose::Own,
-                None => Purpose::Input,
-            };
+            let purpose = purpose(&solved, index, !filled.is_empty());
             self.add_reason(group, place.type_id, item, purpose);
         }
         let field = Pending {
@@ -521,5 +516,18 @@ impl<'s, 'a> Fetches<'s, 'a> {
             child,
         });
         Ok(child)
+    }
+}
+
+/// Why an item is fetched.
+fn purpose(solved: &Solved, index: usize, takes_context: bool) -> Purpose {
+    let requires = solved.provisions[index]
+        .as_ref()
+        .and_then(|provision| provision.requires.as_ref());
+    match requires {
+        Some(_) if takes_context => Purpose::TakingContext,
+        Some(_) => Purpose::Requiring,
+        None if index < solved.universe.own_count => Purpose::Own,
+        None => Purpose::Input,
     }
 }
