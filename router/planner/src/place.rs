@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use federation::query_graph::{KeyEdgeKind, NodeId};
-use federation::supergraph::TypeId;
+use federation::supergraph::{SubgraphId, TypeId};
 use smallvec::{SmallVec, smallvec};
 
 use crate::planner::PlanError;
@@ -297,21 +297,14 @@ impl<'a> Search<'a> {
 
     /// Whether some field can be resolved nowhere, whatever is known: cheap, and asked before anything is solved.
     pub(crate) fn is_hopeless(&mut self, set: SetId, type_id: TypeId, arrivals: &Arrivals) -> bool {
-        let graph = self.graph;
         let first = arrivals.iter().map(|arrival| arrival.stage).min().unwrap_or_default();
         let universe = self.own_universe(set, type_id);
-        universe.items.iter().any(|item| {
-            let resolves = |node: NodeId| self.edge(node, &item.field).is_some();
-            let may_jump = |target: NodeId, is_root: bool| {
-                let subgraph = graph.node(target).subgraph;
-                let node = graph.downcast(target, type_id);
-                node.is_some_and(resolves) && self.slots.next(subgraph, is_root, first).is_some()
-            };
-            let is_here = arrivals.iter().any(|arrival| resolves(arrival.node));
-            let by_key = || graph.key_edges(type_id).iter().any(|edge| may_jump(edge.target, false));
-            let is_query = Some(type_id) == self.query_type;
-            let by_root = || is_query && self.query_roots.iter().any(|root| may_jump(*root, true));
-            !(is_here || by_key() || by_root())
+        (0..universe.items.len()).any(|item| {
+            let field = &universe.items[item].field;
+            let is_here = arrivals.iter().any(|arrival| self.edge(arrival.node, field).is_some());
+            let is_open =
+                |(subgraph, is_root): &(SubgraphId, bool)| self.slots.next(*subgraph, *is_root, first).is_some();
+            !is_here && !self.resolvers(&universe, item, type_id).iter().any(is_open)
         })
     }
 

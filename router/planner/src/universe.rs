@@ -2,6 +2,7 @@
 //!
 //! Only what may be needed; `place` finds out what is, and where it is resolved.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use federation::query_graph::{KeyEdgeKind, NodeId};
@@ -19,6 +20,8 @@ pub(crate) struct Universe {
     pub(crate) items: Vec<Item>,
     /// How many of `items` are the set's own.
     pub(crate) own_count: usize,
+    /// Per own item, where jumps lead that resolve it, without repeats; found when it is asked for.
+    resolvers: Vec<OnceCell<Resolvers>>,
     pub(crate) jumps: Vec<Jump>,
     /// How many sites the jumps lead to.
     pub(crate) sites_count: usize,
@@ -31,6 +34,9 @@ pub(crate) struct Universe {
     /// What objects here make known to fields below them, and the items that it is read from.
     pub(crate) values: Vec<(WantedId, Rc<[usize]>)>,
 }
+
+/// Subgraphs, each with whether they resolve something at their root rather than of an entity.
+type Resolvers = SmallVec<[(SubgraphId, bool); 2]>;
 
 /// A way into another subgraph.
 pub(crate) struct Jump {
@@ -74,6 +80,7 @@ impl Universe {
     fn of(items: Vec<Item>) -> Self {
         Self {
             own_count: items.len(),
+            resolvers: vec![OnceCell::new(); items.len()],
             items,
             jumps: Vec::new(),
             sites_count: 0,
@@ -122,6 +129,30 @@ impl<'a> Search<'a> {
         let universe = Rc::new(Universe::of(items));
         self.own_universes.insert((set, type_id), Rc::clone(&universe));
         universe
+    }
+
+    /// The subgraphs that resolve an own item of `universe` after a jump, whatever is known.
+    pub(crate) fn resolvers<'u>(
+        &self,
+        universe: &'u Universe,
+        item: usize,
+        type_id: TypeId,
+    ) -> &'u [(SubgraphId, bool)] {
+        universe.resolvers[item].get_or_init(|| {
+            let field = &universe.items[item].field;
+            let by_key = self.graph.key_edges(type_id).iter().map(|edge| (edge.target, false));
+            let is_query = Some(type_id) == self.query_type;
+            let roots = self.query_roots.iter().filter(|_| is_query);
+            let mut resolvers = Resolvers::new();
+            for (target, is_root) in by_key.chain(roots.map(|root| (*root, true))) {
+                let resolver = (self.graph.node(target).subgraph, is_root);
+                let node = self.graph.downcast(target, type_id);
+                if node.is_some_and(|node| self.edge(node, field).is_some()) && !resolvers.contains(&resolver) {
+                    resolvers.push(resolver);
+                }
+            }
+            resolvers
+        })
     }
 
     /// All that may be selected for a type.

@@ -11,6 +11,7 @@
 
 mod families;
 mod large;
+mod long;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,9 @@ fn main() {
     }
     if is_wanted("growth") {
         FAMILIES.iter().for_each(growth);
+    }
+    if is_wanted("long") {
+        long();
     }
     if is_wanted("large") {
         large(4);
@@ -146,6 +150,15 @@ fn growth(family: &Family) {
         .sum();
     let variance: f64 = points.iter().map(|(size, _)| (size - mean_size).powi(2)).sum();
     println!("{}: exponent {:.2}\n", family.name, covariance / variance);
+}
+
+/// An operation of half a megabyte, to be planned in a tenth of a second.
+fn long() {
+    let (sdl, text) = long::make(453_000);
+    let planner = planner(&sdl);
+    let operation = parse(&planner, &text).unwrap();
+    let name = format!("long: {} KB over {} KB", text.len() / 1_000, sdl.len() / 1_000);
+    report(&name, &planner, &operation);
 }
 
 /// A supergraph of so many megabytes: how long it takes to load, and to plan one operation over it.
