@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use federation::api_schema::ApiSchema;
@@ -58,6 +58,9 @@ pub struct ExecutorOptions {
     pub fetched_bytes_max: usize,
     /// Headers of subgraph answers that are passed back to the client. Values of several subgraphs are all kept.
     pub passed_back: Vec<HeaderName>,
+    /// Called after each request to a subgraph, for metrics: with the subgraph's name, how long it took, and the error when
+    /// the fetch failed as a whole.
+    pub on_fetched: fn(&str, Duration, Option<ErrorCode>),
 }
 
 impl Default for ExecutorOptions {
@@ -66,6 +69,7 @@ impl Default for ExecutorOptions {
             entities: EntityLimits::default(),
             fetched_bytes_max: 64 * 1024 * 1024,
             passed_back: vec![SET_COOKIE],
+            on_fetched: |_, _, _| {},
         }
     }
 }
@@ -250,7 +254,8 @@ impl<'a> Execution<'a> {
             Ok(body) => self.send(fetch, body).await,
             Err(error) => Err(error),
         };
-        let duration_us = micros(begun.elapsed());
+        let duration = begun.elapsed();
+        let duration_us = micros(duration);
         let received = answer.as_ref().ok().map(|answer| (answer.status, answer.body.len()));
         if let Ok(answer) = &answer {
             self.keep_headers(&answer.headers);
@@ -267,6 +272,8 @@ impl<'a> Execution<'a> {
         } else {
             tracing::debug!(subgraph.name = %fetch.subgraph, fetch.duration_us = duration_us, "Fetched from `{}`", fetch.subgraph);
         }
+        let code = failure.as_ref().map(FetchError::code);
+        (self.executor.options.on_fetched)(&fetch.subgraph, duration, code);
         self.record(|| FetchRecord {
             started_us: micros(begun.duration_since(self.started)),
             duration_us,
@@ -282,7 +289,7 @@ impl<'a> Execution<'a> {
             entities_wanted: scope.entities_wanted(),
             entities_sent: scope.entities_sent(),
             skipped: false,
-            error: failure.map(|error| error.code().to_string()),
+            error: code.map(|code| code.to_string()),
             ..skipped(fetch, 0)
         });
         deprived

@@ -23,7 +23,7 @@ use crate::graph::{Graph, PreparedOperation};
 use crate::media_type::MediaType;
 use crate::request::GraphqlRequest;
 use crate::state::RouterState;
-use crate::telemetry::{self, AnswerRecord};
+use crate::telemetry::AnswerRecord;
 use crate::trace_context::TraceContext;
 
 /// Asks for [`explain`] in the answer.
@@ -48,9 +48,6 @@ pub(crate) async fn graphql(State(state): State<Arc<RouterState>>, request: Requ
         Some(media_type) => match answer_in_time(&state, &parts, body, &mut record).await {
             Ok(execution) => {
                 record.errors = execution.errors.len();
-                for fetch in execution.fetches.iter().filter(|fetch| !fetch.skipped) {
-                    telemetry::fetched(fetch);
-                }
                 encode(execution, media_type)
             }
             Err(failure) => {
@@ -88,18 +85,18 @@ async fn answer(
     let prepared = graph.prepare(&request).await?;
     record.describe(&prepared);
     admit(&prepared, &parts.method)?;
+    let explains = state.explain_enabled && parts.headers.contains_key(EXPLAIN_HEADER);
     let execution = ExecutionRequest {
         variables: coerce_variables(&prepared.operation, Some(request.variables))?,
         headers: Arc::new(upstream_headers(state, parts)),
         deadline,
-        // For the metrics; the records are small, and there is one for each fetch.
-        explain: true,
+        explain: explains,
     };
     let mut response = match prepared.operation.kind() {
         OperationKind::Mutation => execute_to_the_end(graph, Arc::clone(&prepared), execution).await?,
         OperationKind::Query | OperationKind::Subscription => graph.execute(&prepared, execution).await,
     };
-    if state.explain_enabled && parts.headers.contains_key(EXPLAIN_HEADER) {
+    if explains {
         response
             .extensions
             .insert("explain".into(), explain(&prepared, &response.fetches));

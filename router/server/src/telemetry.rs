@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use executor::FetchRecord;
 use federation::error::ErrorCode;
 use federation::query_plan::OperationKind;
 use http::StatusCode;
@@ -166,11 +165,10 @@ pub(crate) fn operation_planned(elapsed: Duration) {
     histogram!(PLAN_DURATION).record(elapsed);
 }
 
-/// A subgraph was asked.
-pub(crate) fn fetched(fetch: &FetchRecord) {
-    let outcome = fetch.error.clone().unwrap_or_else(|| "ok".to_owned());
-    histogram!(FETCH_DURATION, "subgraph" => fetch.subgraph.to_string(), "outcome" => outcome)
-        .record(Duration::from_micros(fetch.duration_us));
+/// A subgraph was asked; `failure`: what became of the fetch as a whole.
+pub(crate) fn fetched(subgraph: &str, elapsed: Duration, failure: Option<ErrorCode>) {
+    let outcome = failure.map_or("ok", |code| code.as_str());
+    histogram!(FETCH_DURATION, "subgraph" => subgraph.to_owned(), "outcome" => outcome).record(elapsed);
 }
 
 /// A new supergraph is served.

@@ -9,6 +9,7 @@ use federation::supergraph::SubgraphEndpoint;
 use http::Uri;
 
 use crate::config::{RouterConfig, TrafficConfig, nearest};
+use crate::telemetry;
 
 /// Why the subgraphs cannot be called as configured.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,7 @@ impl Upstream {
                 entities: config.limits.entities(),
                 fetched_bytes_max: config.limits.fetched_bytes_max,
                 passed_back: config.headers.response_names(),
+                on_fetched: telemetry::fetched,
             },
         }
     }
