@@ -314,9 +314,10 @@ impl<'a> Completion<'a> {
         possible_types: &'a [N],
         group: &FieldGroup<'a>,
     ) -> Result<(), Propagate> {
+        let store = self.store;
         let runtime_type = match possible_types {
             [only] => Some(only.as_ref()),
-            possible_types => match self.store.typename(object) {
+            possible_types => match store.typename(object) {
                 None => None,
                 Some(stored) => match possible_types.binary_search_by(|known| known.as_ref().cmp(&stored)) {
                     Ok(index) => Some(possible_types[index].as_ref()),
@@ -325,11 +326,12 @@ impl<'a> Completion<'a> {
                 },
             },
         };
-        if group.others.is_empty() {
-            return self.object(object, &[&*group.first.selection], runtime_type);
-        }
         let fields = std::iter::once(&group.first).chain(&group.others);
-        let shapes: Vec<&'a ResponseShape> = fields.map(|field| &*field.selection).collect();
+        let shapes: SmallVec<[&'a ResponseShape; 1]> = fields.map(|field| &*field.selection).collect();
+        if runtime_type.is_none() && store.is_failed(object) && depends_on_type(&shapes) {
+            // The fetch that tells the type failed: which fields the object has, nobody knows.
+            return Err(Propagate);
+        }
         self.object(object, &shapes, runtime_type)
     }
 
@@ -375,6 +377,11 @@ impl<'a> Completion<'a> {
         self.errors.push(error);
         Propagate
     }
+}
+
+fn depends_on_type(shapes: &[&ResponseShape]) -> bool {
+    let mut fields = shapes.iter().flat_map(|shape| &shape.fields);
+    fields.any(|field| field.runtime_types.is_some())
 }
 
 fn expectation(leaf_type: &LeafType) -> String {
@@ -427,25 +434,33 @@ fn is_whole(number: &[u8]) -> bool {
 /// level, and one place is enough.
 const BRANCHES_MAX: usize = 32;
 
-/// A stored path as the client knows it: response names for storage names, up to the first field it did not select.
+/// A stored path as the client knows it: response names for storage names, up to the first field it did not select. `None`
+/// when it selects the field of objects of other types only, so that nothing of the answer depends on it.
 ///
 /// Where the client selects a field under several aliases, the first that leads on is taken: below another one, the rest
 /// of the path may not be selected.
 pub(crate) fn response_path(
-    shape: &ResponseShape,
+    (store, shape): (&Store, &ResponseShape),
     path: &[PathSegment],
     variables: &Map<String, JsonValue>,
-) -> Vec<ResponsePathSegment> {
+) -> Option<Vec<ResponsePathSegment>> {
     let mut branches: Vec<(Vec<ResponsePathSegment>, Vec<&ResponseShape>)> = vec![(Vec::new(), vec![shape])];
+    let mut value = Some(Value::Object(Store::ROOT));
     for segment in path {
         let storage_name = match segment {
             PathSegment::Item(index) => {
                 let item = ResponsePathSegment::Item(*index);
                 branches.iter_mut().for_each(|(path, _)| path.push(item.clone()));
+                value = value.and_then(|value| below(store, value, segment));
                 continue;
             }
             PathSegment::Field(storage_name) => storage_name,
         };
+        let typename = match value {
+            Some(Value::Object(object)) => store.typename(object),
+            _ => None,
+        };
+        let mut is_of_others = false;
         let mut longer: Vec<(Vec<ResponsePathSegment>, Vec<&ResponseShape>)> = Vec::new();
         for (path, shapes) in &branches {
             let begin = longer.len();
@@ -453,6 +468,12 @@ pub(crate) fn response_path(
             for field in shapes.iter().flat_map(|shape| &shape.fields) {
                 let is_source = matches!(&field.source, ResponseSource::Stored(name) if name.as_str() == storage_name);
                 if !is_source || !holds(&field.conditions, variables) {
+                    continue;
+                }
+                if let (Some(types), Some(typename)) = (&field.runtime_types, &typename)
+                    && !types.iter().any(|name| name == &**typename)
+                {
+                    is_of_others = true;
                     continue;
                 }
                 let step = ResponsePathSegment::Field(field.response_name.to_string());
@@ -467,9 +488,22 @@ pub(crate) fn response_path(
             }
         }
         if longer.is_empty() {
+            if is_of_others {
+                return None;
+            }
             break;
         }
         branches = longer;
+        value = value.and_then(|value| below(store, value, segment));
     }
-    branches.swap_remove(0).0
+    Some(branches.swap_remove(0).0)
+}
+
+/// What a path leads to from a stored value.
+fn below(store: &Store, value: Value, segment: &PathSegment) -> Option<Value> {
+    match (value, segment) {
+        (Value::Object(object), PathSegment::Field(name)) => store.field_named(object, name),
+        (Value::List(list), PathSegment::Item(index)) => store.items(list).get(*index).copied(),
+        _ => None,
+    }
 }

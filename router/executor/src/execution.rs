@@ -365,9 +365,9 @@ impl<'a> Execution<'a> {
         let root_type = api_schema.root_type(self.plan.operation_kind);
         let completed = complete(&store, &self.plan.response, &self.request.variables, root_type);
         errors.sort_by_key(|pending| pending.fetch);
-        let errors = errors.into_iter().map(|PendingError { path, error, .. }| {
-            let path = response_path(&self.plan.response, &path, &self.request.variables);
-            GraphqlError { path, ..error }
+        let errors = errors.into_iter().filter_map(|PendingError { path, error, .. }| {
+            let path = response_path((&store, &self.plan.response), &path, &self.request.variables)?;
+            Some(GraphqlError { path, ..error })
         });
         let errors = errors.chain(completed.errors).collect();
         fetches.sort_by_key(|record| record.fetch);

@@ -154,8 +154,13 @@ impl Writer<'_> {
     /// Gives whether a leaf that is not null was written.
     fn value(&mut self, value: Value, inputs: &[Input<'_>], in_key: bool) -> Result<bool, Unrepresentable> {
         match value {
-            // A failed input is not a null one: what is computed from it would be wrong without anybody noticing.
-            Value::Failed => Err(Unrepresentable::Failed),
+            Value::Failed if in_key => Err(Unrepresentable::Failed),
+            // Required, and null because of an error in it: the field's value is null then (GraphQL spec, "Handling Execution
+            // Errors"), and its error is reported. Where a whole fetch failed, nobody knows the value: `inputs` sees to that.
+            Value::Failed => {
+                self.out.extend_from_slice(b"null");
+                Ok(false)
+            }
             Value::Object(object) if !inputs.is_empty() => {
                 self.out.push(b'{');
                 self.inputs(object, inputs, in_key)?;

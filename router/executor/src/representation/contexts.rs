@@ -75,22 +75,27 @@ impl<'a> Context<'a> {
             let types = &source.runtime_types;
             (types.is_empty() || store.has_typename_of(object, types)).then_some((above, names))
         });
-        match found {
+        let has_failed = match found {
             Some((above, names)) => writer.value_below(above, names)?,
-            None => writer.out.extend_from_slice(b"null"),
+            None => {
+                writer.out.extend_from_slice(b"null");
+                false
+            }
+        };
+        match self.variable.is_non_null && out == b"null" {
+            true if has_failed => Err(Unrepresentable::Failed),
+            true => Err(Unrepresentable::Absent),
+            false => Ok(out),
         }
-        if self.variable.is_non_null && out == b"null" {
-            return Err(Unrepresentable::Absent);
-        }
-        Ok(out)
     }
 }
 
 impl Writer<'_> {
-    /// Writes what is found by following `names` from `value`; lists on the way give lists.
-    fn value_below(&mut self, value: Value, names: &[Option<NameId>]) -> Result<(), Unrepresentable> {
+    /// Writes what is found by following `names` from `value`; lists on the way give lists. Gives whether some null on the way
+    /// is one because of an error.
+    fn value_below(&mut self, value: Value, names: &[Option<NameId>]) -> Result<bool, Unrepresentable> {
+        let mut has_failed = value == Value::Failed;
         match (value, names.split_first()) {
-            (Value::Failed, _) => return Err(Unrepresentable::Failed),
             (value, None) => drop(self.value(value, &[], false)?),
             (Value::List(list), Some(_)) => {
                 self.out.push(b'[');
@@ -98,19 +103,19 @@ impl Writer<'_> {
                     if index > 0 {
                         self.out.push(b',');
                     }
-                    self.value_below(*item, names)?;
+                    has_failed |= self.value_below(*item, names)?;
                 }
                 self.out.push(b']');
             }
             (Value::Object(object), Some((name, names))) => {
                 match name.and_then(|name| self.store.field(object, name)) {
-                    Some(value) => self.value_below(value, names)?,
+                    Some(value) => has_failed |= self.value_below(value, names)?,
                     None if self.store.is_failed(object) => return Err(Unrepresentable::Failed),
                     None => self.out.extend_from_slice(b"null"),
                 }
             }
             _ => self.out.extend_from_slice(b"null"),
         }
-        Ok(())
+        Ok(has_failed)
     }
 }

@@ -115,8 +115,9 @@ fn null_is_sent_where_no_value_is_known() {
     );
 }
 
+/// As what a field requires is.
 #[test]
-fn nothing_is_computed_from_a_value_that_failed() {
+fn a_value_that_failed_is_null() {
     check(
         "{ customer { carts { total } } }",
         &[
@@ -125,12 +126,14 @@ fn nothing_is_computed_from_a_value_that_failed() {
                 "billing",
                 r#"{"data":{"_entities":[{"currency":null}]},"errors":[{"message":"closed","path":["_entities",0,"currency"]}]}"#,
             ),
+            ("shop", r#"{"data":{"_entities":[{"total":1},{"total":2}]}}"#),
         ],
         &expect![[r#"
             shop < {customer{id carts{id}}}
             billing < query($representations:[_Any!]!){_entities(representations:$representations){...on Customer{currency}}} representations=[{"__typename":"Customer","id":"c1"}]
+            shop < query($representations:[_Any!]!,$context_0:String){_entities(representations:$representations){...on Cart{total(currency:$context_0)}}} representations=[{"__typename":"Cart","id":"k1"},{"__typename":"Cart","id":"k2"}] context_0=null
             error {"message":"closed","path":["customer"],"extensions":{"code":"DOWNSTREAM_SERVICE_ERROR","service":"billing"}}
-            {"customer":{"carts":[{"total":null},{"total":null}]}}
+            {"customer":{"carts":[{"total":1},{"total":2}]}}
         "#]],
     );
 }
@@ -267,6 +270,52 @@ fn a_field_of_entities_without_values_is_left_out() {
             billing < query($r0:[_Any!]!,$r1:[_Any!]!){_e0:_entities(representations:$r0){...on Guest{currency}}_e1:_entities(representations:$r1){...on Guest{currency}}} r0=[] r1=[{"__typename":"Guest","id":"g1"}]
             shop < query($r2:[_Any!]!,$context_2: String!){_e2:_entities(representations:$r2){...on Cart{total(currency: $context_2)}}} r2=[{"__typename":"Cart","id":"k1"}] context_2="CHF"
             {"host":null,"guests":[{"cart":{"total":1}}]}
+        "#]],
+    );
+}
+
+/// The value of a list is the list of its items' values, and the subgraph adds them up.
+#[test]
+fn lists_on_the_way_to_a_value_give_lists() {
+    let sales = r#"
+        extend schema @link(url: "https://specs.apollo.dev/federation/v2.8", import: ["@key"])
+        type Basket @key(fields: "id") { id: ID!  lines: [Line]! }
+        type Line { parts: [Part!] }
+        type Part { grams: Int }
+    "#;
+    let shipping = r#"
+        extend schema @link(url: "https://specs.apollo.dev/federation/v2.8", import: ["@key", "@context", "@fromContext", "@external"])
+        type Query { baskets: [Basket!]! }
+        type Basket @key(fields: "id") @context(name: "basket") { id: ID!  lines: [Line]! @external  parcel: Parcel }
+        type Line @external { parts: [Part!] }
+        type Part @external { grams: Int }
+        type Parcel @key(fields: "id") {
+          id: ID!
+          weight(grams: [[Int]] @fromContext(field: "$basket { lines { parts { grams } } }")): Int
+        }
+    "#;
+    check_of(
+        &[("sales", sales), ("shipping", shipping)].map(|(name, sdl)| (name.to_owned(), sdl.to_owned())),
+        ("{ baskets { parcel { weight } } }", json!({})),
+        &[
+            (
+                "shipping",
+                r#"{"data":{"baskets":[{"id":"1","parcel":{"__typename":"Parcel","id":"p1"}},{"id":"2","parcel":{"__typename":"Parcel","id":"p2"}},{"id":"3","parcel":{"__typename":"Parcel","id":"p3"}}]}}"#,
+            ),
+            (
+                "sales",
+                r#"{"data":{"_entities":[{"lines":[{"parts":[{"grams":5},{"grams":7}]},null,{"parts":null}]},{"lines":[]},{"lines":[{"parts":[{"grams":5},{"grams":7}]},null,{"parts":null}]}]}}"#,
+            ),
+            (
+                "shipping",
+                r#"{"data":{"_entities":[{"weight":12},{"weight":12}],"_entities_with1":[{"weight":0}]}}"#,
+            ),
+        ],
+        &expect![[r#"
+            shipping < {baskets{id parcel{id}}}
+            sales < query($representations:[_Any!]!){_entities(representations:$representations){...on Basket{lines{parts{grams}}}}} representations=[{"__typename":"Basket","id":"1"},{"__typename":"Basket","id":"2"},{"__typename":"Basket","id":"3"}]
+            shipping < query($representations:[_Any!]!,$context_0: [[Int]],$representations_with1:[_Any!]!,$context_0_with1: [[Int]]){_entities(representations:$representations){...on Parcel{weight(grams: $context_0)}}_entities_with1:_entities(representations:$representations_with1){...on Parcel{weight(grams: $context_0_with1)}}} representations=[{"__typename":"Parcel","id":"p1"},{"__typename":"Parcel","id":"p3"}] context_0=[[5,7],null,null] representations_with1=[{"__typename":"Parcel","id":"p2"}] context_0_with1=[]
+            {"baskets":[{"parcel":{"weight":12}},{"parcel":{"weight":0}},{"parcel":{"weight":12}}]}
         "#]],
     );
 }

@@ -244,8 +244,9 @@ fn a_null_that_an_error_explains_gets_no_second_error() {
     );
 }
 
+/// A field that fails is null, and so it is sent; where a whole fetch fails, there is nothing to send.
 #[test]
-fn what_is_computed_from_failed_data_is_not_asked_for() {
+fn a_required_field_that_fails_is_sent_as_null() {
     let node = PlanNode::Sequence(vec![
         root(0, "products", "{products{__typename id}}"),
         entities(1, "prices", "products.@", &[("Product", &["id"])]),
@@ -255,7 +256,10 @@ fn what_is_computed_from_failed_data_is_not_asked_for() {
     let canned = [
         ("products", PRODUCTS),
         ("prices", Canned::Json(prices)),
-        ("shipping", Canned::Json(r#"{"data":{"_entities":[{"shipping":5}]}}"#)),
+        (
+            "shipping",
+            Canned::Json(r#"{"data":{"_entities":[{"shipping":5},{"shipping":9}]}}"#),
+        ),
     ];
     check(
         "{ products { id shipping } }",
@@ -263,7 +267,7 @@ fn what_is_computed_from_failed_data_is_not_asked_for() {
         &canned,
         &expect![[r#"
         error {"message":"no price","path":["products",1],"extensions":{"code":"DOWNSTREAM_SERVICE_ERROR","service":"prices"}}
-        {"products":[{"id":"1","shipping":5},{"id":"2","shipping":null}]}
+        {"products":[{"id":"1","shipping":5},{"id":"2","shipping":9}]}
     "#]],
     );
     let canned = [("products", PRODUCTS), ("prices", Canned::Never)];
