@@ -303,8 +303,8 @@ impl Builder<'_> {
                     continue;
                 };
                 let Some(join) = field.join(subgraph) else { continue };
-                let mut edge = self.edge(subgraph, join, &field.field_type, Some(&selections));
-                edge.requires = None;
+                // With what it requires, if it does: only fields that lead to a provided one can.
+                let edge = self.edge(subgraph, join, &field.field_type, Some(&selections));
                 fields.insert(name, edge);
             }
             self.graph.nodes[id.0 as usize].fields = fields;

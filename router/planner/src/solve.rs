@@ -161,9 +161,10 @@ impl Search<'_> {
                 .items
                 .iter()
                 .any(|item| item.types.len() < selection_set.types.len());
+        // Of several arrivals, the one that tells the type may have nothing else to tell.
         let is_typed = arrivals
             .iter()
-            .any(|arrival| !self.graph.node(arrival.node).is_interface_object);
+            .all(|arrival| !self.graph.node(arrival.node).is_interface_object);
         let mut run = Run::new(universe, arrivals);
         run.types_count = selection_set.types.len();
         run.needs_typename = !is_typed && run.types_count > 1 && depends_on_type;

@@ -243,17 +243,33 @@ impl<'a> Search<'a> {
         type_id: TypeId,
     ) -> Result<Rc<[usize]>, PlanError> {
         let set = self.sets.hidden_items(field_set, type_id)?;
-        let mut indices = Vec::new();
-        for hidden in &self.sets.set(set).items {
-            let known = universe
+        let hidden = Rc::clone(self.sets.set(set));
+        let indices = hidden.items.iter().map(|item| self.add_hidden_item(universe, item));
+        Ok(indices.collect())
+    }
+
+    /// The item, or one like it. Where a null below it and one below another selection of the same field would take each
+    /// other along, it is stored apart.
+    fn add_hidden_item(&mut self, universe: &mut Universe, hidden: &Item) -> usize {
+        let mut number = 0;
+        loop {
+            let storage_name = self.sets.twin_name(&hidden.field, &hidden.storage_name, number);
+            let mut alike = universe
                 .items
                 .iter()
-                .position(|item| item.storage_name == hidden.storage_name && item.child == hidden.child);
-            indices.push(known.unwrap_or_else(|| {
-                universe.items.push(hidden.clone());
-                universe.items.len() - 1
-            }));
+                .enumerate()
+                .filter(|(_, item)| item.storage_name == storage_name);
+            if let Some((known, _)) = alike.clone().find(|(_, item)| item.child == hidden.child) {
+                return known;
+            }
+            if alike.all(|(_, item)| self.sets.may_share(hidden, item)) {
+                universe.items.push(Item {
+                    storage_name,
+                    ..hidden.clone()
+                });
+                return universe.items.len() - 1;
+            }
+            number += 1;
         }
-        Ok(indices.into())
     }
 }

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use apollo_compiler::ast::Argument;
+use apollo_compiler::ast::{Argument, Type};
 use apollo_compiler::{Name, Node};
 use federation::supergraph::TypeId;
 use smallvec::SmallVec;
 
 use super::{Normalizer, Occurrence, SetBuilder};
-use crate::selection::{SetId, TypeSet};
+use crate::selection::{Item, SetId, TypeSet};
 
 impl<'a> Normalizer<'a> {
     pub(super) fn storage_name(
@@ -52,7 +52,7 @@ impl<'a> Normalizer<'a> {
         let fits = |variant: &Vec<(TypeSet, SetId)>| {
             variant.iter().all(|(known_types, known)| {
                 let is_apart = || known_types.iter().all(|id| types.binary_search(id).is_err());
-                *known == child || is_apart() || !self.differ_in_non_null(*known, child)
+                is_apart() || !self.nulls_clash((types, field), *known, child)
             })
         };
         let index = variants.iter().position(fits).unwrap_or_else(|| {
@@ -60,39 +60,83 @@ impl<'a> Normalizer<'a> {
             variants.len() - 1
         });
         variants[index].push((Rc::clone(types), child));
-        match index {
-            0 => plain,
-            _ => self.intern(field, format!("twin {index} of {plain}")),
+        self.twin_name(field, &plain, index)
+    }
+
+    /// Whether two items that call one field alike may share what is stored of it, as in [`Self::beside_twins`].
+    pub(crate) fn may_share(&self, one: &Item, other: &Item) -> bool {
+        match (one.child, other.child) {
+            (Some(child), Some(other)) => !self.nulls_clash((&one.types, &one.field), child, other),
+            _ => true,
         }
     }
 
-    /// Whether either set selects a non-null field that the other does not.
-    fn differ_in_non_null(&self, left: SetId, right: SetId) -> bool {
-        left != right && (self.adds_non_null(left, right) || self.adds_non_null(right, left))
+    /// The storage name of a call, or of one of its twins, from 1.
+    pub(crate) fn twin_name(&mut self, field: &Name, plain: &Name, number: usize) -> Name {
+        match number {
+            0 => plain.clone(),
+            _ => self.intern(field, format!("twin {number} of {plain}")),
+        }
     }
 
-    fn adds_non_null(&self, set: SetId, other: SetId) -> bool {
-        let others = &self.set(other).items;
-        self.set(set).items.iter().any(|item| {
-            let twin = others.iter().find(|other| {
-                other.storage_name == item.storage_name && item.types.iter().all(|id| other.types.contains(id))
-            });
-            match twin {
-                Some(twin) => match (item.child, twin.child) {
-                    (Some(child), Some(other)) => self.differ_in_non_null(child, other),
-                    _ => false,
-                },
-                None => item.types.iter().any(|id| self.is_non_null(*id, &item.field)),
+    /// Whether a null that only one of two selections below a field brings about would take along something of the other.
+    fn nulls_clash(&self, (types, field): (&TypeSet, &Name), left: SetId, right: SetId) -> bool {
+        let nulls = self.nulls(left, right);
+        nulls.clash || nulls.spread && types.iter().any(|id| self.keeps_nulls(*id, field))
+    }
+
+    fn nulls(&self, left: SetId, right: SetId) -> Nulls {
+        let mut nulls = Nulls::default();
+        if left == right {
+            return nulls;
+        }
+        let (left, right) = (self.set(left), self.set(right));
+        for item in &left.items {
+            match twin(item, &right.items) {
+                Some(twin) => {
+                    if let (Some(child), Some(other)) = (item.child, twin.child) {
+                        let below = self.nulls(child, other);
+                        nulls.clash |= below.clash || below.spread && self.is_any(item, Self::keeps_nulls);
+                        nulls.spread |= below.spread;
+                    }
+                }
+                None => nulls.spread |= self.is_any(item, Self::is_non_null),
             }
-        })
+        }
+        for item in &right.items {
+            nulls.spread |= twin(item, &left.items).is_none() && self.is_any(item, Self::is_non_null);
+        }
+        nulls
+    }
+
+    /// Whether something holds for the field of some type.
+    fn is_any(&self, item: &Item, holds: fn(&Self, TypeId, &Name) -> bool) -> bool {
+        item.types.iter().any(|id| holds(self, *id, &item.field))
     }
 
     /// Whether some subgraph may make the parent null when the field fails.
     fn is_non_null(&self, type_id: TypeId, field: &Name) -> bool {
-        self.field(type_id, field).is_some_and(|definition| {
+        let mut types = self.types_of(type_id, field);
+        types.any(Type::is_non_null)
+    }
+
+    /// Whether a null that spreads from below the field may end there; otherwise it takes along whatever stands beside.
+    fn keeps_nulls(&self, type_id: TypeId, field: &Name) -> bool {
+        let mut types = self.types_of(type_id, field);
+        types.any(|field_type| {
+            let mut level = field_type;
+            while level.is_non_null() && level.is_list() {
+                level = level.item_type();
+            }
+            !level.is_non_null()
+        })
+    }
+
+    /// The type of a field for clients, and those that differ from it in subgraphs.
+    fn types_of(&self, type_id: TypeId, field: &Name) -> impl Iterator<Item = &'a Type> {
+        self.field(type_id, field).into_iter().flat_map(|definition| {
             let in_subgraphs = definition.joins.iter().filter_map(|join| join.field_type.as_ref());
-            let mut types = in_subgraphs.chain([&definition.field_type]);
-            types.any(|field_type| field_type.is_non_null())
+            in_subgraphs.chain([&definition.field_type])
         })
     }
 
@@ -111,4 +155,20 @@ impl<'a> Normalizer<'a> {
         self.storage_names.insert((field.clone(), call), name.clone());
         name
     }
+}
+
+/// What becomes of nulls that only one of two selections of the same objects brings about.
+#[derive(Default)]
+struct Nulls {
+    /// They take along something that the other selects as well.
+    clash: bool,
+    /// They spread to the objects themselves.
+    spread: bool,
+}
+
+/// The item of the same call for all of its types.
+fn twin<'i>(item: &Item, others: &'i [Item]) -> Option<&'i Item> {
+    others
+        .iter()
+        .find(|other| other.storage_name == item.storage_name && item.types.iter().all(|id| other.types.contains(id)))
 }
