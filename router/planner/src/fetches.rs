@@ -126,6 +126,8 @@ struct Pending {
 struct ResolvedAt {
     tree: TreeId,
     group: usize,
+    /// Whether the subgraph knows runtime types there.
+    is_typed: bool,
     /// For fields below which there are more, where they lead.
     target: Option<NodeId>,
     stage: u16,
@@ -252,14 +254,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
     fn write_set(&mut self, set: SetId, cursors: &[Cursor], position: &Position) -> Result<BTreeSet<usize>, PlanError> {
         let selection_set = self.search.sets.set(set);
         let (types, is_abstract) = (Rc::clone(&selection_set.types), selection_set.is_abstract);
-        if is_abstract {
-            let typed = cursors
-                .iter()
-                .find(|cursor| !self.search.graph.node(cursor.node).is_interface_object);
-            if let Some(cursor) = typed {
-                self.trees[cursor.tree.0 as usize].typename = true;
-            }
-        }
+        let is_told = !is_abstract || self.tell_type(cursors);
         let mut writing = Writing::default();
         let mut groups: BTreeSet<usize> = cursors.iter().map(|cursor| cursor.group).collect();
         let mut live: Vec<TypeId> = Vec::new();
@@ -292,6 +287,10 @@ impl<'s, 'a> Fetches<'s, 'a> {
             self.write_place(&mut place)?;
         }
         let is_all = |about: &PendingField| types.len() == 1 || live.iter().all(|id| about.types.contains(id));
+        if !is_told {
+            let of_some = writing.fields.iter().filter(|(_, about)| !is_all(about));
+            self.tell_types(of_some.map(|(field, _)| field));
+        }
         let mut below: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); writing.fields.len()];
         // What fields further down wait for comes first.
         let values = writing.value_fields();
@@ -318,6 +317,25 @@ impl<'s, 'a> Fetches<'s, 'a> {
         }
         groups.extend(below.into_iter().flatten());
         Ok(groups)
+    }
+
+    /// Has the runtime type told by whoever arrives and knows it; false if nobody does.
+    fn tell_type(&mut self, cursors: &[Cursor]) -> bool {
+        let is_typed = |cursor: &&Cursor| !self.search.graph.node(cursor.node).is_interface_object;
+        let typed = cursors.iter().find(is_typed);
+        if let Some(cursor) = typed {
+            self.trees[cursor.tree.0 as usize].typename = true;
+        }
+        typed.is_some()
+    }
+
+    /// Paths to what is below fields of some types speak of types: whoever resolves such a field tells them, where nobody
+    /// else has to.
+    fn tell_types<'f>(&mut self, fields: impl Iterator<Item = &'f Pending>) {
+        let composite = fields.filter(|field| field.child.is_some());
+        for at in composite.flat_map(|field| &field.at).filter(|at| at.is_typed) {
+            self.trees[at.tree.0 as usize].typename = true;
+        }
     }
 
     fn write_place(&mut self, place: &mut Place<'_>) -> Result<(), PlanError> {
@@ -369,6 +387,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             at.push(ResolvedAt {
                 tree,
                 group,
+                is_typed: !self.search.graph.node(node).is_interface_object,
                 target: edge.and_then(|edge| edge.target),
                 stage,
                 context: solved.context_stage(index).unwrap_or_default(),
