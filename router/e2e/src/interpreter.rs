@@ -18,6 +18,9 @@ const ADDITIONS: &str = "
     type _Service { sdl: String! }
 ";
 
+/// Message of the error for a null where the type promises a value.
+pub const NULL_OF_NON_NULL: &str = "null for a non-null type";
+
 /// What a resolver gives.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resolved<O> {
@@ -231,7 +234,7 @@ impl<'a, D: Data> Interpreter<'a, D> {
             }
             Resolved::Null => {
                 if expected.is_non_null() {
-                    self.error("null for a non-null type");
+                    self.error(NULL_OF_NON_NULL);
                 }
                 Value::Null
             }

@@ -7,6 +7,8 @@
 //!    for one field takes the others along, and what they lead to.
 //! 2. *A failure is told once, at one of the places where its value stands.* Federation subgraph spec, `Query._entities`:
 //!    an entity at several places of the answer, or a field under several aliases, is asked for once.
+//! 3. *A failure in a field that only `@requires` selects is told, though the answer has no such field.* Its null is sent on
+//!    (GraphQL spec, "Handling Execution Errors": the field's value is null), and what is computed from it may be wrong.
 //!
 //! All else is equal: `data` byte for byte, the order of keys too; every error at a path where the monolith has one.
 
@@ -14,11 +16,17 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::monolith::Answer;
+
 /// What differs; `None` if nothing does.
 ///
 /// * `data`: bytes of the router's `data`.
 /// * `errors`: its errors, each with a `message` and a `path`.
-pub(super) fn difference(expected: &Value, data: &str, errors: &[Value]) -> Option<String> {
+pub(super) fn difference(expected: &Answer, data: &str, errors: &[Value]) -> Option<String> {
+    let Answer {
+        response: expected,
+        hidden_failures,
+    } = expected;
     let expected_data = expected["data"].to_string();
     if expected_data != data {
         return Some("data differs".to_owned());
@@ -33,7 +41,10 @@ pub(super) fn difference(expected: &Value, data: &str, errors: &[Value]) -> Opti
         let is_expected = expected_errors.iter().any(|expected| expected["path"] == error["path"]);
         let is_below = nulls.contains(&null_of(&expected["data"], error, true))
             && depth_of_null(&expected["data"], error) < error["path"].as_array().map_or(0, Vec::len);
-        if !is_expected && !is_below {
+        let is_hidden = error["message"]
+            .as_str()
+            .is_some_and(|message| hidden_failures.contains(message));
+        if !is_expected && !is_below && !is_hidden {
             return Some(format!("an error should not be at {}", error["path"]));
         }
     }
@@ -47,7 +58,8 @@ pub(super) fn difference(expected: &Value, data: &str, errors: &[Value]) -> Opti
         .map(|error| null_of(&expected["data"], error, false))
         .collect();
     let unexplained = expected_errors.iter().find(|error| {
-        let is_told = is_own(error) && told.contains(error["message"].as_str().unwrap_or_default());
+        let message = error["message"].as_str().unwrap_or_default();
+        let is_told = (is_own(error) || hidden_failures.contains(message)) && told.contains(message);
         !explained.contains(&null_of(&expected["data"], error, true))
             && !is_told
             // A null that should not be, in an entity: with the message of all of these.

@@ -164,6 +164,13 @@ impl Ty {
         }
     }
 
+    pub(super) fn nullable(self) -> Self {
+        match self {
+            Self::NonNull(inner) => *inner,
+            _ => self,
+        }
+    }
+
     pub(super) fn base(&self) -> &str {
         match self {
             Self::Named(name) => name,
@@ -173,6 +180,17 @@ impl Ty {
 
     pub(super) fn is_non_null(&self) -> bool {
         matches!(self, Self::NonNull(_))
+    }
+
+    /// Whether a null in place of what the type is of ends somewhere in the type.
+    pub(super) fn keeps_nulls(&self) -> bool {
+        match self {
+            Self::NonNull(inner) => match &**inner {
+                Self::List(item) => item.keeps_nulls(),
+                _ => false,
+            },
+            _ => true,
+        }
     }
 }
 

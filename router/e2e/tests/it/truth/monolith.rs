@@ -1,5 +1,7 @@
 //! The answer of a server that has the whole graph.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use apollo_compiler::Schema;
 use apollo_compiler::schema::ExtendedType;
@@ -8,6 +10,14 @@ use e2e::interpreter::{self, Data, Resolved};
 use serde_json::{Map, Value, json};
 
 use super::world::{Object, World};
+
+/// What a server says that has the whole graph.
+pub(super) struct Answer {
+    /// `data`, and `errors` when there are any.
+    pub(super) response: Value,
+    /// Messages of what fails in fields that nobody selects, and that others require.
+    pub(super) hidden_failures: BTreeSet<String>,
+}
 
 /// The response to `document`.
 ///
@@ -20,13 +30,19 @@ pub(super) fn answer(
     schema: &Valid<Schema>,
     document: &str,
     variables: &Map<String, Value>,
-) -> Result<Value> {
+) -> Result<Answer> {
     let mut monolith = Monolith {
         world,
         schema,
         calls: Vec::new(),
+        hidden_failures: BTreeSet::new(),
     };
-    interpreter::execute(schema, document, variables, &mut monolith)
+    let response = interpreter::execute(schema, document, variables, &mut monolith)?;
+    let hidden_failures = monolith.hidden_failures;
+    Ok(Answer {
+        response,
+        hidden_failures,
+    })
 }
 
 struct Monolith<'w> {
@@ -34,6 +50,7 @@ struct Monolith<'w> {
     schema: &'w Valid<Schema>,
     /// Mutations so far.
     calls: Vec<String>,
+    hidden_failures: BTreeSet<String>,
 }
 
 enum Subject<'w> {
@@ -85,8 +102,10 @@ impl<'w> Monolith<'w> {
             self.calls.push(name.to_owned());
         }
         let calls: &[String] = if is_mutation { &self.calls } else { &[] };
+        let value = self.world.value_of(object, name, (arguments, calls));
         let inputs = self.world.inputs(object, name);
-        let value = self.world.resolve(object, name, arguments, (inputs.as_ref(), calls));
+        self.hidden_failures
+            .extend(inputs.into_iter().flat_map(|inputs| inputs.failures));
         value.map(&mut |object| Subject::Object(object))
     }
 

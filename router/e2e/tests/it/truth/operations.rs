@@ -24,8 +24,6 @@ pub(super) struct Operation {
     /// By name: type condition and selections.
     pub(super) fragments: IndexMap<String, (String, Vec<Selection>)>,
     variables: Vec<Variable>,
-    /// Whether some field with fields below it is selected under two names in one place.
-    pub(super) has_twins: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -155,24 +153,6 @@ struct Meaning {
     shape: String,
 }
 
-impl Scope {
-    fn has_twins(&self) -> bool {
-        let mut calls: Vec<(&str, &str)> = Vec::new();
-        for (meanings, below) in self.0.values() {
-            let composites = meanings.iter().filter(|meaning| meaning.shape.contains('*'));
-            let mut own: Vec<(&str, &str)> = composites
-                .map(|meaning| (&*meaning.field, &*meaning.arguments))
-                .collect();
-            own.dedup();
-            if below.has_twins() || own.iter().any(|call| calls.contains(call)) {
-                return true;
-            }
-            calls.extend(own);
-        }
-        false
-    }
-}
-
 struct Generator<'s> {
     schema: &'s Schema,
     dice: Dice,
@@ -195,7 +175,6 @@ pub(super) fn operation(schema: &Schema, seed: u64) -> Operation {
         selections: Vec::new(),
         fragments: IndexMap::new(),
         variables: Vec::new(),
-        has_twins: false,
     };
     let mut generator = Generator {
         schema,
@@ -221,7 +200,6 @@ pub(super) fn operation(schema: &Schema, seed: u64) -> Operation {
     let depth = generator.dice.between(2, 6);
     let mut scope = Scope::default();
     generator.operation.selections = generator.selection_set(root, depth, &mut scope);
-    generator.operation.has_twins = scope.has_twins();
     if !is_mutation && generator.dice.chance(6) {
         let introspection = generator.introspection();
         generator.operation.selections.push(introspection);

@@ -4,14 +4,14 @@
 //! ones before. So whoever asks for the wrong thing, or with the wrong inputs, gets another value.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value, json};
 
 use super::dice::{hash, mix};
 use super::graph::{FieldDef, FieldSet, Graph, Kind, Selected, SubgraphId, Subgraphs, Ty};
 use super::layout::{Declared, SubgraphLayout, is_member};
-use e2e::interpreter::Resolved;
+use e2e::interpreter::{NULL_OF_NON_NULL, Resolved};
 
 /// How many objects of each type there are.
 pub(super) const OBJECTS: u64 = 4;
@@ -32,7 +32,6 @@ pub(super) struct World {
     identities: HashMap<String, Vec<String>>,
     /// Worlds of other salts have other values.
     salt: AtomicU64,
-    may_fail: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +48,6 @@ impl World {
             ranges: HashMap::new(),
             identities: HashMap::new(),
             salt: AtomicU64::new(0),
-            may_fail: AtomicBool::new(true),
         };
         for (name, definition) in &world.graph.types {
             if let Kind::Entity(entity) = &definition.kind {
@@ -77,11 +75,6 @@ impl World {
         }
         world.ranges = ranges;
         world
-    }
-
-    /// Whether fields that fail for some objects do.
-    pub(super) fn set_may_fail(&self, may_fail: bool) {
-        self.may_fail.store(may_fail, Ordering::Relaxed);
     }
 
     pub(super) fn set_salt(&self, salt: u64) {
@@ -160,7 +153,7 @@ impl World {
         }
         calls.iter().for_each(|call| text.push_str(call));
         let seed = mix(hash(&text) ^ self.salt.load(Ordering::Relaxed));
-        if field.fails && self.may_fail.load(Ordering::Relaxed) && seed % 7 == 3 {
+        if field.fails && seed % 7 == 3 {
             return Resolved::Failed(format!("{text} fails"));
         }
         let range = &self.ranges[&(owner.to_owned(), name.to_owned())];
@@ -262,28 +255,35 @@ impl World {
         })
     }
 
-    /// What `field_set` selects of an object, as JSON.
+    /// What `field_set`, a key, selects of an object, as JSON.
     pub(super) fn project(&self, object: Object<'_>, field_set: &FieldSet) -> Value {
-        let mut projected = Map::new();
-        self.project_into(&mut projected, object, field_set);
-        Value::Object(projected)
+        let mut projection = Projection::new(self);
+        projection.object(object, field_set).map_or(Value::Null, Value::Object)
     }
 
-    fn project_into(&self, projected: &mut Map<String, Value>, object: Object<'_>, field_set: &FieldSet) {
-        for selected in field_set {
-            match selected {
-                Selected::Field { name, arguments, below } => {
-                    let inputs = self.inputs(object, name);
-                    let arguments = self.with_defaults(object, name, arguments);
-                    let value = self.resolve(object, name, &arguments, (inputs.as_ref(), &[]));
-                    projected.insert(name.clone(), self.projected(&value, below));
-                }
-                Selected::On(name, below) => {
-                    if self.is_a(object.type_name, name) {
-                        self.project_into(projected, object, below);
-                    }
-                }
-            }
+    /// What the field requires of the object, if it requires anything.
+    pub(super) fn inputs(&self, object: Object<'_>, name: &str) -> Option<Inputs> {
+        let (_, field) = self.graph.field(object.type_name, name)?;
+        let place = field.places.iter().find(|place| !place.requires.is_empty())?;
+        let mut projection = Projection::new(self);
+        let value = projection.object(object, &place.requires);
+        let failures = projection.failures;
+        Some(Inputs {
+            value: value.map(Value::Object).ok_or_else(|| NULL_OF_NON_NULL.to_owned()),
+            failures,
+        })
+    }
+
+    /// The value of a field, with what it requires looked up. `calls`: mutations so far.
+    pub(super) fn value_of<'g>(
+        &'g self,
+        object: Object<'_>,
+        name: &str,
+        (arguments, calls): (&Map<String, Value>, &[String]),
+    ) -> Resolved<Object<'g>> {
+        match self.inputs(object, name).map(|inputs| inputs.value).transpose() {
+            Ok(inputs) => self.resolve(object, name, arguments, (inputs.as_ref(), calls)),
+            Err(failure) => Resolved::Failed(failure),
         }
     }
 
@@ -299,25 +299,99 @@ impl World {
         arguments
     }
 
-    fn projected(&self, value: &Resolved<Object<'_>>, below: &FieldSet) -> Value {
-        match value {
-            Resolved::Null | Resolved::Failed(_) => Value::Null,
-            Resolved::Leaf(leaf) => leaf.clone(),
-            Resolved::List(items) => items.iter().map(|item| self.projected(item, below)).collect(),
-            Resolved::Object(object) => self.project(*object, below),
-        }
-    }
-
-    /// What the field requires of the object, if it requires anything.
-    pub(super) fn inputs(&self, object: Object<'_>, name: &str) -> Option<Value> {
-        let (_, field) = self.graph.field(object.type_name, name)?;
-        let place = field.places.iter().find(|place| !place.requires.is_empty())?;
-        Some(self.project(object, &place.requires))
-    }
-
     /// Whether objects of `type_name` may stand where `condition` does.
     pub(super) fn is_a(&self, type_name: &str, condition: &str) -> bool {
         type_name == condition || self.graph.objects(condition).contains(&type_name)
+    }
+}
+
+/// What a field requires.
+pub(super) struct Inputs {
+    /// Or why the object is null for the subgraph which has these fields, so that there is nothing to send: of fields that fail,
+    /// see `spare_required_fields`.
+    pub(super) value: Result<Value, String>,
+    /// Messages of everything in it that fails.
+    pub(super) failures: Vec<String>,
+}
+
+/// The reading of a field set, as the subgraphs that have its fields complete them.
+struct Projection<'w> {
+    world: &'w World,
+    failures: Vec<String>,
+}
+
+impl<'w> Projection<'w> {
+    fn new(world: &'w World) -> Self {
+        Self {
+            world,
+            failures: Vec::new(),
+        }
+    }
+
+    /// `None`: a null that must not be makes the object null.
+    fn object(&mut self, object: Object<'_>, field_set: &FieldSet) -> Option<Map<String, Value>> {
+        let mut fields = Some(Map::new());
+        self.fields(&mut fields, object, field_set);
+        fields
+    }
+
+    fn fields(&mut self, fields: &mut Option<Map<String, Value>>, object: Object<'_>, field_set: &FieldSet) {
+        let world = self.world;
+        for selected in field_set {
+            match selected {
+                Selected::Field { name, arguments, below } => {
+                    let arguments = world.with_defaults(object, name, arguments);
+                    let value = world.value_of(object, name, (&arguments, &[]));
+                    let inputs = world.inputs(object, name);
+                    self.failures
+                        .extend(inputs.into_iter().flat_map(|inputs| inputs.failures));
+                    let Some((_, field)) = world.graph.field(object.type_name, name) else {
+                        continue;
+                    };
+                    let value = self.value(&value, &field.ty, below);
+                    *fields = fields.take().zip(value).map(|(mut fields, value)| {
+                        fields.insert(name.clone(), value);
+                        fields
+                    });
+                }
+                Selected::On(name, below) => {
+                    if world.is_a(object.type_name, name) {
+                        self.fields(fields, object, below);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Source: "CompleteValue".
+    fn value(&mut self, value: &Resolved<Object<'_>>, ty: &Ty, below: &FieldSet) -> Option<Value> {
+        let (nullable, is_non_null) = match ty {
+            Ty::NonNull(inner) => (&**inner, true),
+            nullable => (nullable, false),
+        };
+        let completed = match (value, nullable) {
+            (Resolved::Failed(message), _) => {
+                self.failures.push(message.clone());
+                None
+            }
+            (Resolved::Null, _) => {
+                if is_non_null {
+                    self.failures.push(NULL_OF_NON_NULL.to_owned());
+                }
+                None
+            }
+            (Resolved::Leaf(leaf), _) => Some(leaf.clone()),
+            (Resolved::List(items), Ty::List(item)) => {
+                let items: Vec<Option<Value>> = items.iter().map(|value| self.value(value, item, below)).collect();
+                items.into_iter().collect::<Option<Vec<Value>>>().map(Value::Array)
+            }
+            (Resolved::List(_), _) => None,
+            (Resolved::Object(object), _) => self.object(*object, below).map(Value::Object),
+        };
+        match completed {
+            None if is_non_null => None,
+            completed => Some(completed.unwrap_or_default()),
+        }
     }
 }
 

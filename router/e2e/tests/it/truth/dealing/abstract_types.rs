@@ -49,12 +49,22 @@ impl Dealer {
         };
         let mut fields = IndexMap::new();
         for index in 0..self.dice.between(1, 3) {
-            let base = *self.dice.pick(&["Int", "String", "Float", "Json"]);
-            let ty = wrapped(&mut self.dice, base);
+            let is_composite = self.dice.chance(35);
+            let base = match is_composite {
+                true => composite(&mut self.dice, &self.schema),
+                false => (*self.dice.pick(&["Int", "String", "Float", "Json"])).to_owned(),
+            };
+            let fails = self.dice.chance(12);
+            let mut ty = wrapped(&mut self.dice, &base);
+            // Asked for before the type is known, one that fails for an object of another type must not take that along.
+            if is_composite || fails {
+                ty = ty.nullable();
+            }
             fields.insert(
                 format!("extra{index}"),
                 FieldDef {
                     places: vec![Place::new(object_in)],
+                    fails,
                     ..plain_field(ty)
                 },
             );

@@ -28,7 +28,7 @@ impl Dealer {
         };
         let is_alone = graph.types[name].fields.iter().all(|(field, definition)| {
             let is_here = definition.places.iter().any(|place| place.subgraph == home);
-            let is_required = required.contains(&(name.to_owned(), field.clone()));
+            let is_required = required.iter().any(|other| other.is(name, field));
             !is_here || (definition.places.len() == 1 && !is_provided(field) && !is_required)
         });
         let mut interfaces = graph
@@ -79,36 +79,71 @@ impl Dealer {
         field.ty = Ty::named(field.ty.base());
     }
 
-    /// A failing field that somebody requires would fail where nobody asked for it: see `differences`.
+    /// Where a required field must not be null, its failure makes an entity null for the subgraph that has it: what clients
+    /// select there is gone as well, which no request can help, and there is no value to send.
     pub(super) fn spare_required_fields(&mut self) {
-        for (type_name, field) in required_fields(&self.schema.graph) {
-            if let Some(field) = self.graph().types[&type_name].fields.get_mut(&field) {
+        for required in required_fields(&self.schema.graph) {
+            let fields = &mut self.graph().types[&required.type_name].fields;
+            if let Some(field) = fields.get_mut(&required.field).filter(|_| required.spreads) {
                 field.fails = false;
             }
         }
     }
 }
 
-/// Types and fields that some `@requires` selects, on every level.
-fn required_fields(graph: &Graph) -> Vec<(String, String)> {
+/// A field that some `@requires` selects.
+struct RequiredField {
+    type_name: String,
+    field: String,
+    /// Whether a failure makes an entity null.
+    spreads: bool,
+}
+
+impl RequiredField {
+    fn is(&self, type_name: &str, field: &str) -> bool {
+        self.type_name == type_name && self.field == field
+    }
+}
+
+/// What is required, on every level.
+fn required_fields(graph: &Graph) -> Vec<RequiredField> {
     let mut found = Vec::new();
     for (name, definition) in &graph.types {
         for place in definition.fields.values().flat_map(|field| &field.places) {
-            collect_fields(graph, name, &place.requires, &mut found);
+            collect_fields(graph, (name, true), &place.requires, &mut found);
         }
     }
     found
 }
 
-fn collect_fields(graph: &Graph, type_name: &str, field_set: &FieldSet, found: &mut Vec<(String, String)>) {
+/// * `spreads`: whether a null in place of an object of the type makes an entity null.
+fn collect_fields(
+    graph: &Graph,
+    (type_name, spreads): (&str, bool),
+    field_set: &FieldSet,
+    found: &mut Vec<RequiredField>,
+) {
     for selected in field_set {
         match selected {
-            Selected::On(name, below) => collect_fields(graph, name, below, found),
+            Selected::On(name, below) => collect_fields(graph, (name, spreads), below, found),
             Selected::Field { name, below, .. } => {
-                let objects = graph.objects(type_name).into_iter();
-                found.extend(objects.map(|object| (object.to_owned(), name.clone())));
+                let mut spreads_below = false;
+                for object in graph.objects(type_name) {
+                    let Some((_, field)) = graph.field(object, name) else {
+                        continue;
+                    };
+                    spreads_below |= spreads && !field.ty.keeps_nulls();
+                    found.push(RequiredField {
+                        type_name: object.to_owned(),
+                        field: name.clone(),
+                        spreads: spreads && field.ty.is_non_null(),
+                    });
+                }
                 if let Some((_, field)) = graph.field(type_name, name) {
-                    collect_fields(graph, field.ty.base(), below, found);
+                    let base = field.ty.base();
+                    // An entity may be asked for by itself.
+                    let is_entity = graph.objects(base).iter().any(|object| graph.entity(object).is_some());
+                    collect_fields(graph, (base, spreads_below || is_entity), below, found);
                 }
             }
         }
