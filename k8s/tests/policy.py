@@ -8,6 +8,7 @@ monitoring, migrations). policy_breaks.py shows that each rule can fail. Needs P
 """
 
 import sys
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -21,6 +22,9 @@ PORTS = {
     "payments": {"http": 5000, "internal": 5001, "webhook": 5002, "admin": 9000},
     "router": {"http": 4000, "admin": 9000},
 }
+# Who asks whom, by the variable that names the address.
+PEERS = {"orders": ["USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "PAYMENT_SERVICE_URL"], "payments": ["ORDER_SERVICE_URL"],
+         "users": ["ORDER_SERVICE_URL", "REVIEW_SERVICE_URL"]}
 # The Secrets that k8s/README.md says a namespace must hold.
 SECRETS = {*(f"{name}-database" for name in SUBGRAPHS), "payments-gateway", "internal-key", "jwt-keys",
            "users-smtp"}
@@ -151,6 +155,8 @@ def check_neighbours(m, name):
     wanted = {port: (number, port) for port, number in PORTS[component].items()} | {"http": (80, "http")}
     m.check(ports == wanted, name, "its Service has the ports of the binary, http as 80")
     m.check(service["selector"] == {LABEL + "name": name}, name, "its Service selects by name alone")
+    if component != "router":
+        check_headless(m, name, component)
     account = m.of("ServiceAccount").get(name, {})
     m.check(account.get("automountServiceAccountToken") is False, name, "its ServiceAccount mounts no token")
     budget = m.of("PodDisruptionBudget").get(name, {}).get("spec", {})
@@ -161,10 +167,39 @@ def check_neighbours(m, name):
     settings = [c for c in settings if "LOG_LEVEL" in c["data"]]
     m.check(len(settings) == 1, name, "has one ConfigMap with LOG_LEVEL, named by its hash")
     for config in settings:
+        check_balanced(m, name, config["data"])
         m.check(not {"DATABASE_URL", "API_KEY"} & config["data"].keys(), name, "no secret in its ConfigMap")
         if component == "orders":
             urls = {"USER_SERVICE_URL": "http://users", "PRODUCT_SERVICE_URL": "http://products"}
             m.check(urls.items() <= config["data"].items(), name, "orders finds users and products")
+
+
+def headless_of(name):
+    return f"{component_of(name)}-headless" + name.removeprefix(component_of(name))
+
+
+def check_headless(m, name, component):
+    """The Service that names all pods, for clients that balance."""
+    service = m.of("Service").get(headless_of(name), {}).get("spec", {})
+    m.check(service.get("clusterIP") == "None", name, "its pods are found by address, through a headless Service")
+    m.check(not service.get("publishNotReadyAddresses"), name, "only pods that are ready are found")
+    m.check(service.get("selector") == {LABEL + "name": name}, name, "its headless Service selects by name alone")
+    ports = {p.get("name"): (p["port"], p.get("targetPort")) for p in service.get("ports", [])}
+    wanted = {port: (number, port) for port, number in PORTS[component].items() if port != "admin"}
+    m.check(ports == wanted, name, "its headless Service translates no port, and is not scraped a second time")
+
+
+def check_balanced(m, name, config):
+    """Whoever calls a service looks up its pods: a connection to a virtual address would stay with one."""
+    headless = {n: s["spec"]["ports"] for n, s in m.of("Service").items() if s["spec"].get("clusterIP") == "None"}
+    if component_of(name) == "router":
+        for subgraph in SUBGRAPHS:
+            url = urlsplit(config.get(f"{subgraph.upper()}_URL", ""))
+            ports = [p["port"] for p in headless.get(url.hostname, []) if p["name"] == "http"]
+            m.check(ports == [url.port], name, "the router asks pods, not virtual addresses")
+    for variable in PEERS.get(component_of(name), []):
+        host = urlsplit(config.get(variable, "")).hostname or ""
+        m.check(host + config.get("SERVICE_HOST_SUFFIX", "") in headless, name, "services ask pods, not virtual addresses")
 
 
 def check_scaled(m, name, deployment):

@@ -75,6 +75,10 @@ def in_scaler(step):
     return lambda c, name: step(c.get("HorizontalPodAutoscaler", name)["spec"])
 
 
+def in_headless(step):
+    return lambda c, name: step(c.get("Service", f"{name}-headless")["spec"])
+
+
 # Rules that each component is held to: (rule, how to break it in one component).
 COMPONENT_BREAKS = [
     ("no service account token is mounted", in_pod(put(automountServiceAccountToken=True))),
@@ -152,6 +156,14 @@ PRODUCTION_BREAKS = [
     ("has a dashboard", lambda c, name: c.remove("ConfigMap", f"dashboard-{name}")),
 ]
 SUBGRAPH_BREAKS = [
+    ("its pods are found by address, through a headless Service", in_headless(lambda spec: spec.pop("clusterIP"))),
+    ("only pods that are ready are found", in_headless(put(publishNotReadyAddresses=True))),
+    ("its headless Service selects by name alone",
+     in_headless(lambda spec: spec.update(selector={"app.kubernetes.io/part-of": "hansa"}))),
+    ("its headless Service translates no port, and is not scraped a second time",
+     in_headless(lambda spec: spec["ports"].append({"name": "admin", "port": 9000, "targetPort": "admin"}))),
+]
+PRODUCTION_SUBGRAPH_BREAKS = [
     ("has a migration with an end", lambda c, name: c.get("Job", f"{name}-migrate")["spec"].pop("activeDeadlineSeconds")),
 ]
 
@@ -162,6 +174,10 @@ def network(name, step):
 
 # Rules about one thing: (rule, how to break it).
 SINGLE_BREAKS = [
+    *(("the router asks pods, not virtual addresses",
+       lambda c, name=name: c.config("router").update({f"{name.upper()}_URL": f"http://{name}/graphql"})) for name in SUBGRAPHS),
+    *(("services ask pods, not virtual addresses", lambda c, name=name: c.config(name).pop("SERVICE_HOST_SUFFIX"))
+      for name in ("orders", "payments", "users")),
     ("orders finds users and products", lambda c: c.config("orders").pop("USER_SERVICE_URL")),
     ("its ConfigMap has no hash, so that it reloads",
      lambda c: c.get("ConfigMap", "supergraph")["metadata"].update(name="supergraph-abc")),
@@ -207,11 +223,11 @@ def cases(kinds):
         for name in COMPONENTS:
             yield rule, name, lambda c, step=step, name=name: step(c, name)
     single = list(SINGLE_BREAKS)
+    for rule, step in SUBGRAPH_BREAKS + (PRODUCTION_SUBGRAPH_BREAKS if PROFILE == "production" else []):
+        for name in SUBGRAPHS:
+            yield rule, name, lambda c, step=step, name=name: step(c, name)
     if PROFILE == "production":
         single += PRODUCTION_SINGLE_BREAKS
-        for rule, step in SUBGRAPH_BREAKS:
-            for name in SUBGRAPHS:
-                yield rule, name, lambda c, step=step, name=name: step(c, name)
     else:
         single += LOCAL_BREAKS
     single += GATEWAY_BREAKS if "HTTPRoute" in kinds else []

@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 
 use crate::response::Transport;
 
-pub use self::http::{HttpClient, HttpSubgraph, InvalidUrl};
+pub use self::http::HttpSubgraph;
 pub use self::in_process::InProcessSubgraph;
 
 /// Boxed error of a body or a service.

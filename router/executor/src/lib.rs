@@ -19,7 +19,7 @@ mod store;
 mod subgraph_response;
 mod variables;
 
-pub use client::{HttpClient, HttpSubgraph, InProcessSubgraph, InvalidUrl, SubgraphClient, SubgraphPolicy};
+pub use client::{HttpSubgraph, InProcessSubgraph, SubgraphClient, SubgraphPolicy};
 pub use executable_plan::ExecutablePlan;
 pub use execution::{DEADLINE_HEADER, ExecutionRequest, Executor, ExecutorOptions};
 pub use fetch::EntityLimits;

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use balanced_client::ClientOptions;
 use executor::{EntityLimits, ExecutorOptions, SubgraphPolicy};
 use federation::limits::Limits;
 use serde::Deserialize;
@@ -213,6 +214,12 @@ pub struct TrafficConfig {
     /// Requests to one subgraph that are under way at once; more wait, within their time. For the operator of a subgraph
     /// that falls over under load.
     pub requests_in_flight_max: usize,
+    /// Milliseconds between two look-ups of the subgraphs' names. Requests are spread over all addresses that a name has. For
+    /// operators whose name servers answer slowly.
+    pub resolve_interval_ms: u64,
+    /// Milliseconds after which a connection to a subgraph is replaced, once its request is done. For operators of subgraphs
+    /// behind one virtual address, whose new replicas get nothing until connections are made anew.
+    pub connection_age_max_ms: u64,
     /// What is different for one subgraph, by its name.
     pub subgraphs: BTreeMap<String, SubgraphTrafficConfig>,
 }
@@ -220,12 +227,15 @@ pub struct TrafficConfig {
 impl Default for TrafficConfig {
     fn default() -> Self {
         let policy = SubgraphPolicy::default();
+        let client = ClientOptions::default();
         Self {
             request_timeout_ms: 15_000,
             query_timeout_ms: 5_000,
             mutation_timeout_ms: 12_000,
             response_bytes_max: policy.response_bytes_max,
             requests_in_flight_max: policy.requests_in_flight_max,
+            resolve_interval_ms: client.resolve_interval.as_millis() as u64,
+            connection_age_max_ms: client.connection_age_max.as_millis() as u64,
             subgraphs: BTreeMap::new(),
         }
     }
@@ -248,6 +258,8 @@ impl TrafficConfig {
             ("traffic.mutation_timeout_ms", self.mutation_timeout_ms == 0),
             ("traffic.response_bytes_max", self.response_bytes_max == 0),
             ("traffic.requests_in_flight_max", self.requests_in_flight_max == 0),
+            ("traffic.resolve_interval_ms", self.resolve_interval_ms == 0),
+            ("traffic.connection_age_max_ms", self.connection_age_max_ms == 0),
         ];
         let all = all.map(|(key, is_zero)| (key.to_owned(), is_zero));
         match all.into_iter().chain(per_subgraph).find(|(_, is_zero)| *is_zero) {
@@ -255,6 +267,14 @@ impl TrafficConfig {
                 "`{key}` is 0: no request could ever succeed; leave it out for the default"
             )),
             None => Ok(()),
+        }
+    }
+
+    /// How connections to subgraphs are made and kept.
+    pub(crate) fn client_options(&self) -> ClientOptions {
+        ClientOptions {
+            resolve_interval: Duration::from_millis(self.resolve_interval_ms),
+            connection_age_max: Duration::from_millis(self.connection_age_max_ms),
         }
     }
 

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
+use balanced_client::{HttpClient, InvalidUrl, Repeat, SendError};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use url::Url;
 
@@ -21,11 +18,11 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum IntrospectError {
     /// The URL is not one that HTTP can be spoken to.
-    #[error("the URL is not an HTTP address")]
-    Url(#[source] http::Error),
+    #[error("it cannot be asked")]
+    Url(#[from] InvalidUrl),
     /// No connection, or it broke.
     #[error("it could not be reached (is it running?)")]
-    Unreachable(#[source] hyper_util::client::legacy::Error),
+    Unreachable(#[source] SendError),
     /// The answer was not complete, or too long.
     #[error("its answer could not be read")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -44,26 +41,15 @@ pub enum IntrospectError {
 }
 
 /// An HTTP client for that one question.
-#[derive(Debug, Clone)]
-pub struct SdlClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-}
-
-impl Default for SdlClient {
-    fn default() -> Self {
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .expect("ring's provider has the default protocol versions")
-            .https_or_http()
-            .enable_http1()
-            .build();
-        Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
-        }
-    }
-}
+#[derive(Debug, Clone, Default)]
+pub struct SdlClient(HttpClient);
 
 impl SdlClient {
+    /// Asks over the connections of `client`.
+    pub(crate) fn new(client: HttpClient) -> Self {
+        Self(client)
+    }
+
     /// The SDL of the subgraph at `url`, asked with `headers` besides the usual ones.
     ///
     /// # Errors
@@ -76,11 +62,12 @@ impl SdlClient {
 
     async fn fetch_unbounded(&self, url: &Url, headers: HeaderMap) -> Result<String, IntrospectError> {
         let body = Bytes::from_static(br#"{"query":"query SubgraphSdl { _service { sdl } }"}"#);
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(url.as_str())
-            .body(Full::new(body))
-            .map_err(IntrospectError::Url)?;
+        let uri = url.as_str().parse::<Uri>();
+        let uri = uri.map_err(|_| InvalidUrl(url.to_string()))?;
+        let origin = self.0.origin(&uri)?;
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         request
             .headers_mut()
@@ -89,11 +76,8 @@ impl SdlClient {
             .headers_mut()
             .insert(header::ACCEPT, HeaderValue::from_static("application/json"));
 
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(IntrospectError::Unreachable)?;
+        let response = origin.send(&request, Repeat::Harmless).await;
+        let response = response.map_err(IntrospectError::Unreachable)?;
         let status = response.status();
         let body = Limited::new(response.into_body(), SDL_BYTES_MAX)
             .collect()

@@ -57,9 +57,9 @@ impl Loader {
     pub(crate) fn new(source: SupergraphSource, upstream: Upstream, config: RouterConfig) -> Self {
         Self {
             source,
+            sdl_client: SdlClient::new(upstream.client().clone()),
             upstream: Arc::new(upstream),
             config,
-            sdl_client: SdlClient::default(),
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
-use executor::{Executor, ExecutorOptions, HttpClient, HttpSubgraph, InProcessSubgraph, InvalidUrl, SubgraphClient};
+use balanced_client::{HttpClient, InvalidUrl, Resolver};
+use executor::{Executor, ExecutorOptions, HttpSubgraph, InProcessSubgraph, SubgraphClient};
 use federation::supergraph::SubgraphEndpoint;
 use http::Uri;
 
@@ -50,7 +51,7 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn new(config: &RouterConfig, in_process: HashMap<String, Router>) -> Self {
         Self {
-            client: HttpClient::new(),
+            client: HttpClient::new(config.traffic.client_options(), Resolver::system()),
             in_process,
             traffic: config.traffic.clone(),
             options: ExecutorOptions {
@@ -62,6 +63,11 @@ impl Upstream {
         }
     }
 
+    /// The connections to all subgraphs.
+    pub(crate) fn client(&self) -> &HttpClient {
+        &self.client
+    }
+
     /// An executor for the subgraphs of one supergraph.
     pub(crate) fn executor(&self, endpoints: &[SubgraphEndpoint]) -> Result<Executor, UpstreamError> {
         self.check_names(endpoints)?;
@@ -69,13 +75,13 @@ impl Upstream {
         for endpoint in endpoints {
             subgraphs.insert(
                 Arc::clone(&endpoint.name),
-                (self.client(endpoint)?, self.traffic.policy(&endpoint.name)),
+                (self.subgraph_client(endpoint)?, self.traffic.policy(&endpoint.name)),
             );
         }
         Ok(Executor::new(subgraphs, self.options.clone()))
     }
 
-    fn client(&self, endpoint: &SubgraphEndpoint) -> Result<SubgraphClient, UpstreamError> {
+    fn subgraph_client(&self, endpoint: &SubgraphEndpoint) -> Result<SubgraphClient, UpstreamError> {
         let subgraph = &*endpoint.name;
         let configured = self
             .traffic
@@ -94,7 +100,7 @@ impl Upstream {
                 subgraph: subgraph.to_owned(),
             });
         }
-        let client = HttpSubgraph::new(self.client.clone(), url);
+        let client = HttpSubgraph::new(&self.client, url);
         client.map(SubgraphClient::Http).map_err(|source| UpstreamError::Url {
             subgraph: subgraph.to_owned(),
             source,

@@ -1,15 +1,17 @@
 //! Calls to the internal listener of another service, over HTTP or within the process.
 //!
 //! Both ways go through bytes, signatures and the same errors, so that one process and six cannot drift apart. A
-//! client never retries: whoever calls knows whether the command is idempotent.
+//! client sends nothing twice that may have arrived: whoever calls knows whether the command is idempotent.
 
 use crate::auth::{InternalKey, SIGNATURE_HEADER, TIME_HEADER};
 use crate::deadline::{DEADLINE_HEADER, Deadline};
 use crate::trace_context::{TRACEPARENT, TraceContext};
 use axum::Router;
 use axum::body::Body;
+use balanced_client::{HttpClient, Origin, Repeat, SendError};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, OnceLock};
@@ -118,27 +120,32 @@ pub struct PeerClient {
 
 #[derive(Clone, Debug)]
 enum Target {
-    Http { client: reqwest::Client, base_url: Url },
+    Http(Origin),
     InProcess(Arc<OnceLock<Router>>),
 }
 
 impl PeerClient {
-    /// A client over HTTP. `base_url` is the service's address such as `http://users`; without a port, that of the
-    /// internal listener (5001) is meant.
+    /// A client over HTTP, which spreads its calls over all replicas of the service. `base_url` is the service's address such
+    /// as `http://users`; without a port, that of the internal listener (5001) is meant.
     ///
     /// # Errors
-    /// When the HTTP client cannot be made, or the URL cannot hold a port.
-    pub fn http(peer: &'static str, mut base_url: Url, key: InternalKey) -> anyhow::Result<PeerClient> {
-        if base_url.port().is_none() {
-            base_url
-                .set_port(Some(INTERNAL_PORT))
-                .map_err(|()| anyhow::anyhow!("the address `{base_url}` of `{peer}` is not an HTTP URL"))?;
-        }
-        let client = crate::http::client(CALL_TIMEOUT_MAX)?;
+    /// When the URL is not one of HTTP.
+    pub fn http(
+        client: &HttpClient,
+        peer: &'static str,
+        mut base_url: Url,
+        key: InternalKey,
+    ) -> anyhow::Result<PeerClient> {
+        let port = base_url.port().unwrap_or(INTERNAL_PORT);
+        base_url
+            .set_port(Some(port))
+            .map_err(|()| anyhow::anyhow!("the address `{base_url}` of `{peer}` is not an HTTP URL"))?;
+        let uri = base_url.as_str().parse::<Uri>()?;
+        let origin = client.origin(&uri)?;
         Ok(PeerClient {
             peer,
             key,
-            target: Target::Http { client, base_url },
+            target: Target::Http(origin),
         })
     }
 
@@ -214,7 +221,7 @@ impl PeerClient {
     async fn send(&self, request: Request<Bytes>) -> Result<(StatusCode, Bytes), PeerError> {
         let peer = self.peer;
         match &self.target {
-            Target::Http { client, base_url } => send_http(peer, client, base_url, request).await,
+            Target::Http(origin) => send_http(peer, origin, &request).await,
             Target::InProcess(slot) => {
                 let router = slot.get().ok_or(PeerError::NotSent { peer })?.clone();
                 let Ok(response) = router.oneshot(request.map(Body::from)).await;
@@ -228,24 +235,17 @@ impl PeerClient {
 
 async fn send_http(
     peer: &'static str,
-    client: &reqwest::Client,
-    base_url: &Url,
-    request: Request<Bytes>,
+    origin: &Origin,
+    request: &Request<Bytes>,
 ) -> Result<(StatusCode, Bytes), PeerError> {
-    let failed = |error: reqwest::Error| match error {
-        error if error.is_connect() || error.is_builder() => PeerError::NotSent { peer },
-        error if error.is_timeout() => PeerError::Timeout { peer },
-        _ => PeerError::Lost { peer },
-    };
-    let (parts, body) = request.into_parts();
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let url = base_url.join(path).map_err(|_| PeerError::NotSent { peer })?;
-    let sending = client
-        .request(parts.method, url)
-        .headers(parts.headers)
-        .body(body)
-        .send();
-    let response = sending.await.map_err(failed)?;
+    let response = origin
+        .send(request, Repeat::Harmful)
+        .await
+        .map_err(|error| match error {
+            SendError::NotSent(_) => PeerError::NotSent { peer },
+            SendError::Lost(_) => PeerError::Lost { peer },
+        })?;
     let status = response.status();
-    Ok((status, response.bytes().await.map_err(failed)?))
+    let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
+    Ok((status, body.map_err(|_| PeerError::Lost { peer })?.to_bytes()))
 }

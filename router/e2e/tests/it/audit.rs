@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use balanced_client::HttpClient;
 use composition::compose;
 use e2e::fixture_subgraphs::{FixtureSubgraph, FixtureSubgraphs, conformance_dir};
 use executor::{
-    ExecutablePlan, ExecutionRequest, Executor, ExecutorOptions, HttpClient, HttpSubgraph, InProcessSubgraph,
-    SubgraphClient, SubgraphPolicy, coerce_variables,
+    ExecutablePlan, ExecutionRequest, Executor, ExecutorOptions, HttpSubgraph, InProcessSubgraph, SubgraphClient,
+    SubgraphPolicy, coerce_variables,
 };
 use federation::error::RequestError;
 use federation::limits::Limits;
@@ -71,10 +72,10 @@ impl Router {
         let address = listener.local_addr()?;
         let service = subgraphs.router();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        let http = HttpClient::new();
+        let http = HttpClient::default();
         let client = |subgraph: &FixtureSubgraph| {
             let url = format!("http://{address}{}", subgraph.path());
-            Ok(SubgraphClient::Http(HttpSubgraph::new(http.clone(), &url)?))
+            Ok(SubgraphClient::Http(HttpSubgraph::new(&http, &url)?))
         };
         Self::new(subgraphs, supergraph_sdl, client)
     }

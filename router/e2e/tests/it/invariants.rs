@@ -9,19 +9,23 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use e2e::processes::workspace_root;
 
 /// Packages of the workspace, by what they may depend on inside it.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
+    ("balanced-client", &[]),
     ("federation", &[]),
     ("composition", &["federation"]),
     ("planner", &["federation"]),
-    ("executor", &["federation"]),
-    ("server", &["federation", "composition", "planner", "executor"]),
-    ("service", &[]),
+    ("executor", &["federation", "balanced-client"]),
+    (
+        "server",
+        &["federation", "composition", "planner", "executor", "balanced-client"],
+    ),
+    ("service", &["balanced-client"]),
     ("users", &["service"]),
     ("products", &["service"]),
     ("orders", &["service"]),
     ("payments", &["service"]),
     ("reviews", &["service"]),
-    ("sandbox-gateway", &["service"]),
+    ("sandbox-gateway", &["service", "balanced-client"]),
     ("crash-tests", &[]),
 ];
 

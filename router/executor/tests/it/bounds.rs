@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use balanced_client::HttpClient;
 use bytes::Bytes;
 use executor::{
-    EntityLimits, ExecutablePlan, ExecutionRequest, ExecutionResponse, Executor, ExecutorOptions, HttpClient,
-    HttpSubgraph, InProcessSubgraph, SubgraphClient, SubgraphPolicy,
+    EntityLimits, ExecutablePlan, ExecutionRequest, ExecutionResponse, Executor, ExecutorOptions, HttpSubgraph,
+    InProcessSubgraph, SubgraphClient, SubgraphPolicy,
 };
 use federation::operation::Operation;
 use federation::query_plan::PlanNode;
@@ -192,7 +193,7 @@ async fn a_query_ends_with_its_client() {
 async fn a_query_over_a_socket_ends_with_its_client() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/graphql", listener.local_addr().unwrap());
-    let client = SubgraphClient::Http(HttpSubgraph::new(HttpClient::new(), &url).unwrap());
+    let client = SubgraphClient::Http(HttpSubgraph::new(&HttpClient::default(), &url).unwrap());
     let executor = executor(client, SubgraphPolicy::default());
     let client = tokio::spawn(async move { execute(&executor, &simple(), LONG).await });
     let (mut stream, _) = listener.accept().await.unwrap();

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use balanced_client::HttpClient;
 use executor::{
-    ExecutablePlan, ExecutionRequest, Executor, ExecutorOptions, HttpClient, HttpSubgraph, SubgraphClient,
-    SubgraphPolicy,
+    ExecutablePlan, ExecutionRequest, Executor, ExecutorOptions, HttpSubgraph, SubgraphClient, SubgraphPolicy,
 };
 use expect_test::expect_file;
 use federation::query_plan::PlanNode;
@@ -358,7 +358,7 @@ fn executor(good: &str, bad: &str) -> Executor {
         ..SubgraphPolicy::default()
     };
     let patient = SubgraphPolicy::default();
-    let client = |url| SubgraphClient::Http(HttpSubgraph::new(HttpClient::new(), url).unwrap());
+    let client = |url| SubgraphClient::Http(HttpSubgraph::new(&HttpClient::default(), url).unwrap());
     let subgraphs = HashMap::from([
         (Arc::from("good"), (client(good), patient)),
         (Arc::from("bad"), (client(bad), policy)),
@@ -410,7 +410,7 @@ async fn answer(mut stream: TcpStream, sent: Arc<Sent>) -> std::io::Result<()> {
 async fn all_answers_together_are_bounded() {
     let name = "x".repeat(40_000);
     let shop = serve(json_of(json!({ "data": { "shop": { "name": name } } }).to_string())).await;
-    let client = || SubgraphClient::Http(HttpSubgraph::new(HttpClient::new(), &shop).unwrap());
+    let client = || SubgraphClient::Http(HttpSubgraph::new(&HttpClient::default(), &shop).unwrap());
     let subgraphs = HashMap::from([
         (Arc::from("good"), (client(), SubgraphPolicy::default())),
         (Arc::from("bad"), (client(), SubgraphPolicy::default())),

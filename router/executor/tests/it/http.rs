@@ -1,12 +1,13 @@
 //! Subgraphs behind a socket.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use balanced_client::{ClientOptions, HttpClient, Resolver};
 use executor::{
-    ExecutablePlan, ExecutionRequest, Executor, ExecutorOptions, HttpClient, HttpSubgraph, SubgraphClient,
-    SubgraphPolicy,
+    ExecutablePlan, ExecutionRequest, Executor, ExecutorOptions, HttpSubgraph, SubgraphClient, SubgraphPolicy,
 };
 use http::{HeaderMap, HeaderValue};
 use serde_json::Map;
@@ -17,18 +18,22 @@ use crate::harness::{operation, plan, root};
 
 const SCHEMA: &str = "type Query { name: String }  type Mutation { name: String }";
 
+fn executor(client: &HttpClient, url: &str, policy: SubgraphPolicy) -> Executor {
+    let subgraph = SubgraphClient::Http(HttpSubgraph::new(client, url).unwrap());
+    let subgraphs = HashMap::from([(Arc::from("shop"), (subgraph, policy))]);
+    Executor::new(subgraphs, ExecutorOptions::default())
+}
+
 /// Executes `query` as one fetch against `url`; gives the answer, and the cookies that are passed back.
 async fn ask(url: &str, query: &str) -> (String, Vec<String>) {
     let operation = operation(SCHEMA, query);
     let plan = ExecutablePlan::from(plan(&operation, root(0, "shop", query)));
-    let client = HttpSubgraph::new(HttpClient::new(), url).unwrap();
     let policy = SubgraphPolicy {
         query_timeout: Duration::from_millis(500),
         response_bytes_max: 1_000,
         ..SubgraphPolicy::default()
     };
-    let subgraphs = HashMap::from([(Arc::from("shop"), (SubgraphClient::Http(client), policy))]);
-    let executor = Executor::new(subgraphs, ExecutorOptions::default());
+    let executor = executor(&HttpClient::default(), url, policy);
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_static("Bearer x"));
     let request = ExecutionRequest {
@@ -164,6 +169,49 @@ async fn nobody_listening_is_an_error_without_addresses() {
 #[test]
 fn urls_are_checked_at_the_start() {
     for url in ["", "shop", "/graphql", "ftp://shop/graphql", "http://"] {
-        assert!(HttpSubgraph::new(HttpClient::new(), url).is_err(), "{url}");
+        assert!(HttpSubgraph::new(&HttpClient::default(), url).is_err(), "{url}");
     }
+}
+
+#[tokio::test]
+async fn fetches_are_spread_over_all_replicas() {
+    const FETCHES: usize = 3_000;
+    let mut replicas = Vec::new();
+    for _ in 0..3 {
+        let (url, requests) = serve(answer(r#"{"data":{"name":"n"}}"#, ""), usize::MAX).await;
+        let address = url
+            .trim_start_matches("http://")
+            .trim_end_matches("/graphql")
+            .parse()
+            .unwrap();
+        replicas.push((address, requests));
+    }
+    let addresses = replicas
+        .iter()
+        .map(|(address, _)| *address)
+        .collect::<Vec<SocketAddr>>();
+    let resolver = Resolver::new(move |_, _| std::future::ready(Ok(addresses.clone())));
+    let client = HttpClient::new(ClientOptions::default(), resolver);
+    let executor = executor(&client, "http://shop/graphql", SubgraphPolicy::default());
+    let operation = operation(SCHEMA, "{name}");
+    let plan = ExecutablePlan::from(plan(&operation, root(0, "shop", "{name}")));
+    for _ in 0..FETCHES {
+        let request = ExecutionRequest {
+            variables: Map::new(),
+            headers: Arc::default(),
+            deadline: Instant::now() + Duration::from_secs(5),
+            explain: false,
+        };
+        let response = executor.execute(&plan, operation.schema(), request).await;
+        assert_eq!(&response.to_bytes()[..], br#"{"data":{"name":"n"}}"#);
+    }
+    let fetches = replicas.iter().map(|(_, requests)| requests.lock().unwrap().len());
+    let fetches = fetches.collect::<Vec<_>>();
+    let share = FETCHES / 3;
+    assert!(
+        fetches
+            .iter()
+            .all(|fetches| fetches.abs_diff(share) * 100 <= share * 15),
+        "{fetches:?}"
+    );
 }

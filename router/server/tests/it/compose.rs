@@ -94,7 +94,7 @@ fn whatever_is_wrong_is_said_in_a_line_that_helps() {
         exit code 1
         error: supergraph.yaml:1:1: the key `subgraphs` is missing
         exit code 2
-        error: cannot fetch the SDL of subgraph `a` from http://127.0.0.1:9/: it could not be reached (is it running?): client error (Connect): tcp connect error: Connection refused (os error 111)
+        error: cannot fetch the SDL of subgraph `a` from http://127.0.0.1:9/: it could not be reached (is it running?): no connection could be made: client error (Connect): Connection refused (os error 111)
         exit code 2
         error[INVALID_GRAPHQL]: [a] the schema is empty: it must define a type at least
         the subgraphs do not compose: 1 error

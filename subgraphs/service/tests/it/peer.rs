@@ -3,6 +3,7 @@
 use axum::extract::Request;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use balanced_client::{ClientOptions, HttpClient, Resolver};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use service::auth::InternalKey;
@@ -10,6 +11,9 @@ use service::deadline::Deadline;
 use service::internal::verified;
 use service::peer::{PeerClient, PeerError};
 use service::trace_context::{TRACEPARENT, TraceContext};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -46,7 +50,10 @@ async fn both(key: &InternalKey) -> [PeerClient; 2] {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    [PeerClient::http("peer", url, key.clone()).unwrap(), in_process]
+    [
+        PeerClient::http(&HttpClient::default(), "peer", url, key.clone()).unwrap(),
+        in_process,
+    ]
 }
 
 #[tokio::test]
@@ -141,7 +148,7 @@ async fn a_peer_that_is_not_there_did_surely_nothing() {
     let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     drop(listener);
     for peer in [
-        PeerClient::http("peer", url, key.clone()).unwrap(),
+        PeerClient::http(&HttpClient::default(), "peer", url, key.clone()).unwrap(),
         PeerClient::in_process("peer", key.clone()),
     ] {
         let error = peer
@@ -153,4 +160,49 @@ async fn a_peer_that_is_not_there_did_surely_nothing() {
             "{error}"
         );
     }
+}
+
+/// A replica of a peer at an address of its own, and the calls that it got.
+async fn replica(host: u8, key: &InternalKey) -> (SocketAddr, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let count = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(())
+    };
+    let router = verified(Router::new().route("/internal/empty", post(count)), key.clone());
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, host], 0)))
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, calls)
+}
+
+#[tokio::test]
+async fn calls_are_spread_over_all_replicas() {
+    const CALLS: usize = 3_000;
+    let key = InternalKey::generate();
+    let replicas = [replica(2, &key).await, replica(3, &key).await, replica(4, &key).await];
+    let addresses = replicas.each_ref().map(|(address, _)| *address);
+    let resolver = Resolver::new(move |host, port| {
+        assert_eq!((host.as_str(), port), ("peer", 5001));
+        async move { Ok(addresses.to_vec()) }
+    });
+    let client = HttpClient::new(ClientOptions::default(), resolver);
+    let peer = PeerClient::http(&client, "peer", "http://peer".parse().unwrap(), key).unwrap();
+    let callers = (0..6).map(|_| async {
+        for _ in 0..CALLS / 6 {
+            peer.call::<Value, ()>(Method::POST, "/internal/empty", None)
+                .await
+                .unwrap();
+        }
+    });
+    futures::future::join_all(callers).await;
+    let calls = replicas.map(|(_, calls)| calls.load(Ordering::Relaxed));
+    let share = CALLS / 3;
+    assert!(
+        calls.iter().all(|calls| calls.abs_diff(share) * 100 <= share * 15),
+        "{calls:?}"
+    );
 }

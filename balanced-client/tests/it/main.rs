@@ -1,0 +1,6 @@
+//! The client against real sockets on 127.0.0.2 and up, with names that the tests give addresses to.
+
+mod balance;
+mod failure;
+mod harness;
+mod probe;
