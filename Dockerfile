@@ -6,7 +6,7 @@
 #
 # SERVICE: users, products, orders, payments, reviews, sandbox-gateway, router, or hansa (everything in one process).
 # PROFILE: `dist` is smaller and faster and takes minutes more than `release`.
-# BASE: `gcr.io/distroless/cc-debian12:debug-nonroot` adds busybox, for health checks by Docker (compose.yaml).
+# BASE: `gcr.io/distroless/cc-debian12:debug-nonroot` adds a shell, to look into a container.
 ARG BASE=gcr.io/distroless/cc-debian12:nonroot
 
 FROM node:22-bookworm-slim AS page

@@ -43,8 +43,11 @@ pub(crate) fn routes(state: Arc<RouterState>, metrics: Option<PrometheusHandle>)
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
+        .route(
+            "/metrics",
+            get(|State(state): State<Arc<RouterState>>| async move { render(&state, metrics.as_ref()) }),
+        )
         .with_state(state)
-        .route("/metrics", get(move || async move { render(metrics.as_ref()) }))
 }
 
 async fn readyz(State(state): State<Arc<RouterState>>) -> Response {
@@ -68,7 +71,8 @@ async fn readyz(State(state): State<Arc<RouterState>>) -> Response {
     (status, Json(readiness)).into_response()
 }
 
-fn render(metrics: Option<&PrometheusHandle>) -> Response {
+fn render(state: &RouterState, metrics: Option<&PrometheusHandle>) -> Response {
+    state.graph().measure();
     let text = metrics.map_or_else(String::new, |handle| {
         // Histograms gather samples until somebody drains them; a scrape is the moment to.
         handle.run_upkeep();

@@ -120,6 +120,7 @@ impl RouterBuilder {
         let upstream = Upstream::new(&config, self.in_process);
         let loader = Loader::new(source, upstream, config.clone());
         let (content, graph) = loader.first().await?;
+        telemetry::record_build();
         telemetry::reloaded(&graph.hash.to_string());
 
         let state = Arc::new(RouterState::new(&config, graph));

@@ -1,10 +1,11 @@
-//! The command line of `router`: `compose`, `check`, `plan` and `serve`.
+//! The command line of `router`: `compose`, `check`, `plan`, `serve` and `healthcheck`.
 //!
 //! People's scripts rely on the flags, the output and the exit codes here. What a command does is in a module of its own.
 
 mod check;
 mod compose;
 mod diagnostics;
+mod healthcheck;
 mod plan;
 mod serve;
 
@@ -38,6 +39,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Serves a supergraph over HTTP.
     Serve(serve::ServeArgs),
+    /// Asks a router that serves on this machine whether it is ready. Exit code 0: it is; 1: it is not, and why.
+    Healthcheck(healthcheck::HealthcheckArgs),
 }
 
 /// How a command writes what it found.
@@ -76,6 +79,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(arguments).await,
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Healthcheck(arguments) => healthcheck::run(&arguments).await,
     };
     match result {
         Ok(Outcome::Success) => ExitCode::SUCCESS,

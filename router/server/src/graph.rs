@@ -81,6 +81,11 @@ impl Graph {
         })
     }
 
+    /// Tells how many operations are remembered.
+    pub(crate) fn measure(&self) {
+        telemetry::operations_held(self.operations.len(), self.operations.weight());
+    }
+
     /// Parses, validates and plans the operation of `request`, or remembers it from the last time.
     ///
     /// What is remembered without override labels says which of them matter to the operation. If any of these is on for

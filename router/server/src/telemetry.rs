@@ -4,7 +4,7 @@
 //! stores them. Does not export traces.
 
 use std::fmt;
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, stdout};
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
@@ -13,13 +13,17 @@ use axum::response::Response;
 use federation::error::ErrorCode;
 use federation::query_plan::OperationKind;
 use http::StatusCode;
-use metrics::{counter, gauge, histogram};
+use metrics::{Gauge, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::{Instrument, Level, debug, info, info_span, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::trace_context::TraceContext;
 
+const BUILD_INFO: &str = "router_build_info";
+const REQUESTS_IN_FLIGHT: &str = "http_server_requests_in_flight";
+const OPERATIONS_HELD: &str = "router_operations_held";
+const OPERATIONS_HELD_BYTES: &str = "router_operations_held_bytes";
 const REQUEST_DURATION: &str = "http_server_request_duration_seconds";
 const PLAN_DURATION: &str = "router_plan_duration_seconds";
 const OPERATIONS: &str = "router_operations_total";
@@ -32,16 +36,16 @@ const BUCKETS_SECONDS: [f64; 14] = [
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0,
 ];
 
-/// Starts logging to standard error: text for people on a terminal, one JSON object a line for everything else.
+/// Starts logging to standard output: text for people on a terminal, one JSON object a line for everything else.
 ///
 /// `RUST_LOG` filters (`warn`, `server=debug`); without it, `info`. Does nothing when a logger is there already.
 pub fn start_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(Level::INFO.as_str()));
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(stderr)
+        .with_writer(stdout)
         .with_target(false);
-    let result = if stderr().is_terminal() {
+    let result = if stdout().is_terminal() {
         tracing::subscriber::set_global_default(logger.finish())
     } else {
         tracing::subscriber::set_global_default(logger.json().flatten_event(true).with_span_list(false).finish())
@@ -62,6 +66,34 @@ pub fn install_recorder() -> Result<PrometheusHandle, BuildError> {
         .install_recorder()
 }
 
+/// Says which version runs.
+pub(crate) fn record_build() {
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+/// How many operations are remembered, and how many bytes their texts have.
+pub(crate) fn operations_held(count: usize, bytes: u64) {
+    gauge!(OPERATIONS_HELD).set(count as f64);
+    gauge!(OPERATIONS_HELD_BYTES).set(bytes as f64);
+}
+
+/// A request that is being answered; counted until this is dropped, also when the client goes away.
+struct InFlight(Gauge);
+
+impl InFlight {
+    fn begin() -> Self {
+        let gauge = gauge!(REQUESTS_IN_FLIGHT);
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 /// What the pipeline learns about a request, for the log; travels with the response.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AnswerRecord {
@@ -76,6 +108,7 @@ pub(crate) struct AnswerRecord {
 /// Middleware: gives the request its trace, and writes the log line and the measurement when it is answered.
 pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
+    let _in_flight = InFlight::begin();
     let trace = TraceContext::of(request.headers());
     let method = request.method().clone();
     let path = request.uri().path().to_owned();

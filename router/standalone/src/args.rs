@@ -3,13 +3,17 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use service::telemetry::LogFormat;
 
 /// The whole shop in one process: five subgraphs on SQLite, the router, GraphiQL and a payment sandbox.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "hansa", version)]
 pub struct Args {
+    /// Something else than to serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Keep everything in a temporary folder, which goes when the process ends.
     #[arg(long, conflicts_with = "data")]
     pub ephemeral: bool,
@@ -27,7 +31,7 @@ pub struct Args {
     pub sandbox_listen: SocketAddr,
 
     /// Address of probes and metrics: `/livez`, `/readyz`, `/metrics`.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000", global = true)]
     pub admin_listen: SocketAddr,
 
     /// Least severity that is logged: error, warn, info (one line a request), debug, trace; or directives such as
@@ -38,4 +42,11 @@ pub struct Args {
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// What `hansa` does instead of serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Ask the shop that serves on this machine whether it is ready. Exit code 0: it is; 1: it is not, and why.
+    Healthcheck,
 }

@@ -19,7 +19,7 @@ use server::{Listeners, RouterBuilder, RouterConfig, RunningRouter};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use args::Args;
+pub use args::{Args, Command};
 pub use data_folder::DataFolder;
 
 use crate::shop::{Addresses, Shop};

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use balanced_client::probe;
 use clap::Parser;
 use mimalloc::MiMalloc;
-use standalone::{Args, Hansa, banner};
+use standalone::{Args, Command, Hansa, banner};
 
 /// The same as in the `router` binary.
 #[global_allocator]
@@ -23,6 +24,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> anyhow::Result<()> {
+    if args.command == Some(Command::Healthcheck) {
+        return Ok(probe(args.admin_listen, "/readyz").await?);
+    }
     let hansa = Hansa::start(args).await?;
     banner::print(&hansa)?;
     hansa.serve(standalone::shutdown_signal()).await;

@@ -1,4 +1,4 @@
-//! The binary `sandbox-gateway`: `serve`.
+//! The binary `sandbox-gateway`: `serve`, `healthcheck`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use balanced_client::probe;
 use clap::{Args, Parser, Subcommand};
 use sandbox_gateway::Config;
 use sandbox_gateway::config::{AlipayAccount, DEMO_ALIPAY_APP_ID, DEMO_API_KEY, DEMO_WEBHOOK_SECRET, WebhookTarget};
@@ -24,14 +25,22 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the gateway's API and pages until Ctrl-C or SIGTERM.
-    Serve(Serve),
+    Serve(Box<Serve>),
+    /// Ask the gateway that serves on this machine whether it answers. Exit code 0: it does; 1: it does not.
+    Healthcheck(Listen),
+}
+
+#[derive(Args)]
+struct Listen {
+    /// Address to listen on.
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:4100")]
+    listen: SocketAddr,
 }
 
 #[derive(Args)]
 struct Serve {
-    /// Address to listen on.
-    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:4100")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    address: Listen,
 
     /// Listen beyond loopback: anybody who reaches it can approve payments.
     #[arg(long, env = "ALLOW_REMOTE")]
@@ -113,8 +122,11 @@ impl Serve {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command::Serve(serve) = Cli::parse().command;
-    match run(serve).await {
+    let result = match Cli::parse().command {
+        Command::Serve(serve) => run(*serve).await,
+        Command::Healthcheck(address) => probe(address.listen, "/").await.map_err(Into::into),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -124,13 +136,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(serve: Serve) -> anyhow::Result<()> {
-    if !serve.listen.ip().is_loopback() && !serve.allow_remote {
-        bail!("{} is not loopback: say --allow-remote if you mean it", serve.listen);
+    let address = serve.address.listen;
+    if !address.ip().is_loopback() && !serve.allow_remote {
+        bail!("{address} is not loopback: say --allow-remote if you mean it");
     }
     service::telemetry::init(&serve.log_level, serve.log_format)?;
-    let listener = TcpListener::bind(serve.listen)
+    let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("could not listen on {}", serve.listen))?;
+        .with_context(|| format!("could not listen on {address}"))?;
     let alipay = serve.alipay()?;
     let app = sandbox_gateway::app(Config {
         api_keys: serve.api_keys,

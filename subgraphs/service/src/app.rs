@@ -146,6 +146,13 @@ pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -
             .await
             .with_context(|| format!("`{}` could not be seeded", S::NAME))?;
     }
+    telemetry::init_metrics();
+    telemetry::record_build(S::NAME);
+    tokio::spawn(telemetry::observe_connections(
+        S::NAME,
+        database.clone(),
+        options.shutdown.clone(),
+    ));
     let context = ServiceContext {
         database: database.clone(),
         verifier: options.verifier,
@@ -175,7 +182,6 @@ struct Probe {
 }
 
 fn admin<S: Service>(probe: Probe) -> Router {
-    telemetry::init_metrics();
     Router::new()
         // The process alone: a database in liveness would restart the fleet whenever it is slow.
         .route("/livez", get(|| async { "alive\n" }))

@@ -1,9 +1,10 @@
-//! The command line of a service: `serve`, `migrate`, `seed`, `schema`.
+//! The command line of a service: `serve`, `migrate`, `seed`, `schema`, `healthcheck`.
 
 use crate::app::{AssembleOptions, Service, assemble};
-use crate::config::{DatabaseConfig, LogConfig, ServeConfig};
+use crate::config::{AdminListenConfig, DatabaseConfig, LogConfig, ServeConfig};
 use crate::database::Database;
 use crate::http;
+use balanced_client::probe;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,8 @@ enum Command<Own: Args> {
     Seed(Offline),
     /// Print the subgraph's schema (federation SDL).
     Schema,
+    /// Ask the process that serves on this machine whether it is ready. Exit code 0: it is; 1: it is not, and why.
+    Healthcheck(Healthcheck),
 }
 
 #[derive(Args)]
@@ -43,6 +46,12 @@ struct Offline {
     log: LogConfig,
 }
 
+#[derive(Args)]
+struct Healthcheck {
+    #[command(flatten)]
+    admin: AdminListenConfig,
+}
+
 /// Runs the service's command line: the whole `main` of its binary.
 ///
 /// A failure is one line on standard error and exit code 1; a wrong flag is exit code 2.
@@ -58,6 +67,9 @@ pub async fn run<S: Service>() -> ExitCode {
         Command::Migrate(offline) => run_offline::<S>(&offline, Seed::No).await,
         Command::Seed(offline) => run_offline::<S>(&offline, Seed::Yes).await,
         Command::Schema => print_schema::<S>(),
+        Command::Healthcheck(healthcheck) => probe(healthcheck.admin.admin_listen, "/readyz")
+            .await
+            .map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,9 +6,11 @@ use crate::database::DatabaseOptions;
 use crate::peer::{PeerClient, Peers};
 use crate::telemetry::LogFormat;
 use anyhow::Context;
+use balanced_client::{ClientOptions, HttpClient, Resolver};
 use clap::ArgAction;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use url::Url;
 
 /// Settings of `serve`.
@@ -89,6 +91,14 @@ pub struct ListenConfig {
     #[arg(long, env = "WEBHOOK_LISTEN", default_value = "0.0.0.0:5002")]
     pub webhook_listen: SocketAddr,
 
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
+    pub admin: AdminListenConfig,
+}
+
+/// Where a service answers probes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AdminListenConfig {
     /// Address for probes and metrics: `/livez`, `/readyz`, `/metrics`.
     #[arg(long, env = "ADMIN_LISTEN", default_value = "0.0.0.0:9000")]
     pub admin_listen: SocketAddr,
@@ -206,6 +216,20 @@ pub struct PeersConfig {
     /// Address of the reviews service.
     #[arg(long, env = "REVIEW_SERVICE_URL", default_value = "http://reviews")]
     pub review_service_url: Url,
+
+    /// Appended to the first label of those hosts: names under which all replicas are found, while `http://users` stays one
+    /// virtual address. In Kubernetes `-headless`, for the headless Services.
+    #[arg(long, env = "SERVICE_HOST_SUFFIX", default_value = "")]
+    pub service_host_suffix: String,
+
+    /// Milliseconds between two look-ups of those names; calls are spread over all addresses that a name has.
+    #[arg(long, env = "RESOLVE_INTERVAL_MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub resolve_interval_ms: u64,
+
+    /// Milliseconds after which a connection to another service is replaced, once its request is done. Where a name is one
+    /// virtual address, new replicas get nothing until connections are made anew.
+    #[arg(long, env = "CONNECTION_AGE_MAX_MS", default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub connection_age_max_ms: u64,
 }
 
 impl PeersConfig {
@@ -214,7 +238,11 @@ impl PeersConfig {
     /// # Errors
     /// When an address cannot be used.
     pub fn peers(&self, key: &InternalKey) -> anyhow::Result<Peers> {
-        let peer = |name, url: &Url| PeerClient::http(name, url.clone(), key.clone()).map(Some);
+        let client = HttpClient::new(self.client_options(), Resolver::system());
+        let peer = |name, url: &Url| {
+            let url = with_host_suffix(url, &self.service_host_suffix)?;
+            PeerClient::http(&client, name, url, key.clone()).map(Some)
+        };
         Ok(Peers {
             users: peer("users", &self.user_service_url)?,
             products: peer("products", &self.product_service_url)?,
@@ -223,6 +251,27 @@ impl PeersConfig {
             reviews: peer("reviews", &self.review_service_url)?,
         })
     }
+}
+
+impl PeersConfig {
+    fn client_options(&self) -> ClientOptions {
+        ClientOptions {
+            resolve_interval: Duration::from_millis(self.resolve_interval_ms),
+            connection_age_max: Duration::from_millis(self.connection_age_max_ms),
+        }
+    }
+}
+
+/// `http://users.shop.svc` with the suffix `-headless` is `http://users-headless.shop.svc`.
+fn with_host_suffix(url: &Url, suffix: &str) -> anyhow::Result<Url> {
+    let mut url = url.clone();
+    if let (false, Some(url::Host::Domain(host))) = (suffix.is_empty(), url.host()) {
+        let (service, domain) = host.split_at(host.find('.').unwrap_or(host.len()));
+        let host = format!("{service}{suffix}{domain}");
+        url.set_host(Some(&host))
+            .with_context(|| format!("SERVICE_HOST_SUFFIX makes `{host}`, which is no host"))?;
+    }
+    Ok(url)
 }
 
 /// What is logged.

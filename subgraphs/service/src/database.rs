@@ -83,6 +83,7 @@ pub struct Database {
     read: DatabaseConnection,
     write: DatabaseConnection,
     statements: Arc<AtomicU64>,
+    connections_max: u32,
 }
 
 impl Database {
@@ -111,10 +112,12 @@ impl Database {
             }
             _ => return Err(ConnectError::UnknownScheme),
         };
+        let is_one_pool = write.get_database_backend() != DatabaseBackend::Sqlite;
         Ok(Database {
             read,
             write,
             statements,
+            connections_max: options.connections_max + u32::from(!is_one_pool),
         })
     }
 
@@ -184,6 +187,29 @@ impl Database {
         self.statements.load(Ordering::Relaxed)
     }
 
+    /// How many connections there are, of readers and writers together.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        let is_one_pool = self.write.get_database_backend() != DatabaseBackend::Sqlite;
+        let pools = if is_one_pool {
+            vec![&self.write]
+        } else {
+            vec![&self.read, &self.write]
+        };
+        let mut sum = Connections::default();
+        for pool in pools {
+            let (open, idle) = match pool.get_database_backend() {
+                DatabaseBackend::Postgres => sizes(pool.get_postgres_connection_pool()),
+                DatabaseBackend::MySql => sizes(pool.get_mysql_connection_pool()),
+                _ => sizes(pool.get_sqlite_connection_pool()),
+            };
+            sum.idle += idle;
+            sum.in_use += open.saturating_sub(idle);
+        }
+        sum.max = self.connections_max;
+        sum
+    }
+
     /// Closes every connection; SQLite tidies its files up.
     pub async fn close(&self) {
         for connection in [&self.read, &self.write] {
@@ -192,6 +218,22 @@ impl Database {
             }
         }
     }
+}
+
+/// Connections of one process to its database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Open, and used by nobody.
+    pub idle: u32,
+    /// In use by a statement or transaction.
+    pub in_use: u32,
+    /// Most that may be open.
+    pub max: u32,
+}
+
+/// Connections that are open, and those of them that are idle.
+fn sizes<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> (u32, u32) {
+    (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(u32::MAX))
 }
 
 /// A column for an instant with microseconds, UTC: `timestamptz` on PostgreSQL, `datetime(6)` on MySQL (whose

@@ -37,7 +37,7 @@ pub(crate) async fn serve(app: App, listen: &ListenConfig, shutdown: Cancellatio
     let mut listeners = vec![
         ("GraphQL", bind(listen.listen).await?, app.public),
         ("internal calls", bind(listen.internal_listen).await?, app.internal),
-        ("probes and metrics", bind(listen.admin_listen).await?, app.admin),
+        ("probes and metrics", bind(listen.admin.admin_listen).await?, app.admin),
     ];
     if let Some(webhook) = app.webhook {
         listeners.push(("webhooks", bind(listen.webhook_listen).await?, webhook));

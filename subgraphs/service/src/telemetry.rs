@@ -1,6 +1,7 @@
 //! Logs, metrics and the span of each request. Set up once per process; a process that holds several services tells
 //! them apart by the label and field `service`.
 
+use crate::database::Database;
 use crate::deadline::Deadline;
 use crate::trace_context::TraceContext;
 use axum::Router;
@@ -11,7 +12,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing_subscriber::EnvFilter;
 
@@ -29,7 +31,7 @@ const DURATION_BUCKETS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1
 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
-/// Begins to log to standard error, and to collect metrics. Later calls change nothing.
+/// Begins to log to standard output, and to collect metrics. Later calls change nothing.
 ///
 /// * `level`: `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,users=debug`.
 ///
@@ -39,7 +41,7 @@ pub fn init(level: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(level).map_err(|error| anyhow::anyhow!("LOG_LEVEL `{level}`: {error}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stdout);
     // A second subscriber is refused; the first one stays, as promised.
     let _ = match format {
         LogFormat::Json => builder
@@ -97,9 +99,11 @@ async fn observe(State(service): State<&'static str>, request: Request, next: Ne
         span_id = trace.span_id()
     );
     let started = Instant::now();
+    let in_flight = InFlight::begin(service);
     let work = trace.scope(deadline.scope(next.run(request)));
     let respond = async move {
         let response = work.await;
+        drop(in_flight);
         let status = response.status().as_u16();
         let elapsed = started.elapsed();
         let duration_ms = elapsed.as_secs_f64() * 1000.0;
@@ -114,4 +118,47 @@ async fn observe(State(service): State<&'static str>, request: Request, next: Ne
         response
     };
     respond.instrument(span).await
+}
+
+/// A request that is being worked on; counted until this is dropped, also when the client goes away.
+struct InFlight(metrics::Gauge);
+
+impl InFlight {
+    fn begin(service: &'static str) -> InFlight {
+        let gauge = metrics::gauge!("http_requests_in_flight", "service" => service);
+        gauge.increment(1);
+        InFlight(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+/// Says which version of `service` runs.
+pub(crate) fn record_build(service: &'static str) {
+    let labels = [("service", service), ("version", env!("CARGO_PKG_VERSION"))];
+    metrics::gauge!("service_build_info", &labels).set(1.0);
+}
+
+/// Time between two looks at the database's connections: half of what Prometheus takes between two scrapes.
+const CONNECTIONS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Tells how many connections to the database `service` holds, until `shutdown`.
+pub(crate) async fn observe_connections(service: &'static str, database: Database, shutdown: CancellationToken) {
+    loop {
+        let connections = database.connections();
+        let gauge = |state: &'static str, count: u32| {
+            metrics::gauge!("database_connections", "service" => service, "state" => state).set(count);
+        };
+        gauge("idle", connections.idle);
+        gauge("in_use", connections.in_use);
+        metrics::gauge!("database_connections_max", "service" => service).set(connections.max);
+        let pause = tokio::time::sleep(CONNECTIONS_INTERVAL);
+        if shutdown.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
 }

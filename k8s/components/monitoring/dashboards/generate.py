@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 
 SERVICES = ["users", "products", "orders", "payments", "reviews"]
+# Those that call other services.
+CALLERS = ["users", "orders", "payments"]
 NAMESPACE = 'namespace=~"$namespace"'
 
 
@@ -64,6 +66,17 @@ def dashboard(name, panels):
     }
 
 
+def replicas(jobs):
+    """What these processes see of those that they call."""
+    own = f'{NAMESPACE},job=~"{jobs}"'
+    return [
+        panel("Requests by replica", "Which addresses of other services get how much.", "reqps",
+              (f"sum by (host, peer) (rate(http_client_requests_total{{{own}}}[$__rate_interval]))", "{{host}} {{peer}}")),
+        panel("Replicas", "Addresses of other services that can be connected to (alive) and that cannot (dead).", "short",
+              (f"max by (host, state) (http_client_peers{{{own}}})", "{{host}} {{state}}")),
+    ]
+
+
 def router():
     requests = "http_server_request_duration_seconds"
     fetches = "router_fetch_duration_seconds"
@@ -89,11 +102,21 @@ def router():
         panel("Plan cache", "Share of operations whose plan was there already.", "percentunit",
               (f'sum(rate(router_operations_total{{{NAMESPACE},cache="hit"}}{rate}))'
                f" / sum(rate(router_operations_total{{{NAMESPACE}}}{rate}))", "hits")),
+        panel("Remembered plans", "Operations whose plans are held, in all pods.", "short",
+              (f"sum(router_operations_held{{{NAMESPACE}}})", "operations")),
         panel("Duration of planning", "Parsing, validating and planning of operations that are new.", "s",
               *quantiles("router_plan_duration_seconds", NAMESPACE)),
         panel("Supergraph", "Reloads since the start, and whether the newest one is refused (1).", "short",
               (f"sum by (outcome) (router_supergraph_reloads_total{{{NAMESPACE}}})", "reloads: {{outcome}}"),
               (f"max(router_supergraph_stale{{{NAMESPACE}}})", "stale")),
+        panel("Under way", "Requests of clients, and those to subgraphs for them.", "short",
+              (f"sum(http_server_requests_in_flight{{{NAMESPACE}}})", "clients"),
+              (f'sum by (host) (http_client_requests_in_flight{{{NAMESPACE},job=~"router(-canary)?"}})', "{{host}}")),
+        panel("Connections to subgraphs", "Open ones.", "short",
+              (f'sum by (host) (http_client_connections{{{NAMESPACE},job=~"router(-canary)?"}})', "{{host}}")),
+        *replicas("router(-canary)?"),
+        panel("Versions", "Pods of each version.", "short",
+              (f"sum by (version) (router_build_info{{{NAMESPACE}}})", "{{version}}")),
         panel("Pods", "That answer Prometheus.", "short",
               (f'sum by (job) (up{{{NAMESPACE},job=~"router(-canary)?"}})', "{{job}}")),
     ])
@@ -115,6 +138,14 @@ def service(name):
         panel("Failures for the router", "Requests that failed as a whole, by code.", "reqps",
               (f'sum by (outcome) (rate(router_fetch_duration_seconds_count{{{subgraph},outcome!="ok"}}{rate}))',
                "{{outcome}}")),
+        panel("Under way", "Requests that are being answered.", "short",
+              (f"sum(http_requests_in_flight{{{own}}})", "requests")),
+        panel("Connections to the database", "Of all pods; `max` is what they may open together.", "short",
+              (f"sum by (state) (database_connections{{{own}}})", "{{state}}"),
+              (f"sum(database_connections_max{{{own}}})", "max")),
+        *(replicas(f"{name}(-canary)?") if name in CALLERS else []),
+        panel("Versions", "Pods of each version.", "short",
+              (f"sum by (version) (service_build_info{{{own}}})", "{{version}}")),
         panel("Pods", "That answer Prometheus.", "short",
               (f'sum by (job) (up{{{NAMESPACE},job=~"{name}(-canary)?"}})', "{{job}}")),
     ])

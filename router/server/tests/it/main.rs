@@ -7,6 +7,7 @@ mod defer;
 mod explain;
 mod failures;
 mod headers;
+mod healthcheck;
 mod mutations;
 mod override_labels;
 mod reload;

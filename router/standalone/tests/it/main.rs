@@ -57,3 +57,15 @@ fn the_sandbox_stays_on_loopback() {
 fn an_unknown_flag_is_named() {
     check(&["--bogus"], 2, "--bogus");
 }
+
+#[test]
+fn a_health_check_says_that_nobody_is_there() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = free.local_addr().expect("an address").to_string();
+    drop(free);
+    check(
+        &["healthcheck", "--admin-listen", &address],
+        1,
+        &format!("{address} does not answer"),
+    );
+}
