@@ -1,6 +1,7 @@
 //! One scheme, host and port: sends requests to its replicas, and keeps the set of them up to date.
 
 mod maintenance;
+mod traced;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -20,6 +21,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use self::maintenance::Maintenance;
+use self::traced::Traced;
 use crate::Shared;
 use crate::connection::KeptAlive;
 use crate::peer::{InFlight, Peer, choose};
@@ -106,6 +108,7 @@ impl fmt::Debug for Origin {
 pub(crate) struct OriginShared {
     scheme: Scheme,
     authority: Authority,
+    port: u16,
     peers: watch::Receiver<Peers>,
     /// Asks maintenance to look now.
     look: Arc<Notify>,
@@ -142,6 +145,7 @@ impl OriginShared {
         Self {
             scheme: key.scheme.clone(),
             authority: key.authority.clone(),
+            port: key.port,
             peers,
             look,
             maintenance: OnceLock::new(),
@@ -186,7 +190,8 @@ impl OriginShared {
 }
 
 impl Origin {
-    /// Sends `request` to one of the replicas; of its URI only path and query count.
+    /// Sends `request` to one of the replicas; of its URI only path and query count. A request with a `traceparent` that is
+    /// sampled makes a span of its own, which is the parent of what is done there.
     ///
     /// Another replica is tried, at most three in all, when no connection could be made; and once when a kept-alive
     /// connection was closed before anything was answered and the request may be repeated.
@@ -194,6 +199,13 @@ impl Origin {
     /// # Errors
     /// [`SendError`]. Any HTTP status is an answer.
     pub async fn send(&self, request: &Request<Bytes>, repeat: Repeat) -> Result<Response<ResponseBody>, SendError> {
+        match Traced::begin(request, self.0.authority.host(), self.0.port) {
+            None => self.attempt(request, repeat).await,
+            Some((traced, request)) => traced.end(self.attempt(&request, repeat).await),
+        }
+    }
+
+    async fn attempt(&self, request: &Request<Bytes>, repeat: Repeat) -> Result<Response<ResponseBody>, SendError> {
         let peers = self.0.peers().await?;
         let mut tried = SmallVec::<[SocketAddr; ATTEMPTS_MAX]>::new();
         let mut may_repeat = repeat == Repeat::Harmless;

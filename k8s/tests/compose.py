@@ -13,7 +13,8 @@ import yaml
 from environment import names_known_to
 
 # Used by router.yaml, not by the binary itself.
-ROUTER_FILE = {"PLAYGROUND", "USERS_URL", "PRODUCTS_URL", "ORDERS_URL", "PAYMENTS_URL", "REVIEWS_URL"}
+ROUTER_FILE = {"PLAYGROUND", "USERS_URL", "PRODUCTS_URL", "ORDERS_URL", "PAYMENTS_URL", "REVIEWS_URL",
+               "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 
 def check_service(name, service, compose, folder):

@@ -27,7 +27,7 @@ PEERS = {"orders": ["USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "PAYMENT_SERVICE_
          "users": ["ORDER_SERVICE_URL", "REVIEW_SERVICE_URL"]}
 # The Secrets that k8s/README.md says a namespace must hold.
 SECRETS = {*(f"{name}-database" for name in SUBGRAPHS), "payments-gateway", "internal-key", "jwt-keys",
-           "users-smtp"}
+           "users-smtp", "traces"}
 LABEL = "app.kubernetes.io/"
 
 

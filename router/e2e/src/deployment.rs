@@ -4,7 +4,7 @@
 //! answers is for the tests to judge.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,9 @@ pub const SERVICES: [&str; 5] = ["users", "products", "orders", "payments", "rev
 
 /// Longest wait for something that the shop does by itself, such as a payment that a webhook settles.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Spans wait this long, in milliseconds, to be sent together. Read by the OpenTelemetry library.
+const SPAN_DELAY_MS: &str = "200";
 
 /// How the shop is deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub struct Deployment {
     shape: Shape,
     processes: BTreeMap<String, Process>,
     ports: Ports,
+    /// Address of an OpenTelemetry collector; empty for none.
+    collector: String,
     folder: TempDir,
     client: reqwest::Client,
 }
@@ -48,6 +53,14 @@ impl Deployment {
     /// # Errors
     /// When a process does not start, with its output.
     pub fn start(shape: Shape) -> Result<Self> {
+        Self::start_traced(shape, "")
+    }
+
+    /// The same, with spans sent to `collector` by the router and the services of six processes.
+    ///
+    /// # Errors
+    /// Like [`Deployment::start`].
+    pub fn start_traced(shape: Shape, collector: &str) -> Result<Self> {
         let ports = Ports::free()?;
         let mut deployment = Self {
             url: format!("http://127.0.0.1:{}", ports.router),
@@ -55,6 +68,7 @@ impl Deployment {
             shape,
             processes: BTreeMap::new(),
             ports,
+            collector: collector.to_owned(),
             folder: tempfile::tempdir()?,
             client: http_client()?,
         };
@@ -240,13 +254,21 @@ impl Deployment {
                 (*name, json!({ "routing_url": url, "schema": { "file": file } }))
             })
             .collect();
-        // JSON is YAML.
-        let config = self.folder.path().join("supergraph.yaml");
-        std::fs::write(&config, serde_json::to_vec_pretty(&json!({ "subgraphs": subgraphs }))?)?;
+        let write = |name: &str, content: Value| -> Result<PathBuf> {
+            let path = self.folder.path().join(name);
+            // JSON is YAML.
+            std::fs::write(&path, serde_json::to_vec_pretty(&content)?)?;
+            Ok(path)
+        };
+        write("supergraph.yaml", json!({ "subgraphs": subgraphs }))?;
+        let tracing = json!({ "endpoint": self.collector });
+        let source = json!({ "subgraphs": "supergraph.yaml" });
+        let config = write("router.yaml", json!({ "supergraph": source, "tracing": tracing }))?;
         let mut command = Command::new(binary("router")?);
         command
-            .args(["serve", "--subgraphs"])
+            .args(["serve", "--config"])
             .arg(&config)
+            .env("OTEL_BSP_SCHEDULE_DELAY", SPAN_DELAY_MS)
             .args(["--listen", &address(self.ports.router)])
             .args(["--admin-listen", &address(self.ports.router_admin)]);
         let mut process = Process::start("router", &mut command)?;
@@ -292,6 +314,8 @@ impl Deployment {
             .env("INTERNAL_LISTEN", address(ports.internal))
             .env("ADMIN_LISTEN", address(ports.admin))
             .env("WEBHOOK_LISTEN", address(ports.webhook))
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.collector)
+            .env("OTEL_BSP_SCHEDULE_DELAY", SPAN_DELAY_MS)
             .env("INTERNAL_KEY_FILE", folder.join("internal.key"))
             .env("JWT_KEYS_DIR", folder.join("keys"))
             .env("JWKS_URL", format!("http://{users}/.well-known/jwks.json"))

@@ -7,6 +7,7 @@ mod cors;
 mod environment;
 mod headers;
 mod ip_network;
+mod tracing;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use crate::override_labels::LabelShare;
 pub use cors::{CorsConfig, Origin};
 pub use headers::{HeaderChanges, HeaderList, HeadersConfig};
 pub use ip_network::IpNetwork;
+pub use tracing::TracingConfig;
 pub(crate) use yaml::{nearest, read_yaml};
 
 /// Why a configuration file cannot be used.
@@ -87,6 +89,8 @@ pub struct RouterConfig {
     pub playground: PlaygroundConfig,
     /// Whether answers can explain how they came about.
     pub explain: ExplainConfig,
+    /// Where spans go.
+    pub tracing: TracingConfig,
 }
 
 impl Default for RouterConfig {
@@ -102,6 +106,7 @@ impl Default for RouterConfig {
             override_labels: BTreeMap::new(),
             playground: PlaygroundConfig::default(),
             explain: ExplainConfig::default(),
+            tracing: TracingConfig::default(),
         }
     }
 }
@@ -152,6 +157,7 @@ impl RouterConfig {
             return Err("`supergraph.file` and `supergraph.subgraphs` exclude each other: keep one".into());
         }
         self.cors.check()?;
+        self.tracing.check()?;
         self.traffic.check()
     }
 }

@@ -24,7 +24,6 @@ mod state;
 mod supergraph_yaml;
 mod telemetry;
 mod text_file;
-mod trace_context;
 mod upstream;
 
 pub use app::{BuildError, GRAPHQL_PATH, RouterApp, RouterBuilder, RouterHandle, RunningRouter};

@@ -16,6 +16,7 @@ use federation::query_plan::OperationKind;
 use http::{HeaderName, Method, header, request};
 use serde_json::json;
 use tokio::time::timeout;
+use trace_context::TraceContext;
 use tracing::Instrument;
 
 use crate::failure::Failure;
@@ -24,7 +25,6 @@ use crate::media_type::MediaType;
 use crate::request::GraphqlRequest;
 use crate::state::RouterState;
 use crate::telemetry::AnswerRecord;
-use crate::trace_context::TraceContext;
 
 /// Asks for [`explain`] in the answer.
 const EXPLAIN_HEADER: HeaderName = HeaderName::from_static("x-router-explain");
@@ -148,7 +148,7 @@ fn upstream_headers(state: &RouterState, parts: &request::Parts) -> http::Header
         .extensions
         .get::<TraceContext>()
         .cloned()
-        .unwrap_or_else(|| TraceContext::of(&parts.headers));
+        .unwrap_or_else(|| TraceContext::from_headers(&parts.headers));
     state.propagation.upstream(&parts.headers, peer, &trace)
 }
 

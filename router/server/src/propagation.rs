@@ -5,9 +5,9 @@
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use trace_context::TraceContext;
 
 use crate::config::{HeadersConfig, IpNetwork};
-use crate::trace_context::TraceContext;
 
 /// Name of the header that says for whom a proxy speaks: client first, then every proxy passed.
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -98,7 +98,7 @@ mod tests {
             ("cookie", "a=1"),
             ("host", "shop"),
         ]);
-        let sent = propagation.upstream(&client, None, &TraceContext::of(&client));
+        let sent = propagation.upstream(&client, None, &TraceContext::from_headers(&client));
         let mut names: Vec<&str> = sent.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["authorization", "cookie", "traceparent"]);

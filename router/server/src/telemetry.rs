@@ -1,7 +1,7 @@
 //! Logs, metrics, and the one line and one measurement that every request leaves.
 //!
 //! The names of all metrics are here. Labels have few values each, so that no client can fill the memory of whoever
-//! stores them. Does not export traces.
+//! stores them. Spans are exported by `trace_context`.
 
 use std::fmt;
 use std::io::{IsTerminal, stdout};
@@ -15,10 +15,9 @@ use federation::query_plan::OperationKind;
 use http::StatusCode;
 use metrics::{Gauge, counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use trace_context::{Kind, Span, TraceContext};
 use tracing::{Instrument, Level, debug, info, info_span, warn};
 use tracing_subscriber::EnvFilter;
-
-use crate::trace_context::TraceContext;
 
 const BUILD_INFO: &str = "router_build_info";
 const REQUESTS_IN_FLIGHT: &str = "http_server_requests_in_flight";
@@ -109,14 +108,15 @@ pub(crate) struct AnswerRecord {
 pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
     let _in_flight = InFlight::begin();
-    let trace = TraceContext::of(request.headers());
+    let trace = TraceContext::from_headers(request.headers());
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let mut span = Span::begin(&trace, Kind::Server, method.as_str().to_owned());
     request.extensions_mut().insert(trace.clone());
     // What is logged on the way (a subgraph that does not answer) carries the trace id as well.
     let response = next
         .run(request)
-        .instrument(info_span!("request", trace_id = %trace))
+        .instrument(info_span!("request", trace_id = trace.trace_id()))
         .await;
 
     let elapsed = begin.elapsed();
@@ -131,9 +131,12 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
             return response;
         }
     };
+    if let Some(span) = &mut span {
+        record.describe_to(span, &path, status);
+    }
     measure(&record, status, elapsed);
     info!(
-        trace_id = %trace,
+        trace_id = trace.trace_id(),
         http.method = %method,
         http.status = status.as_u16(),
         // Microseconds are as fine as anybody reads.
@@ -148,6 +151,26 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
 }
 
 impl AnswerRecord {
+    /// OpenTelemetry semantic conventions, "HTTP server span" and "GraphQL server".
+    fn describe_to(&self, span: &mut Span, path: &str, status: StatusCode) {
+        span.attribute("http.request.method", span.name().to_owned());
+        span.attribute("url.path", path.to_owned());
+        span.attribute("http.response.status_code", i64::from(status.as_u16()));
+        if self.operation_kind.is_some() {
+            let kind = kind_name(self.operation_kind);
+            span.rename(kind);
+            span.attribute("graphql.operation.type", kind);
+        }
+        if let Some(name) = &self.operation_name {
+            span.attribute("graphql.operation.name", name.clone());
+        }
+        match self.failure {
+            Some(code) => span.fail(code.as_str()),
+            None if self.errors > 0 => span.attribute("graphql.errors", i64::try_from(self.errors).unwrap_or(i64::MAX)),
+            None => {}
+        }
+    }
+
     fn of_panic() -> Self {
         Self {
             failure: Some(ErrorCode::InternalServerError),

@@ -85,6 +85,7 @@ async fn run_serve<S: Service>(common: ServeConfig, own: S::Config) -> anyhow::R
     common.arm_faults();
     let shutdown = CancellationToken::new();
     tokio::spawn(http::cancel_on_signal(shutdown.clone()));
+    let spans = common.tracing.init(S::NAME)?;
     let internal_key = common.auth.internal_key()?;
     let options = AssembleOptions {
         database_url: common.database.url(S::NAME),
@@ -101,6 +102,9 @@ async fn run_serve<S: Service>(common: ServeConfig, own: S::Config) -> anyhow::R
     let database = app.database.clone();
     let served = http::serve(app, &common.listen, shutdown).await;
     database.close().await;
+    if let Some(spans) = spans {
+        spans.shutdown().await;
+    }
     served
 }
 

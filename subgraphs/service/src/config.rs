@@ -11,6 +11,7 @@ use clap::ArgAction;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use trace_context::{ExportOptions, Exporter};
 use url::Url;
 
 /// Settings of `serve`.
@@ -28,6 +29,9 @@ pub struct ServeConfig {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
     pub peers: PeersConfig,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
+    pub tracing: TracingConfig,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
     pub log: LogConfig,
@@ -272,6 +276,48 @@ fn with_host_suffix(url: &Url, suffix: &str) -> anyhow::Result<Url> {
             .with_context(|| format!("SERVICE_HOST_SUFFIX makes `{host}`, which is no host"))?;
     }
     Ok(url)
+}
+
+/// Where spans go.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TracingConfig {
+    /// OpenTelemetry collector that takes OTLP over HTTP, such as `http://otel-collector:4318`. Without one, or with an empty
+    /// one, nothing is sent; the caller's trace is continued all the same.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "")]
+    pub otlp_endpoint: String,
+
+    /// Headers that it asks for, a token say: `name=value,name=value`.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_HEADERS", default_value = "", hide_env_values = true)]
+    pub otlp_headers: String,
+
+    /// Part of the traces that begin here and are sent, from 0 to 1. A caller with a trace decides by itself.
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0, value_parser = part)]
+    pub trace_sample_ratio: f64,
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| "a number from 0 to 1".to_owned())
+}
+
+impl TracingConfig {
+    /// Begins to send spans of `service`, when a collector is set.
+    ///
+    /// # Errors
+    /// When the address or the headers cannot be read.
+    pub fn init(&self, service: &'static str) -> anyhow::Result<Option<Exporter>> {
+        if self.otlp_endpoint.is_empty() {
+            return Ok(None);
+        }
+        let exporter = trace_context::install(ExportOptions {
+            endpoint: self.otlp_endpoint.clone(),
+            headers: trace_context::parse_headers(&self.otlp_headers)?,
+            sample_ratio: self.trace_sample_ratio,
+            service_name: service.to_owned(),
+            service_version: env!("CARGO_PKG_VERSION"),
+        })?;
+        Ok(Some(exporter))
+    }
 }
 
 /// What is logged.

@@ -26,7 +26,6 @@ pub mod scalars;
 pub mod seed;
 pub mod telemetry;
 pub mod testing;
-pub mod trace_context;
 
 pub use app::{App, AssembleOptions, Routes, Service, ServiceContext, assemble};
 pub use http::client as http_client;

@@ -5,7 +5,6 @@
 
 use crate::auth::{InternalKey, SIGNATURE_HEADER, TIME_HEADER};
 use crate::deadline::{DEADLINE_HEADER, Deadline};
-use crate::trace_context::{TRACEPARENT, TraceContext};
 use axum::Router;
 use axum::body::Body;
 use balanced_client::{HttpClient, Origin, Repeat, SendError};
@@ -17,6 +16,7 @@ use serde::de::DeserializeOwned;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tower::ServiceExt;
+use trace_context::TraceContext;
 use url::Url;
 
 /// Longest a call takes when the request at hand sets no earlier deadline.
@@ -213,7 +213,7 @@ impl PeerClient {
             headers.insert(SIGNATURE_HEADER, signature);
         }
         if let Some(trace) = TraceContext::current() {
-            headers.insert(TRACEPARENT, trace.child().header_value());
+            trace.write(headers);
         }
         request
     }

@@ -3,7 +3,6 @@
 
 use crate::database::Database;
 use crate::deadline::Deadline;
-use crate::trace_context::TraceContext;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header;
@@ -14,6 +13,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use trace_context::{Kind, Span, TraceContext};
 use tracing::Instrument;
 use tracing_subscriber::EnvFilter;
 
@@ -98,6 +98,7 @@ async fn observe(State(service): State<&'static str>, request: Request, next: Ne
         trace_id = trace.trace_id(),
         span_id = trace.span_id()
     );
+    let mut traced = Span::begin(&trace, Kind::Server, method.as_str().to_owned());
     let started = Instant::now();
     let in_flight = InFlight::begin(service);
     let work = trace.scope(deadline.scope(next.run(request)));
@@ -112,6 +113,15 @@ async fn observe(State(service): State<&'static str>, request: Request, next: Ne
             http.duration_ms = duration_ms,
             "{method} {path} {status}"
         );
+        if let Some(span) = &mut traced {
+            span.attribute("http.request.method", method.as_str().to_owned());
+            span.attribute("url.path", path);
+            span.attribute("http.response.status_code", i64::from(status));
+            if response.status().is_server_error() {
+                span.fail(status.to_string());
+            }
+        }
+        drop(traced);
         let labels = [("service", service.to_owned()), ("status", status.to_string())];
         metrics::counter!("http_requests_total", &labels).increment(1);
         metrics::histogram!("http_request_duration_seconds", "service" => service).record(elapsed.as_secs_f64());

@@ -9,17 +9,25 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use e2e::processes::workspace_root;
 
 /// Packages of the workspace, by what they may depend on inside it.
-const ALLOWED: [(&str, &[&str]); 14] = [
-    ("balanced-client", &[]),
+const ALLOWED: [(&str, &[&str]); 15] = [
+    ("trace-context", &[]),
+    ("balanced-client", &["trace-context"]),
     ("federation", &[]),
     ("composition", &["federation"]),
     ("planner", &["federation"]),
     ("executor", &["federation", "balanced-client"]),
     (
         "server",
-        &["federation", "composition", "planner", "executor", "balanced-client"],
+        &[
+            "federation",
+            "composition",
+            "planner",
+            "executor",
+            "balanced-client",
+            "trace-context",
+        ],
     ),
-    ("service", &["balanced-client"]),
+    ("service", &["balanced-client", "trace-context"]),
     ("users", &["service"]),
     ("products", &["service"]),
     ("orders", &["service"]),

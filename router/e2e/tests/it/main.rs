@@ -8,4 +8,5 @@ mod mission_query;
 mod router_journey;
 mod schema;
 mod shop_journey;
+mod tracing;
 mod truth;

@@ -72,6 +72,7 @@ pub(super) async fn run(arguments: ServeArgs) -> Result<Outcome> {
     let (public_address, admin_address) = (public.local_addr()?, admin.local_addr()?);
     let connections_max = config.limits.connections_max;
 
+    let spans = config.tracing.options().map(trace_context::install).transpose()?;
     let metrics = install_recorder().context("cannot record metrics")?;
     let router = match RouterBuilder::new(config).metrics(metrics).build().await {
         Ok(router) => router,
@@ -96,6 +97,9 @@ pub(super) async fn run(arguments: ServeArgs) -> Result<Outcome> {
         termination()?,
     )
     .await;
+    if let Some(spans) = spans {
+        spans.shutdown().await;
+    }
     Ok(Outcome::Success)
 }
 
