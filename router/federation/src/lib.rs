@@ -3,6 +3,7 @@
 //! Pure: knows nothing of HTTP, of an async runtime, of subgraph answers or of the clock.
 
 pub mod api_schema;
+pub mod deferral;
 pub mod error;
 pub mod field_set;
 pub mod introspection;

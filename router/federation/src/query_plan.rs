@@ -60,6 +60,14 @@ pub enum PlanNode {
         /// Run when the variable is false.
         if_false: Option<Box<PlanNode>>,
     },
+    /// The answer comes in parts (`@defer`): `primary` makes the first one, and does not wait for the others. Only at the
+    /// root of a plan.
+    Defer {
+        /// What the first part needs; `None`: nothing.
+        primary: Option<Box<PlanNode>>,
+        /// The later parts, each after those that it comes after.
+        deferred: Vec<DeferredPart>,
+    },
     /// `primary` opens the stream; `rest` runs for each event, on a tree that begins as the event's data.
     Subscription {
         /// The subscription sent to one subgraph.
@@ -67,6 +75,21 @@ pub enum PlanNode {
         /// What other subgraphs add to each event.
         rest: Option<Box<PlanNode>>,
     },
+}
+
+/// What is fetched for one deferred fragment, in all the places of the answer where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeferredPart {
+    /// Which fragment: the number in [`DeferredFragment::part`].
+    pub part: u32,
+    /// The client's name for it.
+    pub label: Option<String>,
+    /// Parts that are delivered before this one.
+    pub after: Vec<u32>,
+    /// Fetches of earlier parts that must have ended before `node` begins; `None`: all of the first part.
+    pub depends: Option<Vec<u32>>,
+    /// What is fetched; `None` when earlier parts bring everything.
+    pub node: Option<Box<PlanNode>>,
 }
 
 /// One request to one subgraph: root fields, or entities, never both.
@@ -210,6 +233,24 @@ pub struct BooleanCondition {
 pub struct ResponseShape {
     /// In the client's order.
     pub fields: Vec<ResponseField>,
+    /// Fragments whose fields come in later parts of the answer. What they share with `fields` stands there alone.
+    pub deferred: Vec<DeferredFragment>,
+}
+
+/// A fragment of a selection set that is answered later (`@defer`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeferredFragment {
+    /// Number of the fragment in the operation. The same one may stand in several selection sets: of objects below the one
+    /// that it was written for, where these are selected earlier as well.
+    pub part: u32,
+    /// The client's name for it.
+    pub label: Option<String>,
+    /// Runtime types for which it is selected (sorted); `None`: all that are possible here.
+    pub runtime_types: Option<Arc<[Name]>>,
+    /// When it is selected: if all of any of these hold; with none, always.
+    pub conditions: Vec<Vec<BooleanCondition>>,
+    /// Its fields.
+    pub shape: Arc<ResponseShape>,
 }
 
 /// One field of the answer.

@@ -21,7 +21,7 @@ impl Search<'_> {
     }
 
     fn is_complete_at_once_uncached(&mut self, set: SetId, node: NodeId) -> Result<bool, PlanError> {
-        if self.graph.node(node).is_interface_object || self.wants_from_above(set)? {
+        if self.graph.node(node).is_interface_object || self.sets.set(set).is_apart || self.wants_from_above(set)? {
             return Ok(false);
         }
         let selection_set = Rc::clone(self.sets.set(set));

@@ -4,11 +4,12 @@
 //! sends, and the groups it waits for. Does not write text (`document`) and does not order (`steps`).
 
 mod contexts;
+mod parts;
 mod reasons;
 mod representations;
 mod visits;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use apollo_compiler::ast::Argument;
@@ -20,11 +21,13 @@ use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use self::contexts::{ContextLevel, EntryContext, WrittenValue};
+use self::parts::DeferredObjects;
+pub(crate) use self::parts::WrittenPart;
 use self::reasons::Purpose;
-use crate::place::{Arrivals, Solved, Visit};
+use crate::place::{Arrival, Arrivals, Solved, Visit};
 use crate::planner::PlanError;
 use crate::search::Search;
-use crate::selection::{Conditions, Item, SetId, both, without};
+use crate::selection::{Conditions, Item, PartId, SetId, both, without};
 use crate::slots::Slot;
 
 /// Most fields of all fetches together, fragments of the operation expanded.
@@ -100,7 +103,7 @@ struct Cursor {
 }
 
 /// Where a selection set is written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Position {
     path: Vec<PathElement>,
     conditions: Conditions,
@@ -180,6 +183,14 @@ pub(crate) struct Fetches<'s, 'a> {
     entity_groups: FxHashMap<Slot, usize>,
     fields_count: usize,
     context_variables_count: usize,
+    /// What is to be written for each part of the answer, and the parts before it.
+    deferred: BTreeMap<PartId, (BTreeSet<PartId>, Vec<DeferredObjects>)>,
+    /// The part that is being written; `None`: the first.
+    part: Option<PartId>,
+    /// Its first group.
+    part_begin: usize,
+    /// Those that are written, without the first.
+    pub(crate) parts: Vec<WrittenPart>,
 }
 
 impl<'s, 'a> Fetches<'s, 'a> {
@@ -191,6 +202,10 @@ impl<'s, 'a> Fetches<'s, 'a> {
             entity_groups: FxHashMap::default(),
             fields_count: 0,
             context_variables_count: 0,
+            deferred: BTreeMap::new(),
+            part: None,
+            part_begin: 0,
+            parts: Vec::new(),
         }
     }
 
@@ -255,6 +270,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
         let selection_set = self.search.sets.set(set);
         let (types, is_abstract) = (Rc::clone(&selection_set.types), selection_set.is_abstract);
         let is_told = !is_abstract || self.tell_type(cursors);
+        self.defer(set, cursors, position);
         let mut writing = Writing::default();
         let mut groups: BTreeSet<usize> = cursors.iter().map(|cursor| cursor.group).collect();
         let mut live: Vec<TypeId> = Vec::new();
@@ -269,12 +285,8 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 continue;
             }
             live.push(*type_id);
-            let arrivals = seen.iter().map(|cursor| crate::place::Arrival {
-                node: cursor.node,
-                stage: cursor.stage,
-                context: cursor.context,
-            });
-            let solved = self.search.place(set, *type_id, &arrivals.collect())?;
+            let arrivals = seen.iter().map(Arrival::from).collect();
+            let solved = self.search.place(set, *type_id, &arrivals)?;
             let mut place = Place {
                 type_id: *type_id,
                 position,

@@ -4,8 +4,10 @@
 //! A set is made once for each list of selections and types, so that a fragment used sixty times is one set, and the
 //! time does not grow with the operation's expansion. Sets that turn out equal are one as well.
 
+mod deferred;
 mod storage_names;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use apollo_compiler::ast::{Argument, Value};
@@ -18,9 +20,11 @@ use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+pub(crate) use self::deferred::Parts;
+use self::deferred::{Standing, split};
 use crate::planner::PlanError;
 use crate::selection::{
-    Conditions, Item, ResponseEntry, SelectionSet, SetId, TypeSet, any_of, both, complement, contradicts, intersection,
+    Conditions, Deferred, Item, PartId, ResponseEntry, SelectionSet, SetId, TypeSet, any_of, both, complement, contradicts, intersection, without,
 };
 
 /// Most fields in all sets of one operation: far more than people write, and planned in a second.
@@ -52,6 +56,21 @@ impl Source<'_> {
     }
 }
 
+/// What holds for selections: which objects they are for, when, and in which part of the answer.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Within {
+    types: TypeSet,
+    conditions: Conditions,
+    part: Option<PartId>,
+}
+
+/// Selections of one position.
+struct Selections<'a> {
+    source: Source<'a>,
+    conditions: Conditions,
+    part: Option<PartId>,
+}
+
 /// One field as written.
 struct Occurrence<'a> {
     order: u32,
@@ -59,6 +78,7 @@ struct Occurrence<'a> {
     arguments: &'a [Node<Argument>],
     types: TypeSet,
     conditions: Conditions,
+    part: Option<PartId>,
     selections: Source<'a>,
 }
 
@@ -68,7 +88,8 @@ type ByResponseName<'a> = IndexMap<&'a Name, Vec<Occurrence<'a>>, FxBuildHasher>
 struct Collected<'a> {
     order: u32,
     fields: ByResponseName<'a>,
-    fragments_seen: FxHashSet<(&'a Name, TypeSet, Conditions)>,
+    deferred: BTreeMap<PartId, Standing>,
+    fragments_seen: FxHashSet<(&'a Name, Within)>,
 }
 
 /// Objects that a set is for.
@@ -77,6 +98,8 @@ struct Position {
     types: TypeSet,
     /// As in [`SelectionSet`].
     is_abstract: bool,
+    /// The part of the answer that the set belongs to; `None`: the first.
+    part: Option<PartId>,
 }
 
 /// Makes and keeps the selection sets of one plan.
@@ -84,9 +107,10 @@ pub(crate) struct Normalizer<'a> {
     supergraph: &'a Supergraph,
     document: &'a ExecutableDocument,
     field_names: &'a FxHashSet<Name>,
+    pub(crate) parts: Parts<'a>,
     sets: Vec<Rc<SelectionSet>>,
     /// By where they come from.
-    known: FxHashMap<(Vec<(usize, Conditions)>, Position), SetId>,
+    known: FxHashMap<(Vec<(usize, Conditions, Option<PartId>)>, Position), SetId>,
     /// By what they hold.
     equal: FxHashMap<Rc<SelectionSet>, SetId>,
     storage_names: FxHashMap<(Name, String), Name>,
@@ -104,11 +128,13 @@ impl<'a> Normalizer<'a> {
         supergraph: &'a Supergraph,
         document: &'a ExecutableDocument,
         field_names: &'a FxHashSet<Name>,
+        parts: Parts<'a>,
     ) -> Self {
         Self {
             supergraph,
             document,
             field_names,
+            parts,
             sets: Vec::new(),
             known: FxHashMap::default(),
             equal: FxHashMap::default(),
@@ -146,14 +172,19 @@ impl<'a> Normalizer<'a> {
     ) -> Result<SetId, PlanError> {
         let types: TypeSet = Rc::from([root_type]);
         let mut collected = Collected::default();
-        let conditions = self.no_conditions();
-        self.collect(Source::Operation(selection_set), &types, &conditions, &mut collected);
+        let within = Within {
+            types: Rc::clone(&types),
+            conditions: self.no_conditions(),
+            part: None,
+        };
+        self.collect(Source::Operation(selection_set), &within, &mut collected);
         collected
             .fields
             .retain(|_, occurrences| !is_introspection(occurrences[0].field));
         let position = Position {
             types,
             is_abstract: false,
+            part: None,
         };
         self.build(collected, position, fields_are_effects)
     }
@@ -204,6 +235,8 @@ impl<'a> Normalizer<'a> {
             wants_typename: false,
             items,
             response: Vec::new(),
+            deferred: Vec::new(),
+            is_apart: false,
         };
         self.sets.push(Rc::new(part));
         SetId(self.sets.len() as u32 - 1)
@@ -211,60 +244,64 @@ impl<'a> Normalizer<'a> {
 
     /// Fields that `field_set` selects on objects of `type_id`, as hidden items.
     pub(crate) fn hidden_items(&mut self, field_set: &'a FieldSet, type_id: TypeId) -> Result<SetId, PlanError> {
-        let types: TypeSet = Rc::from([type_id]);
-        let conditions = self.no_conditions();
         let position = Position {
-            types,
+            types: Rc::from([type_id]),
             is_abstract: false,
+            part: None,
         };
-        self.normalize(vec![(Source::FieldSet(field_set), conditions)], position)
+        let selections = Selections {
+            source: Source::FieldSet(field_set),
+            conditions: self.no_conditions(),
+            part: None,
+        };
+        self.normalize(vec![selections], position)
     }
 
-    fn normalize(&mut self, sources: Vec<(Source<'a>, Conditions)>, position: Position) -> Result<SetId, PlanError> {
-        let addresses = sources
+    fn normalize(&mut self, all: Vec<Selections<'a>>, position: Position) -> Result<SetId, PlanError> {
+        let addresses = all
             .iter()
-            .map(|(source, conditions)| (source.address(), Rc::clone(conditions)));
+            .map(|selections| (selections.source.address(), Rc::clone(&selections.conditions), selections.part));
         let identity = (addresses.collect(), position.clone());
         if let Some(known) = self.known.get(&identity) {
             return Ok(*known);
         }
         let mut collected = Collected::default();
-        for (source, conditions) in sources {
-            self.collect(source, &position.types, &conditions, &mut collected);
+        for Selections { source, conditions, part } in all {
+            let within = Within {
+                types: Rc::clone(&position.types),
+                conditions,
+                part,
+            };
+            if part != position.part {
+                collected.defer(&within);
+            }
+            self.collect(source, &within, &mut collected);
         }
         let id = self.build(collected, position, false)?;
         self.known.insert(identity, id);
         Ok(id)
     }
 
-    fn collect(&mut self, source: Source<'a>, types: &TypeSet, conditions: &Conditions, collected: &mut Collected<'a>) {
+    fn collect(&mut self, source: Source<'a>, within: &Within, collected: &mut Collected<'a>) {
         match source {
             Source::Operation(selection_set) => {
                 for selection in &selection_set.selections {
-                    self.collect_selection(selection, types, conditions, collected);
+                    self.collect_selection(selection, within, collected);
                 }
             }
             Source::FieldSet(field_set) => {
                 for selection in &field_set.selections {
                     match selection {
-                        FieldSetSelection::Field(field) => collected.push(
-                            &field.name,
-                            Occurrence {
-                                order: 0,
-                                field: &field.name,
-                                arguments: &field.arguments,
-                                types: Rc::clone(types),
-                                conditions: Rc::clone(conditions),
-                                selections: Source::FieldSet(&field.selections),
-                            },
-                        ),
+                        FieldSetSelection::Field(field) => {
+                            let selections = Source::FieldSet(&field.selections);
+                            collected.push(&field.name, (&field.name, &field.arguments), within, selections);
+                        }
                         FieldSetSelection::InlineFragment {
                             type_condition,
                             selections,
                         } => {
-                            let types = self.narrow(types, type_condition.as_ref());
-                            if !types.is_empty() {
-                                self.collect(Source::FieldSet(selections), &types, conditions, collected);
+                            if let Some(within) = self.narrow(within, type_condition.as_ref()) {
+                                self.collect(Source::FieldSet(selections), &within, collected);
                             }
                         }
                     }
@@ -273,63 +310,62 @@ impl<'a> Normalizer<'a> {
         }
     }
 
-    fn collect_selection(
-        &mut self,
-        selection: &'a Selection,
-        types: &TypeSet,
-        conditions: &Conditions,
-        collected: &mut Collected<'a>,
-    ) {
-        let Some(conditions) = applied(conditions, selection.directives()) else {
+    fn collect_selection(&mut self, selection: &'a Selection, within: &Within, collected: &mut Collected<'a>) {
+        let Some(conditions) = applied(&within.conditions, selection.directives()) else {
             return;
         };
+        let within = Within {
+            conditions,
+            ..within.clone()
+        };
         match selection {
-            Selection::Field(field) => collected.push(
-                field.response_key(),
-                Occurrence {
-                    order: 0,
-                    field: &field.name,
-                    arguments: &field.arguments,
-                    types: Rc::clone(types),
-                    conditions,
-                    selections: Source::Operation(&field.selection_set),
-                },
-            ),
+            Selection::Field(field) => {
+                let selections = Source::Operation(&field.selection_set);
+                collected.push(field.response_key(), (&field.name, &field.arguments), &within, selections);
+            }
             Selection::InlineFragment(fragment) => {
-                let types = self.narrow(types, fragment.type_condition.as_ref());
-                if !types.is_empty() {
-                    self.collect(
-                        Source::Operation(&fragment.selection_set),
-                        &types,
-                        &conditions,
-                        collected,
-                    );
+                if let Some(mut within) = self.narrow(&within, fragment.type_condition.as_ref()) {
+                    self.defer(selection, &mut within, collected);
+                    self.collect(Source::Operation(&fragment.selection_set), &within, collected);
                 }
             }
             Selection::FragmentSpread(spread) => {
                 let Some(fragment) = self.document.fragments.get(&spread.fragment_name) else {
                     return;
                 };
-                let types = self.narrow(types, Some(fragment.type_condition()));
-                let visit = (&fragment.name, Rc::clone(&types), Rc::clone(&conditions));
-                if !types.is_empty() && collected.fragments_seen.insert(visit) {
-                    self.collect(
-                        Source::Operation(&fragment.selection_set),
-                        &types,
-                        &conditions,
-                        collected,
-                    );
+                let Some(mut within) = self.narrow(&within, Some(fragment.type_condition())) else {
+                    return;
+                };
+                self.defer(selection, &mut within, collected);
+                if collected.fragments_seen.insert((&fragment.name, within.clone())) {
+                    self.collect(Source::Operation(&fragment.selection_set), &within, collected);
                 }
             }
         }
     }
 
-    fn narrow(&mut self, types: &TypeSet, type_condition: Option<&Name>) -> TypeSet {
-        match type_condition.map(|name| self.supergraph.type_id(name)) {
-            None => Rc::clone(types),
-            Some(None) => Rc::from([]),
-            Some(Some(id)) => intersection(types, &self.possible_types(id)),
+    /// Enters the part that a fragment begins, if it is deferred.
+    fn defer(&mut self, fragment: &'a Selection, within: &mut Within, collected: &mut Collected<'a>) {
+        let address = std::ptr::from_ref(fragment).addr();
+        if let Some(part) = self.parts.begin(address, fragment.directives(), within.part) {
+            within.part = Some(part);
+            collected.defer(within);
         }
+    }
+
+    /// `None`: no object here is of that type.
+    fn narrow(&mut self, within: &Within, type_condition: Option<&Name>) -> Option<Within> {
+        let types = match type_condition {
+            None => Rc::clone(&within.types),
+            Some(name) => {
+                let id = self.supergraph.type_id(name)?;
+                intersection(&within.types, &self.possible_types(id))
+            }
+        };
+        (!types.is_empty()).then(|| Within {
+            types,
+            ..within.clone()
+        })
     }
 
     /// Every object type that may stand for `id` in some subgraph.
@@ -341,36 +377,55 @@ impl<'a> Normalizer<'a> {
     }
 
     fn build(&mut self, collected: Collected<'a>, position: Position, by_name: bool) -> Result<SetId, PlanError> {
-        let Position { types, is_abstract } = position;
-        let mut builder = SetBuilder {
-            items: Vec::new(),
-            response: Vec::new(),
-            wants_typename: false,
-            twins: FxHashMap::default(),
-            types: Rc::clone(&types),
-            by_name,
+        let (own, later) = split(collected.fields, position.part, &collected.deferred);
+        let mut twins = Twins::default();
+        let mut builder = SetBuilder::new(&position, by_name, std::mem::take(&mut twins));
+        self.add_fields(&mut builder, own)?;
+        // Whoever answers must know whether an object has the fragment.
+        builder.wants_typename |= !later.is_empty() && position.types.len() > 1;
+        twins = std::mem::take(&mut builder.twins);
+        let mut deferred = Vec::with_capacity(later.len());
+        for (part, fields) in later {
+            let position = Position {
+                part: Some(part),
+                ..position.clone()
+            };
+            let mut apart = SetBuilder::new(&position, by_name, std::mem::take(&mut twins));
+            self.add_fields(&mut apart, fields)?;
+            twins = std::mem::take(&mut apart.twins);
+            deferred.push(Deferred {
+                part,
+                standing: collected.deferred.get(&part).cloned().unwrap_or_default(),
+                set: self.add_set(apart.finish(&position, true)),
+            });
+        }
+        let set = SelectionSet {
+            deferred,
+            ..builder.finish(&position, false)
         };
-        for (response_name, occurrences) in collected.fields {
-            self.add_response_name(&mut builder, response_name, &occurrences)?;
+        Ok(self.add_set(set))
+    }
+
+    fn add_set(&mut self, set: SelectionSet) -> SetId {
+        let set = Rc::new(set);
+        let next = SetId(self.sets.len() as u32);
+        let id = *self.equal.entry(Rc::clone(&set)).or_insert(next);
+        if id == next {
+            self.sets.push(set);
+        }
+        id
+    }
+
+    fn add_fields(&mut self, builder: &mut SetBuilder, fields: ByResponseName<'a>) -> Result<(), PlanError> {
+        for (response_name, occurrences) in fields {
+            self.add_response_name(builder, response_name, &occurrences)?;
         }
         self.items_count += builder.items.len();
         if self.items_count > ITEMS_MAX {
             return Err(PlanError::TooLarge { fields_max: ITEMS_MAX });
         }
         builder.response.sort_by_key(|entry| entry.order);
-        let set = Rc::new(SelectionSet {
-            is_abstract,
-            types,
-            wants_typename: builder.wants_typename,
-            items: builder.items,
-            response: builder.response,
-        });
-        let next = SetId(self.sets.len() as u32);
-        let id = *self.equal.entry(Rc::clone(&set)).or_insert(next);
-        if id == next {
-            self.sets.push(set);
-        }
-        Ok(id)
+        Ok(())
     }
 
     fn add_response_name(
@@ -381,7 +436,8 @@ impl<'a> Normalizer<'a> {
     ) -> Result<(), PlanError> {
         // Either may be there, or both: objects of another type may have a field under the same response name.
         let is_typename = |occurrence: &&Occurrence<'a>| occurrence.field == "__typename";
-        for occurrence in occurrences.iter().filter(is_typename) {
+        let is_own = |occurrence: &&Occurrence<'a>| occurrence.part == builder.part;
+        for occurrence in occurrences.iter().filter(is_typename).filter(is_own) {
             builder.wants_typename = true;
             builder.response.push(ResponseEntry {
                 order: occurrence.order,
@@ -401,7 +457,7 @@ impl<'a> Normalizer<'a> {
             let item = self.item(builder, response_name, types, &members)?;
             let mut seen: Vec<&Conditions> = Vec::new();
             for member in members {
-                if seen.contains(&&member.conditions) {
+                if member.part != builder.part || seen.contains(&&member.conditions) {
                     continue;
                 }
                 seen.push(&member.conditions);
@@ -478,40 +534,45 @@ impl<'a> Normalizer<'a> {
         types: TypeSet,
         members: &[&Occurrence<'a>],
     ) -> Result<Item, PlanError> {
+        // Those of later parts only add to what is below the field.
+        let own = || members.iter().filter(|member| member.part == builder.part);
         let first = members[0];
-        let are_alike = members.iter().all(|member| member.conditions == first.conditions);
+        let are_alike = own().all(|member| member.conditions == first.conditions);
         let conditions = if are_alike {
             Rc::clone(&first.conditions)
         } else {
             let common = first
                 .conditions
                 .iter()
-                .filter(|condition| members.iter().all(|member| member.conditions.contains(condition)));
+                .filter(|condition| own().all(|member| member.conditions.contains(condition)));
             common.cloned().collect()
         };
         let alternatives = match are_alike {
             true => Vec::new(),
-            false => any_of(members.iter().map(|member| &member.conditions)),
+            false => any_of(own().map(|member| &member.conditions)),
         };
-        let mut sources: Vec<(Source<'a>, Conditions)> = Vec::new();
+        let mut sources: Vec<Selections<'a>> = Vec::new();
         for member in members.iter().filter(|member| !member.selections.is_empty()) {
-            let inner = if are_alike {
-                self.no_conditions()
-            } else {
-                Rc::clone(&member.conditions)
+            let inner = match are_alike {
+                true => without(&member.conditions, &conditions),
+                false => Rc::clone(&member.conditions),
             };
             let address = member.selections.address();
-            let is_known = sources
-                .iter()
-                .any(|(known, before)| known.address() == address && *before == inner);
+            let is_known = sources.iter().any(|known| {
+                known.source.address() == address && known.conditions == inner && known.part == member.part
+            });
             if !is_known {
-                sources.push((member.selections, inner));
+                sources.push(Selections {
+                    source: member.selections,
+                    conditions: inner,
+                    part: member.part,
+                });
             }
         }
         let storage_name = self.storage_name(builder, response_name, &types, first);
         let child = match sources.is_empty() {
             true => None,
-            false => Some(self.child(first, &types, sources)?),
+            false => Some(self.child((first, builder.part), &types, sources)?),
         };
         let storage_name = match child {
             Some(child) if !builder.by_name => self.beside_twins(builder, (storage_name, first.field), &types, child),
@@ -530,9 +591,9 @@ impl<'a> Normalizer<'a> {
 
     fn child(
         &mut self,
-        field: &Occurrence<'a>,
+        (field, part): (&Occurrence<'a>, Option<PartId>),
         types: &TypeSet,
-        sources: Vec<(Source<'a>, Conditions)>,
+        sources: Vec<Selections<'a>>,
     ) -> Result<SetId, PlanError> {
         let mut all: Vec<TypeId> = Vec::new();
         for id in types.iter() {
@@ -551,6 +612,7 @@ impl<'a> Normalizer<'a> {
         let position = Position {
             types: all.into(),
             is_abstract,
+            part,
         };
         self.normalize(sources, position)
     }
@@ -560,17 +622,69 @@ struct SetBuilder {
     items: Vec<Item>,
     response: Vec<ResponseEntry>,
     wants_typename: bool,
-    /// By storage name, what is selected below it; each list is stored under a name of its own.
-    twins: FxHashMap<Name, Vec<Vec<(TypeSet, SetId)>>>,
+    twins: Twins,
     types: TypeSet,
     by_name: bool,
+    part: Option<PartId>,
+}
+
+/// By storage name, what is selected below it; each list is stored under a name of its own.
+type Twins = FxHashMap<Name, Vec<Vec<(TypeSet, SetId)>>>;
+
+impl SetBuilder {
+    fn new(position: &Position, by_name: bool, twins: Twins) -> Self {
+        Self {
+            items: Vec::new(),
+            response: Vec::new(),
+            wants_typename: false,
+            twins,
+            types: Rc::clone(&position.types),
+            by_name,
+            part: position.part,
+        }
+    }
+
+    fn finish(self, position: &Position, is_apart: bool) -> SelectionSet {
+        SelectionSet {
+            types: self.types,
+            is_abstract: position.is_abstract,
+            wants_typename: self.wants_typename,
+            items: self.items,
+            response: self.response,
+            deferred: Vec::new(),
+            is_apart,
+        }
+    }
 }
 
 impl<'a> Collected<'a> {
-    fn push(&mut self, response_name: &'a Name, mut occurrence: Occurrence<'a>) {
-        occurrence.order = self.order;
+    fn push(
+        &mut self,
+        response_name: &'a Name,
+        (field, arguments): (&'a Name, &'a [Node<Argument>]),
+        within: &Within,
+        selections: Source<'a>,
+    ) {
+        self.fields.entry(response_name).or_default().push(Occurrence {
+            order: self.order,
+            field,
+            arguments,
+            types: Rc::clone(&within.types),
+            conditions: Rc::clone(&within.conditions),
+            part: within.part,
+            selections,
+        });
         self.order += 1;
-        self.fields.entry(response_name).or_default().push(occurrence);
+    }
+
+    /// Notes that the part of `within` stands here.
+    fn defer(&mut self, within: &Within) {
+        let Some(part) = within.part else { return };
+        let standing = self.deferred.entry(part).or_default();
+        let here = (Rc::clone(&within.types), Rc::clone(&within.conditions));
+        if !standing.contains(&here) {
+            standing.push(here);
+        }
     }
 }
 

@@ -3,19 +3,24 @@
 use std::sync::Arc;
 
 use apollo_compiler::Name;
+use federation::deferral::ActiveDefers;
 use federation::operation::Operation;
 use federation::query_graph::NodeId;
-use federation::query_plan::{FetchTarget, OperationKind, PlanNode, QueryPlan, ResponseShape};
+use federation::query_plan::{DeferredPart, FetchTarget, OperationKind, PlanNode, QueryPlan, ResponseShape};
 use federation::supergraph::{ActiveLabels, LabelId, Supergraph};
 use rustc_hash::FxHashSet;
 
 use crate::fetches::Fetches;
 use crate::introspection;
+use crate::normalize::Parts;
 use crate::place::Arrivals;
 use crate::response::ResponseWriter;
 use crate::search::Search;
-use crate::selection::{Item, SetId};
-use crate::steps;
+use crate::selection::{Item, PartId, SetId};
+use crate::steps::{Numbering, StepWriter};
+
+/// How many fragments that cannot be fetched later are found one by one; with more, the answer comes whole.
+const KEPT_MAX: usize = 4;
 
 /// Why an operation has no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,12 +85,14 @@ impl Planner {
         if self.supergraph.override_labels().is_empty() {
             return Ok(Vec::new());
         }
-        let labels = ActiveLabels::NONE;
-        let (mut search, root) = self.begin(operation, &labels)?;
+        let (labels, defers, kept) = (ActiveLabels::NONE, ActiveDefers::NONE, FxHashSet::default());
+        let parts = Parts::new(&defers, &kept);
+        let (mut search, root) = self.begin(operation, &labels, parts)?;
         search.labels_of(root)
     }
 
-    /// Plans `operation`, which must be valid in this supergraph's API schema. The same input gives the same plan.
+    /// Plans `operation`, which must be valid in this supergraph's API schema, for an answer in one piece. The same input
+    /// gives the same plan.
     ///
     /// * `labels`: the override labels that are on for this operation.
     ///
@@ -100,21 +107,66 @@ impl Planner {
     /// # Errors
     /// As [`Planner::plan`].
     pub fn plan_counting(&self, operation: &Operation, labels: &ActiveLabels) -> Result<(QueryPlan, u64), PlanError> {
+        let (defers, kept) = (ActiveDefers::NONE, FxHashSet::default());
+        let planned = self.attempt(operation, labels, Parts::new(&defers, &kept))?;
+        planned.map_err(|_| PlanError::Internal("a part of the answer is deferred that nobody deferred"))
+    }
+
+    /// As [`Planner::plan`], for an answer in parts. Fragments that no fetch of their own can bring come with what is
+    /// around them.
+    ///
+    /// * `defers`: which fragments are deferred.
+    ///
+    /// # Errors
+    /// As [`Planner::plan`].
+    pub fn plan_in_parts(
+        &self,
+        operation: &Operation,
+        labels: &ActiveLabels,
+        defers: &ActiveDefers,
+    ) -> Result<QueryPlan, PlanError> {
+        let mut kept = FxHashSet::default();
+        while kept.len() < KEPT_MAX {
+            match self.attempt(operation, labels, Parts::new(defers, &kept))? {
+                Ok((plan, _)) => return Ok(plan),
+                Err(address) => kept.insert(address),
+            };
+        }
+        self.plan(operation, labels)
+    }
+
+    /// The plan and the work it took, or else the address of a fragment that cannot be deferred.
+    fn attempt(
+        &self,
+        operation: &Operation,
+        labels: &ActiveLabels,
+        parts: Parts<'_>,
+    ) -> Result<Result<(QueryPlan, u64), usize>, PlanError> {
         let supergraph = self.supergraph.as_ref();
         let kind = operation.kind();
-        let (mut search, root) = self.begin(operation, labels)?;
-        let roots = supergraph.query_graph().roots(supergraph, kind);
-        let planning = Planning { operation, kind, roots };
+        let (mut search, root) = self.begin(operation, labels, parts)?;
+        let mut planning = Planning {
+            operation,
+            kind,
+            roots: supergraph.query_graph().roots(supergraph, kind),
+            deferred: Vec::new(),
+            undeferrable: None,
+        };
         let node = match kind {
             OperationKind::Query => planning.query(&mut search, root)?,
             OperationKind::Mutation => planning.mutation(&mut search, root)?,
             OperationKind::Subscription => planning.subscription(&mut search, root)?,
         };
-        let mut node = node;
-        if let Some(node) = &mut node {
-            steps::number(node, &mut 0);
+        let undeferrable = planning.undeferrable.and_then(|part| search.sets.parts.address(part));
+        if let Some(address) = undeferrable {
+            return Ok(Err(address));
         }
-        let mut fields = ResponseWriter::new(supergraph, &search.sets).root(root);
+        let mut node = planning.in_parts(node);
+        if let Some(node) = &mut node {
+            Numbering::default().node(node);
+        }
+        let mut response = ResponseWriter::new(supergraph, &search.sets);
+        let (mut fields, deferred) = (response.root(root), response.deferred(root));
         let introspection = introspection::plan(operation);
         fields.extend(introspection.fields);
         fields.sort_by_key(|(order, _)| *order);
@@ -124,9 +176,10 @@ impl Planner {
             introspection: introspection.document,
             response: ResponseShape {
                 fields: fields.into_iter().map(|(_, field)| field).collect(),
+                deferred,
             },
         };
-        Ok((plan, search.work))
+        Ok(Ok((plan, search.work)))
     }
 
     /// A search over the normalised operation, and its root.
@@ -134,10 +187,12 @@ impl Planner {
         &'a self,
         operation: &'a Operation,
         labels: &'a ActiveLabels,
+        parts: Parts<'a>,
     ) -> Result<(Search<'a>, SetId), PlanError> {
         let kind = operation.kind();
         let root_type = self.supergraph.root_type(kind).ok_or(PlanError::NoRoot(kind))?;
-        let mut search = Search::new(&self.supergraph, operation.document(), &self.field_names, labels);
+        let document = operation.document();
+        let mut search = Search::new(&self.supergraph, document, &self.field_names, (labels, parts));
         let selection_set = &operation.definition().selection_set;
         let are_effects = kind == OperationKind::Mutation;
         let root = search.sets.root(selection_set, root_type, are_effects)?;
@@ -149,12 +204,20 @@ struct Planning<'o> {
     operation: &'o Operation,
     kind: OperationKind,
     roots: Vec<NodeId>,
+    /// Parts of the answer that come later.
+    deferred: Vec<DeferredPart>,
+    /// One that no fetch of its own can bring.
+    undeferrable: Option<PartId>,
 }
 
 impl Planning<'_> {
-    fn query(&self, search: &mut Search<'_>, root: SetId) -> Result<Option<PlanNode>, PlanError> {
-        if search.sets.set(root).items.is_empty() {
-            return Ok(None);
+    fn query(&mut self, search: &mut Search<'_>, root: SetId) -> Result<Option<PlanNode>, PlanError> {
+        let set = search.sets.set(root);
+        if set.items.is_empty() {
+            // What is deferred of the root needs nothing before it.
+            let first = self.roots.first().filter(|_| !set.deferred.is_empty());
+            let arrivals = first.map(|root| Search::root_arrival(*root));
+            return arrivals.map_or(Ok(None), |arrivals| self.write(search, root, &arrivals));
         }
         let Some((arrivals, _)) = search.choose(root, &self.roots)? else {
             return Err(self.unreachable(search, root));
@@ -162,14 +225,69 @@ impl Planning<'_> {
         self.write(search, root, &arrivals)
     }
 
-    fn write(&self, search: &mut Search<'_>, root: SetId, arrivals: &Arrivals) -> Result<Option<PlanNode>, PlanError> {
+    /// The steps of the first part; those of the others are kept.
+    fn write(
+        &mut self,
+        search: &mut Search<'_>,
+        root: SetId,
+        arrivals: &Arrivals,
+    ) -> Result<Option<PlanNode>, PlanError> {
         let mut fetches = Fetches::new(search);
         fetches.write(root, arrivals)?;
-        steps::steps(&fetches, self.operation.definition(), self.kind)
+        let first = 0..fetches.groups.len();
+        self.undeferrable = fetches.write_parts()?.or(self.undeferrable);
+        if self.undeferrable.is_some() {
+            return Ok(None);
+        }
+        let writer = StepWriter::new(&fetches, self.operation.definition(), self.kind);
+        for written in &fetches.parts {
+            let label = &fetches.search().sets.parts.get(written.part).label;
+            // What a mutation has deferred is read after all of its effects.
+            let is_query = self.kind == OperationKind::Query;
+            self.add_part(DeferredPart {
+                part: written.part.0,
+                label: label.clone(),
+                after: written.after.iter().map(|part| part.0).collect(),
+                depends: is_query.then(|| writer.needed_before(written.groups.clone())),
+                node: writer.steps(written.groups.clone()).map(Box::new),
+            });
+        }
+        Ok(writer.steps(first))
+    }
+
+    /// One part may stand below several root fields of a mutation.
+    fn add_part(&mut self, part: DeferredPart) {
+        let known = self.deferred.iter_mut().find(|known| known.part == part.part);
+        let Some(known) = known else {
+            return self.deferred.push(part);
+        };
+        known.after.extend(part.after);
+        known.after.sort_unstable();
+        known.after.dedup();
+        let nodes = known.node.take().into_iter().chain(part.node).map(|node| *node);
+        let mut nodes: Vec<PlanNode> = nodes.collect();
+        known.node = match nodes.len() {
+            0 | 1 => nodes.pop(),
+            _ => Some(PlanNode::Parallel(nodes)),
+        }
+        .map(Box::new);
+    }
+
+    /// With the parts that come later, the first part's steps are the primary ones.
+    fn in_parts(&mut self, node: Option<PlanNode>) -> Option<PlanNode> {
+        if self.deferred.is_empty() {
+            return node;
+        }
+        let mut deferred = std::mem::take(&mut self.deferred);
+        deferred.sort_by_key(|part| part.part);
+        Some(PlanNode::Defer {
+            primary: node.map(Box::new),
+            deferred,
+        })
     }
 
     /// Root fields in order; those that one subgraph resolves one after the other go in one request.
-    fn mutation(&self, search: &mut Search<'_>, root: SetId) -> Result<Option<PlanNode>, PlanError> {
+    fn mutation(&mut self, search: &mut Search<'_>, root: SetId) -> Result<Option<PlanNode>, PlanError> {
         let mut runs: Vec<(Vec<Item>, Vec<NodeId>)> = Vec::new();
         for call in search.sets.calls(root)? {
             let resolves = |node: &NodeId| search.edge(*node, &call.field).is_some();
@@ -201,7 +319,7 @@ impl Planning<'_> {
 
     /// Begins in the subgraph from which the fewest requests are needed: effects must not happen twice.
     fn begin_in_one(
-        &self,
+        &mut self,
         search: &mut Search<'_>,
         set: SetId,
         roots: &[NodeId],
@@ -221,8 +339,8 @@ impl Planning<'_> {
         self.write(search, set, &Search::root_arrival(node))
     }
 
-    fn subscription(&self, search: &mut Search<'_>, root: SetId) -> Result<Option<PlanNode>, PlanError> {
-        let Some(node) = self.begin_in_one(search, root, &self.roots)? else {
+    fn subscription(&mut self, search: &mut Search<'_>, root: SetId) -> Result<Option<PlanNode>, PlanError> {
+        let Some(node) = self.begin_in_one(search, root, &self.roots.clone())? else {
             return Ok(None);
         };
         let (first, rest) = match node {

@@ -1,15 +1,18 @@
 //! What the client receives, from its selection sets.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use apollo_compiler::Name;
 use apollo_compiler::ast::Type;
-use federation::query_plan::{FieldType, LeafType, ResponseField, ResponseShape, ResponseSource};
+use federation::query_plan::{
+    BooleanCondition, DeferredFragment, FieldType, LeafType, ResponseField, ResponseShape, ResponseSource,
+};
 use federation::supergraph::{Supergraph, TypeId, TypeKind};
 use rustc_hash::FxHashMap;
 
 use crate::normalize::Normalizer;
-use crate::selection::{ResponseEntry, SetId};
+use crate::selection::{Conditions, ResponseEntry, SetId, TypeSet, any_of};
 
 /// Makes shapes; equal sets share one.
 pub(crate) struct ResponseWriter<'n, 'a> {
@@ -41,12 +44,39 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
         fields
     }
 
+    /// What is deferred of the objects of a set.
+    pub(crate) fn deferred(&mut self, set: SetId) -> Vec<DeferredFragment> {
+        let set = Rc::clone(self.sets.set(set));
+        let mut fragments = Vec::new();
+        for deferred in &set.deferred {
+            let mut by_types: Vec<(&TypeSet, Vec<&Conditions>)> = Vec::new();
+            for (types, conditions) in &deferred.standing {
+                match by_types.iter_mut().find(|(known, _)| *known == types) {
+                    Some((_, all)) => all.push(conditions),
+                    None => by_types.push((types, vec![conditions])),
+                }
+            }
+            for (types, conditions) in by_types {
+                let conditions = any_of(conditions.into_iter()).into_iter();
+                fragments.push(DeferredFragment {
+                    part: deferred.part.0,
+                    label: self.sets.parts.get(deferred.part).label.clone(),
+                    runtime_types: (*types != set.types).then(|| self.names(types)),
+                    conditions: conditions.map(|all| all.to_vec()).collect::<Vec<Vec<BooleanCondition>>>(),
+                    shape: self.shape(deferred.set),
+                });
+            }
+        }
+        fragments
+    }
+
     fn shape(&mut self, set: SetId) -> Arc<ResponseShape> {
         if let Some(shape) = self.shapes.get(&set) {
             return Arc::clone(shape);
         }
         let fields = self.root(set).into_iter().map(|(_, field)| field).collect();
-        let shape = Arc::new(ResponseShape { fields });
+        let deferred = self.deferred(set);
+        let shape = Arc::new(ResponseShape { fields, deferred });
         self.shapes.insert(set, Arc::clone(&shape));
         shape
     }

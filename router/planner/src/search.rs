@@ -20,7 +20,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 
 use crate::contexts::{Wanted, WantedId};
-use crate::normalize::Normalizer;
+use crate::normalize::{Normalizer, Parts};
 use crate::place::{Arrival, Arrivals, Completion, Origin, Solved};
 use crate::planner::PlanError;
 use crate::selection::SetId;
@@ -63,11 +63,22 @@ pub(crate) struct Search<'a> {
     pub(crate) work: u64,
     depth: u32,
     pub(crate) at_once: FxHashMap<(SetId, NodeId), bool>,
+    /// Deferred sets that cannot be resolved apart from their objects.
+    pub(crate) together: FxHashSet<(SetId, TypeId)>,
     pub(crate) wanted: Vec<Wanted<'a>>,
     pub(crate) wanted_above: FxHashMap<SetId, Rc<[WantedId]>>,
     pub(crate) classes: FxHashMap<SetId, Rc<[u32]>>,
     pub(crate) key_classes: FxHashMap<TypeId, Option<u32>>,
     pub(crate) key_signatures: FxHashMap<String, u32>,
+}
+
+/// Where a plan begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'r> {
+    /// In any of these subgraphs.
+    Roots(&'r [NodeId]),
+    /// With objects that earlier fetches bring.
+    Objects(&'r Arrivals),
 }
 
 /// How a slot is used.
@@ -78,13 +89,13 @@ impl<'a> Search<'a> {
         supergraph: &'a Supergraph,
         document: &'a ExecutableDocument,
         field_names: &'a FxHashSet<apollo_compiler::Name>,
-        labels: &'a ActiveLabels,
+        (labels, parts): (&'a ActiveLabels, Parts<'a>),
     ) -> Self {
         Self {
             supergraph,
             graph: supergraph.query_graph(),
             labels,
-            sets: Normalizer::new(supergraph, document, field_names),
+            sets: Normalizer::new(supergraph, document, field_names, parts),
             slots: Slots::default(),
             query_type: supergraph.root_type(OperationKind::Query),
             query_roots: supergraph.query_graph().roots(supergraph, OperationKind::Query),
@@ -98,6 +109,7 @@ impl<'a> Search<'a> {
             work: 0,
             depth: 0,
             at_once: FxHashMap::default(),
+            together: FxHashSet::default(),
             wanted: Vec::new(),
             wanted_above: FxHashMap::default(),
             classes: FxHashMap::default(),
@@ -116,22 +128,31 @@ impl<'a> Search<'a> {
     /// Returns the arrivals at the root and the number of slots.
     pub(crate) fn choose(&mut self, root: SetId, roots: &[NodeId]) -> Result<Option<(Arrivals, usize)>, PlanError> {
         self.root = Some(root);
+        self.choose_from(root, Start::Roots(roots))
+    }
+
+    /// As [`Search::choose`], for a set of objects that are known already.
+    pub(crate) fn choose_from(
+        &mut self,
+        root: SetId,
+        start: Start<'_>,
+    ) -> Result<Option<(Arrivals, usize)>, PlanError> {
         let begin = self.work;
         self.slots = Slots::default();
         self.solved.clear();
         self.completions.clear();
-        let Some((mut arrivals, uses)) = self.attempt(root, roots)? else {
+        let Some((mut arrivals, uses)) = self.attempt(root, start)? else {
             return Ok(None);
         };
         let work_max = self.work + SEARCH_WORK_MIN.max((self.work - begin) * SEARCH_WORK_FACTOR);
         // With room for one more solution, so that the search itself never makes the operation fail.
         let work_max = work_max.min(WORK_MAX / 2);
         let best = Self::by_use(&uses);
-        if best.len() == 1 {
-            return Ok(Some((arrivals, 1)));
+        if best.len() <= 1 {
+            return Ok(Some((arrivals, best.len())));
         }
         // The same again, now knowing what depends on which slot.
-        let (again, closed) = self.solve_again(root, roots, &uses)?;
+        let (again, closed) = self.solve_again(root, start, &uses)?;
         self.keep();
         arrivals = again.0;
         // Open, and of no use to the best solution.
@@ -157,7 +178,7 @@ impl<'a> Search<'a> {
             }
             let closed = [unused.as_slice(), tried.as_slice()].concat();
             self.slots.close(&closed);
-            if let Some((fewer_arrivals, uses)) = self.attempt(root, roots)? {
+            if let Some((fewer_arrivals, uses)) = self.attempt(root, start)? {
                 self.keep();
                 arrivals = fewer_arrivals;
                 let open = std::mem::replace(&mut best, Self::by_use(&uses));
@@ -214,14 +235,19 @@ impl<'a> Search<'a> {
     }
 
     /// Solves with the slots that are open, and says which of them it used.
-    fn attempt(&mut self, root: SetId, roots: &[NodeId]) -> Result<Option<(Arrivals, Uses)>, PlanError> {
-        let arrivals = self.root_arrivals(roots);
+    fn attempt(&mut self, root: SetId, start: Start<'_>) -> Result<Option<(Arrivals, Uses)>, PlanError> {
+        let arrivals = match start {
+            Start::Roots(roots) => self.root_arrivals(roots),
+            Start::Objects(arrivals) => arrivals.clone(),
+        };
         if self.complete(root, &arrivals)?.is_none() {
             return Ok(None);
         }
         let arrivals = self.used_arrivals(root, &arrivals)?;
         let mut uses = Uses::default();
-        for arrival in &arrivals {
+        // Objects are there at no cost.
+        let at_root = arrivals.iter().filter(|_| matches!(start, Start::Roots(_)));
+        for arrival in at_root {
             let slot = Slot {
                 stage: 0,
                 subgraph: self.graph.node(arrival.node).subgraph,

@@ -19,6 +19,10 @@ pub(crate) type Conditions = Rc<[BooleanCondition]>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SetId(pub(crate) u32);
 
+/// Number of a part of the answer that comes later (`@defer`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct PartId(pub(crate) u32);
+
 /// Most cases that a field is written for, and most conditions of a place where it is written for more than one: they
 /// multiply with the depth.
 const CASES_MAX: usize = 4;
@@ -36,6 +40,19 @@ pub(crate) struct SelectionSet {
     pub(crate) items: Vec<Item>,
     /// What the client receives, in its order. Empty for sets that only keys and `@requires` need.
     pub(crate) response: Vec<ResponseEntry>,
+    /// What is deferred of the objects here, by rising number of the part.
+    pub(crate) deferred: Vec<Deferred>,
+    /// Whether the set is deferred itself: it is fetched apart from what tells its objects, if there is a way.
+    pub(crate) is_apart: bool,
+}
+
+/// Fields of a later part of the answer, on the same objects.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Deferred {
+    pub(crate) part: PartId,
+    /// The types that it is selected for, and when.
+    pub(crate) standing: Vec<(TypeSet, Conditions)>,
+    pub(crate) set: SetId,
 }
 
 /// One field, for the runtime types that select it in the same way.

@@ -1,6 +1,9 @@
 //! Solves one place that no arrival completes alone: which subgraphs are visited, in which stage and in which order.
 //!
 //! Visits are made by rising stage, as Dijkstra's algorithm does; each may make keys and required fields of later ones known.
+//!
+//! Deferred sets are solved *apart*: what tells the objects gives keys and required fields, and the set's own fields come from
+//! visits after it. Only what no visit resolves is asked for along with the objects after all.
 
 use std::rc::Rc;
 
@@ -33,6 +36,8 @@ struct Run {
     types_count: usize,
     /// [`Arrival::context`] of the arrivals.
     context: u16,
+    /// Whether arrivals resolve nothing but what others need.
+    is_apart: bool,
 }
 
 impl Run {
@@ -48,6 +53,7 @@ impl Run {
             types_count: 0,
             context: arrivals.iter().map(|arrival| arrival.context).max().unwrap_or_default(),
             is_visited: vec![false; universe.sites_count],
+            is_apart: false,
             universe,
         };
         run.open_all_ways();
@@ -133,6 +139,12 @@ impl Run {
         jump.provides.iter().any(is_wanted) || self.typed_from.is_none() && !node.is_interface_object
     }
 
+    /// Whether an item is more than one of the set's own: part of a key, or required.
+    fn is_needed_by_others(&self, item: usize) -> bool {
+        let is_key = |jump: &Jump| jump.key.contains(&item);
+        item >= self.universe.own_count || self.universe.jumps.iter().any(is_key)
+    }
+
     fn ready(&self, items: &[usize]) -> Option<u16> {
         let mut ready = self.visits.first().map_or(0, |visit| visit.stage);
         for index in items {
@@ -168,6 +180,7 @@ impl Search<'_> {
         let mut run = Run::new(universe, arrivals);
         run.types_count = selection_set.types.len();
         run.needs_typename = !is_typed && run.types_count > 1 && depends_on_type;
+        run.is_apart = selection_set.is_apart;
         let mut order: SmallVec<[usize; 8]> = (0..arrivals.len()).collect();
         order.sort_by_key(|index| arrivals[*index].stage);
         for index in order {
@@ -196,7 +209,10 @@ impl Search<'_> {
                 self.work()?;
                 self.take(&mut run, candidate)?;
             }
-            if run.own_completion().is_some() || !self.share(&mut run)? {
+            let is_complete = run.own_completion().is_some();
+            let is_changed = !is_complete
+                && (self.come_together(&mut run, (set, type_id))? || self.share(&mut run)?);
+            if !is_changed {
                 break;
             }
             // What is known now may be known earlier than the last visit.
@@ -216,6 +232,22 @@ impl Search<'_> {
         })
     }
 
+    /// Asks arrivals for everything from now on, if nobody else resolves it even when every slot is open: the first part of
+    /// an answer must not wait for what is deferred so that there be fewer requests. Whether they were not asked before.
+    fn come_together(&mut self, run: &mut Run, place: (SetId, TypeId)) -> Result<bool, PlanError> {
+        if !run.is_apart || !(self.slots.are_all_open() || self.together.contains(&place)) {
+            return Ok(false);
+        }
+        self.together.insert(place);
+        run.is_apart = false;
+        for visit in 0..run.visits.len() {
+            if matches!(run.visits[visit].origin, Origin::Arrival(_)) {
+                self.offer_all(run, visit)?;
+            }
+        }
+        Ok(true)
+    }
+
     fn add_visit(&self, run: &mut Run, visit: Visit) {
         let graph = self.graph;
         let node = graph.node(visit.node);
@@ -226,7 +258,7 @@ impl Search<'_> {
         }
         if let Origin::Jump(jump) = visit.origin {
             run.is_visited[run.universe.jumps[jump].site] = true;
-        } else {
+        } else if !run.is_apart {
             for jump in &run.universe.jumps {
                 let seen = graph.node(jump.node);
                 run.is_visited[jump.site] |= (seen.subgraph, seen.type_id) == (node.subgraph, node.type_id);
@@ -294,6 +326,10 @@ impl Search<'_> {
 
     /// Resolves an item from a visit, if its subgraph can.
     fn offer_edge(&mut self, run: &mut Run, (item, visit): (usize, usize)) -> Result<(), PlanError> {
+        let is_arrival = matches!(run.visits[visit].origin, Origin::Arrival(_));
+        if run.is_apart && is_arrival && !run.is_needed_by_others(item) {
+            return Ok(());
+        }
         let edge = self.edge(run.visits[visit].node, &run.universe.items[item].field);
         match edge.filter(|edge| !edge.needs_inputs()) {
             Some(edge) => self.offer(run, (item, visit), edge.target),

@@ -1,69 +1,102 @@
 //! From fetches to a plan: texts, conditions, and the order of steps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use apollo_compiler::executable::{self, OperationType};
 use apollo_compiler::{Name, name};
 use federation::query_plan::{EntityFetch, Fetch, FetchTarget, OperationKind, PlanNode, Representation};
+use rustc_hash::FxHashMap;
 
 use crate::document::Document;
 use crate::fetches::{Entry, Fetches, Group};
-use crate::planner::PlanError;
 use crate::selection::{Conditions, any_of};
 
-/// Steps that resolve the groups of `fetches`; none when nothing is fetched.
-///
-/// * `kind`: of the operation that the first stage sends.
-pub(crate) fn steps(
-    fetches: &Fetches<'_, '_>,
-    operation: &executable::Operation,
-    kind: OperationKind,
-) -> Result<Option<PlanNode>, PlanError> {
-    let writer = StepWriter {
-        fetches,
-        operation,
-        kind,
-    };
-    let all: BTreeSet<usize> = (0..fetches.groups.len())
-        .filter(|group| writer.is_sent(&fetches.groups[*group]))
-        .collect();
-    Ok(writer.order(&all))
-}
-
-/// Numbers fetches in the order in which the plan prints.
-pub(crate) fn number(node: &mut PlanNode, next: &mut u32) {
-    let mut set = |fetch: &mut Arc<Fetch>| {
-        let mut numbered = Fetch::clone(fetch);
-        numbered.id = *next;
-        *next += 1;
-        *fetch = Arc::new(numbered);
-    };
-    match node {
-        PlanNode::Sequence(nodes) | PlanNode::Parallel(nodes) => nodes.iter_mut().for_each(|node| number(node, next)),
-        PlanNode::Fetch(fetch) => set(fetch),
-        PlanNode::Condition { if_true, if_false, .. } => {
-            for node in [if_true, if_false].into_iter().flatten() {
-                number(node, next);
-            }
-        }
-        PlanNode::Subscription { primary, rest } => {
-            set(primary);
-            if let Some(rest) = rest {
-                number(rest, next);
-            }
-        }
-    }
-}
-
-struct StepWriter<'f, 's, 'a> {
+/// Writes the steps of fetches.
+pub(crate) struct StepWriter<'f, 's, 'a> {
     fetches: &'f Fetches<'s, 'a>,
     operation: &'f executable::Operation,
     kind: OperationKind,
 }
 
-impl StepWriter<'_, '_, '_> {
+/// Numbers fetches in the order in which the plan prints.
+#[derive(Default)]
+pub(crate) struct Numbering {
+    next: u32,
+    /// By the number before.
+    numbers: FxHashMap<u32, u32>,
+}
+
+impl Numbering {
+    fn fetch(&mut self, fetch: &mut Arc<Fetch>) {
+        let mut numbered = Fetch::clone(fetch);
+        self.numbers.insert(numbered.id, self.next);
+        numbered.id = self.next;
+        self.next += 1;
+        *fetch = Arc::new(numbered);
+    }
+
+    /// Numbers the fetches of a node, and then those of the next.
+    pub(crate) fn node(&mut self, node: &mut PlanNode) {
+        match node {
+            PlanNode::Sequence(nodes) | PlanNode::Parallel(nodes) => nodes.iter_mut().for_each(|node| self.node(node)),
+            PlanNode::Fetch(fetch) => self.fetch(fetch),
+            PlanNode::Condition { if_true, if_false, .. } => {
+                for node in [if_true, if_false].into_iter().flatten() {
+                    self.node(node);
+                }
+            }
+            PlanNode::Defer { primary, deferred } => {
+                let parts = deferred.iter_mut().flat_map(|part| part.node.as_mut());
+                for node in primary.iter_mut().chain(parts) {
+                    self.node(node);
+                }
+                for depends in deferred.iter_mut().flat_map(|part| part.depends.as_mut()) {
+                    depends.iter_mut().for_each(|number| *number = self.numbers[number]);
+                    depends.sort_unstable();
+                }
+            }
+            PlanNode::Subscription { primary, rest } => {
+                self.fetch(primary);
+                if let Some(rest) = rest {
+                    self.node(rest);
+                }
+            }
+        }
+    }
+}
+
+impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
+    /// * `kind`: of the operation that the first stage sends.
+    pub(crate) fn new(
+        fetches: &'f Fetches<'s, 'a>,
+        operation: &'f executable::Operation,
+        kind: OperationKind,
+    ) -> Self {
+        Self {
+            fetches,
+            operation,
+            kind,
+        }
+    }
+
+    /// Steps that resolve some of the groups; none when nothing is fetched.
+    pub(crate) fn steps(&self, groups: Range<usize>) -> Option<PlanNode> {
+        let sent = groups.filter(|group| self.is_sent(&self.fetches.groups[*group]));
+        self.order(&sent.collect())
+    }
+
+    /// Groups outside of `groups` that these wait for. The numbers are those of the fetches before [`Numbering`].
+    pub(crate) fn needed_before(&self, groups: Range<usize>) -> Vec<u32> {
+        let all = &self.fetches.groups;
+        let needed = all[groups.clone()].iter().flat_map(|group| group.needs.iter().copied());
+        let before = needed.filter(|needed| !groups.contains(needed) && self.is_sent(&all[*needed]));
+        let before: BTreeSet<usize> = before.collect();
+        before.into_iter().map(|group| group as u32).collect()
+    }
+
     fn is_sent(&self, group: &Group) -> bool {
         let root = group.root.as_ref();
         !group.entries.is_empty() || root.is_some_and(|root| !self.fetches.tree(root.tree).fields.is_empty())
@@ -164,7 +197,7 @@ impl StepWriter<'_, '_, '_> {
         };
         let (text, variables) = document.finish(operation_type, self.operation, definitions);
         let fetch = Fetch {
-            id: 0,
+            id: index as u32,
             subgraph: Arc::clone(&self.fetches.search().supergraph.subgraph(group.slot.subgraph).name),
             operation_kind: kind,
             document: text.into(),

@@ -1,7 +1,7 @@
 //! A plan for people (text, an indented tree) and for programs (JSON), and its size.
 //!
 //! Both forms use the node names that federation's users know: `QueryPlan`, `Sequence`, `Parallel`, `Fetch`,
-//! `BatchFetch`, `Flatten`, `Condition`, `Subscription`.
+//! `BatchFetch`, `Flatten`, `Condition`, `Defer`, `Subscription`.
 
 use std::fmt::{self, Write as _};
 
@@ -10,7 +10,7 @@ use apollo_compiler::ast::{self, Definition, Selection};
 use serde_json::{Value, json};
 
 use super::{
-    BooleanCondition, ContextVariable, EntityFetch, Fetch, FetchTarget, OperationKind, PathElement, PlanNode,
+    BooleanCondition, ContextVariable, DeferredPart, EntityFetch, Fetch, FetchTarget, OperationKind, PathElement, PlanNode,
     QueryPlan, Representation, RepresentationInput,
 };
 
@@ -46,6 +46,10 @@ impl PlanNode {
             Self::Condition { if_true, if_false, .. } => {
                 [if_true, if_false].into_iter().flatten().map(AsRef::as_ref).collect()
             }
+            Self::Defer { primary, deferred } => {
+                let parts = deferred.iter().filter_map(|part| part.node.as_ref());
+                primary.iter().chain(parts).map(AsRef::as_ref).collect()
+            }
             Self::Subscription { rest, .. } => rest.iter().map(AsRef::as_ref).collect(),
         }
     }
@@ -63,6 +67,11 @@ impl PlanNode {
         self.own_fetches()
             + match self {
                 Self::Sequence(_) => children.sum::<usize>(),
+                Self::Defer { primary, deferred } => {
+                    let after = deferred.iter().filter_map(|part| part.node.as_ref());
+                    let first = primary.as_ref().map_or(0, |node| node.stages());
+                    first + after.map(|node| node.stages()).max().unwrap_or_default()
+                }
                 _ => children.max().unwrap_or_default(),
             }
     }
@@ -86,6 +95,14 @@ impl PlanNode {
                 }
                 node
             }
+            Self::Defer { primary, deferred } => {
+                let mut node = json!({ "kind": "Defer", "primary": {} });
+                if let Some(primary) = primary {
+                    node["primary"]["node"] = primary.to_json();
+                }
+                node["deferred"] = deferred.iter().map(DeferredPart::to_json).collect();
+                node
+            }
             Self::Subscription { primary, rest } => {
                 let mut node = json!({ "kind": "Subscription", "primary": primary.to_json() });
                 if let Some(rest) = rest {
@@ -94,6 +111,31 @@ impl PlanNode {
                 node
             }
         }
+    }
+}
+
+impl DeferredPart {
+    fn to_json(&self) -> Value {
+        let mut part = json!({ "part": self.part, "label": self.label, "after": self.after, "depends": self.depends });
+        if let Some(node) = &self.node {
+            part["node"] = node.to_json();
+        }
+        part
+    }
+
+    /// `part: 1, label: "later", after: [0], depends: [2]`
+    fn head(&self) -> String {
+        let mut head = format!("part: {}", self.part);
+        if let Some(label) = &self.label {
+            let _ = write!(head, ", label: {label:?}");
+        }
+        if !self.after.is_empty() {
+            let _ = write!(head, ", after: {:?}", self.after);
+        }
+        if let Some(depends) = self.depends.as_ref().filter(|depends| !depends.is_empty()) {
+            let _ = write!(head, ", depends: {depends:?}");
+        }
+        head
     }
 }
 
@@ -308,6 +350,7 @@ impl Printer {
                     }
                 }
             }
+            PlanNode::Defer { primary, deferred } => self.parts(primary.as_deref(), deferred),
             PlanNode::Subscription { primary, rest } => {
                 self.open("Subscription");
                 self.open("Primary");
@@ -321,6 +364,23 @@ impl Printer {
                 self.close();
             }
         }
+    }
+
+    fn parts(&mut self, primary: Option<&PlanNode>, deferred: &[DeferredPart]) {
+        self.open("Defer");
+        self.open("Primary");
+        if let Some(primary) = primary {
+            self.node(primary);
+        }
+        self.close();
+        for part in deferred {
+            self.open(&format!("Deferred({})", part.head()));
+            if let Some(node) = &part.node {
+                self.node(node);
+            }
+            self.close();
+        }
+        self.close();
     }
 
     fn nodes(&mut self, head: &str, nodes: &[PlanNode]) {

@@ -31,12 +31,9 @@ impl Fetches<'_, '_> {
             Origin::Jump(index) => index,
         };
         let jump = &solved.universe.jumps[jump_index];
-        let mut needs: Vec<Need> = place
-            .cursors
-            .iter()
-            .take(1)
-            .map(|cursor| Need::Group(cursor.group))
-            .collect();
+        // The root object is always there.
+        let first = place.cursors.first().filter(|_| !place.position.path.is_empty());
+        let mut needs: Vec<Need> = first.map(|cursor| Need::Group(cursor.group)).into_iter().collect();
         needs.extend(place.position.typed_by.iter().copied().map(Need::Group));
         for item in jump
             .key
@@ -73,7 +70,8 @@ impl Fetches<'_, '_> {
     }
 
     fn root_visit(&mut self, place: &Place<'_>, slot: Slot, node: NodeId) -> (TreeId, usize) {
-        let known = self.groups.iter().position(|group| {
+        let known = (self.part_begin..self.groups.len()).find(|index| {
+            let group = &self.groups[*index];
             let root = group.root.as_ref();
             group.slot == slot && root.is_some_and(|root| root.path == place.position.path)
         });

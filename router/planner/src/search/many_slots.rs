@@ -4,10 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use federation::query_graph::NodeId;
 use federation::supergraph::SubgraphId;
 
-use super::{Search, Uses, WORK_MAX};
+use super::{Search, Start, Uses, WORK_MAX};
 use crate::place::Arrivals;
 use crate::planner::PlanError;
 use crate::selection::SetId;
@@ -23,7 +22,7 @@ impl Search<'_> {
     pub(super) fn solve_again(
         &mut self,
         root: SetId,
-        roots: &[NodeId],
+        start: Start<'_>,
         uses: &Uses,
     ) -> Result<((Arrivals, Uses), Vec<Slot>), PlanError> {
         self.solved.clear();
@@ -32,14 +31,14 @@ impl Search<'_> {
         let rarely_used = Self::of_rarely_used_subgraphs(uses);
         if !rarely_used.is_empty() && self.work <= WORK_MAX / 4 {
             self.slots.close(&rarely_used);
-            if let Some(again) = self.attempt(root, roots)? {
+            if let Some(again) = self.attempt(root, start)? {
                 return Ok((again, rarely_used));
             }
             self.slots.reopen(&rarely_used);
             self.solved.restore();
             self.completions.restore();
         }
-        let again = self.attempt(root, roots)?;
+        let again = self.attempt(root, start)?;
         let again = again.ok_or(PlanError::Internal("the slots that a solution uses do not allow it"))?;
         Ok((again, Vec::new()))
     }

@@ -53,6 +53,10 @@ fn sent(node: &PlanNode, variables: &[(String, bool)]) -> usize {
             let taken = if is(variable) { if_true } else { if_false };
             taken.as_ref().map_or(0, |node| sent(node, variables))
         }
+        PlanNode::Defer { primary, deferred } => {
+            let later = deferred.iter().filter_map(|part| part.node.as_ref());
+            primary.iter().chain(later).map(|node| sent(node, variables)).sum()
+        }
         PlanNode::Subscription { rest, .. } => 1 + rest.as_ref().map_or(0, |node| sent(node, variables)),
     }
 }

@@ -1,12 +1,13 @@
 //! One folder per feature under `router/fixtures`, one folder in it per case: operation in, plan out.
 //!
-//! `override_labels.json` names the labels that are on, if any.
+//! `override_labels.json` names the labels that are on, if any; `variables.json` has the variables that defer fragments.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use expect_test::expect_file;
+use federation::deferral::DeferConditions;
 use federation::limits::Limits;
 use federation::operation;
 use federation::supergraph::{ActiveLabels, Supergraph};
@@ -63,8 +64,10 @@ fn check(planner: &Planner, case: &Path) {
             case.display()
         );
     }
+    let variables = fs::read_to_string(case.join("variables.json")).map(|text| serde_json::from_str(&text).unwrap());
+    let defers = DeferConditions::of(&operation).active(&variables.unwrap_or_default());
     let plan = planner
-        .plan(&operation, &labels)
+        .plan_in_parts(&operation, &labels, &defers)
         .map_or_else(|error| format!("{error}\n"), |plan| plan.to_string());
     expect_file![case.join("plan.txt")].assert_eq(&plan);
 }

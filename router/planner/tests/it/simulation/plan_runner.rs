@@ -55,7 +55,7 @@ impl Runner<'_, '_> {
                 let taken = if self.is(variable) { if_true } else { if_false };
                 taken.as_ref().map_or(Ok(()), |node| self.node(node))
             }
-            PlanNode::Subscription { .. } => Err("a subscription".to_owned()),
+            PlanNode::Defer { .. } | PlanNode::Subscription { .. } => Err("several answers".to_owned()),
         }
     }
 
