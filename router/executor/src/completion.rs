@@ -15,7 +15,7 @@ use serde_json::{Map, Value as JsonValue};
 use smallvec::SmallVec;
 
 use crate::response::{GraphqlError, ResponsePathSegment};
-use crate::store::{ListId, NameId, ObjectId, PathSegment, Store, Text, Value, write_string};
+use crate::store::{ListId, NameId, ObjectId, PathSegment, Store, StoredStep, Text, Value, write_string};
 
 /// Longest answer in bytes. 256 MiB: an entity that is stored once may be written many times.
 const DATA_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -37,57 +37,70 @@ pub(crate) fn is_true(variable: &str, variables: &Map<String, JsonValue>) -> boo
     variables.get(variable).and_then(JsonValue::as_bool).unwrap_or(false)
 }
 
-/// The client's answer.
+/// The client's answer, or a part of it.
 #[derive(Debug)]
-pub(crate) struct Completed {
+pub(crate) struct Completed<'a> {
     /// The response when there are no errors: `{"data":…}`.
     pub(crate) response: Bytes,
     /// The part of it that is `data`.
     pub(crate) data: Bytes,
+    /// Whether `data` is null.
+    pub(crate) is_null: bool,
     /// Field errors, in the order of the answer.
     pub(crate) errors: Vec<GraphqlError>,
+    /// Objects of `data` with more to come, those around others before them.
+    pub(crate) deferred: Vec<DeferredObject<'a>>,
+}
+
+/// An object with a fragment that is answered later.
+#[derive(Debug, Clone)]
+pub(crate) struct DeferredObject<'a> {
+    /// Number of the fragment.
+    pub(crate) part: u32,
+    /// The client's name for it.
+    pub(crate) label: Option<&'a str>,
+    shapes: SmallVec<[&'a ResponseShape; 1]>,
+    runtime_type: Option<&'a str>,
+    path: Vec<Step<'a>>,
+}
+
+impl DeferredObject<'_> {
+    /// Where the object stands in the answer.
+    pub(crate) fn path(&self) -> Vec<ResponsePathSegment> {
+        segments(&self.path)
+    }
 }
 
 /// Completes the root object of `store`.
 ///
 /// * `root_type`: name of the operation's root type.
-pub(crate) fn complete(
+pub(crate) fn complete<'a>(
     store: &Store,
-    shape: &ResponseShape,
+    shape: &'a ResponseShape,
     variables: &Map<String, JsonValue>,
-    root_type: Option<&str>,
-) -> Completed {
-    let mut completion = Completion {
-        store,
-        variables,
-        // Most of what was fetched is written, some of it several times.
-        out: Vec::with_capacity(store.source_bytes() + store.source_bytes() / 4 + 64),
-        path: Vec::new(),
-        errors: Vec::new(),
-        errors_left_out: 0,
-        has_overflown: false,
-        selections: FxHashMap::default(),
-    };
-    completion.out.extend_from_slice(DATA_BEGIN);
-    if completion.object(Store::ROOT, &[shape], root_type).is_err() {
-        completion.null_data();
-    }
-    if completion.has_overflown {
-        let message = format!("the answer is longer than {DATA_BYTES_MAX} bytes");
-        completion.errors = vec![GraphqlError::new(ErrorCode::CostEstimatedTooExpensive, message)];
-        completion.null_data();
-    }
-    completion.out.push(b'}');
-    if completion.errors_left_out > 0 {
-        let message = format!("{} more errors like these are left out", completion.errors_left_out);
-        let error = GraphqlError::new(ErrorCode::ResponseValidationFailed, message);
-        completion.errors.push(error);
-    }
-    let response = Bytes::from(completion.out);
-    Completed {
-        data: response.slice(DATA_BEGIN.len()..response.len() - 1),
-        response,
-        errors: completion.errors,
+    root_type: Option<&'a str>,
+) -> Completed<'a> {
+    // Most of what was fetched is written, some of it several times.
+    let capacity = store.source_bytes() + store.source_bytes() / 4 + 64;
+    Completion::new((store, variables), Vec::new(), capacity).run(Store::ROOT, &[shape], root_type)
+}
+
+/// Completes what is deferred of an object, after all of it was fetched.
+pub(crate) fn complete_deferred<'a>(
+    store: &Store,
+    deferred: &DeferredObject<'a>,
+    variables: &Map<String, JsonValue>,
+) -> Completed<'a> {
+    let stored = deferred.path.iter().map(|step| match step {
+        // A field that was not stored leads nowhere; what is deferred was seen, so there is none such.
+        Step::Field { stored, .. } => stored.map_or(StoredStep::Item(usize::MAX), StoredStep::Field),
+        Step::Item(index) => StoredStep::Item(*index),
+    });
+    let object = store.object_at(stored);
+    let completion = Completion::new((store, variables), deferred.path.clone(), 256);
+    match object {
+        Some(object) => completion.run(object, &deferred.shapes, deferred.runtime_type),
+        None => completion.run_nothing(),
     }
 }
 
@@ -104,15 +117,27 @@ enum Written {
 }
 
 /// A step of the current path, made into a segment only when an error needs it.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Step<'a> {
-    Field(&'a str),
+    Field {
+        response_name: &'a str,
+        /// Where the value is stored.
+        stored: Option<NameId>,
+    },
     Item(usize),
 }
 
-struct Completion<'a> {
-    store: &'a Store,
-    variables: &'a Map<String, JsonValue>,
+fn segments(path: &[Step<'_>]) -> Vec<ResponsePathSegment> {
+    let segments = path.iter().map(|step| match step {
+        Step::Field { response_name, .. } => ResponsePathSegment::Field((*response_name).to_owned()),
+        Step::Item(index) => ResponsePathSegment::Item(*index),
+    });
+    segments.collect()
+}
+
+struct Completion<'s, 'a> {
+    store: &'s Store,
+    variables: &'s Map<String, JsonValue>,
     out: Vec<u8>,
     path: Vec<Step<'a>>,
     errors: Vec<GraphqlError>,
@@ -122,6 +147,7 @@ struct Completion<'a> {
     has_overflown: bool,
     /// Of shapes that stand alone, by the addresses of shape and runtime type: what is selected of every object alike.
     selections: FxHashMap<(usize, usize), Rc<[FieldGroup<'a>]>>,
+    deferred: Vec<DeferredObject<'a>>,
 }
 
 /// The fields that share one response name in one object: one, but for merged selections.
@@ -134,10 +160,90 @@ struct FieldGroup<'a> {
     storage_names: SmallVec<[NameId; 1]>,
 }
 
-impl<'a> Completion<'a> {
-    fn null_data(&mut self) {
-        self.out.truncate(DATA_BEGIN.len());
-        self.out.extend_from_slice(b"null");
+impl<'s, 'a> Completion<'s, 'a> {
+    fn new(
+        (store, variables): (&'s Store, &'s Map<String, JsonValue>),
+        path: Vec<Step<'a>>,
+        capacity: usize,
+    ) -> Self {
+        Self {
+            store,
+            variables,
+            out: Vec::with_capacity(capacity),
+            path,
+            errors: Vec::new(),
+            errors_left_out: 0,
+            has_overflown: false,
+            selections: FxHashMap::default(),
+            deferred: Vec::new(),
+        }
+    }
+
+    fn run(
+        mut self,
+        object: ObjectId,
+        shapes: &[&'a ResponseShape],
+        runtime_type: Option<&'a str>,
+    ) -> Completed<'a> {
+        self.out.extend_from_slice(DATA_BEGIN);
+        let mut is_null = self.object(object, shapes, runtime_type).is_err();
+        if self.has_overflown {
+            let message = format!("the answer is longer than {DATA_BYTES_MAX} bytes");
+            self.errors = vec![GraphqlError::new(ErrorCode::CostEstimatedTooExpensive, message)];
+            is_null = true;
+        }
+        if self.errors_left_out > 0 {
+            let message = format!("{} more errors like these are left out", self.errors_left_out);
+            let error = GraphqlError::new(ErrorCode::ResponseValidationFailed, message);
+            self.errors.push(error);
+        }
+        self.finish(is_null)
+    }
+
+    /// The object is not there any more.
+    fn run_nothing(mut self) -> Completed<'a> {
+        self.out.extend_from_slice(DATA_BEGIN);
+        self.finish(true)
+    }
+
+    fn finish(mut self, is_null: bool) -> Completed<'a> {
+        if is_null {
+            self.out.truncate(DATA_BEGIN.len());
+            self.out.extend_from_slice(b"null");
+            self.deferred.clear();
+        }
+        self.out.push(b'}');
+        let response = Bytes::from(self.out);
+        Completed {
+            data: response.slice(DATA_BEGIN.len()..response.len() - 1),
+            response,
+            is_null,
+            errors: self.errors,
+            deferred: self.deferred,
+        }
+    }
+
+    /// Notes what is deferred of an object.
+    fn defer(&mut self, shapes: &[&'a ResponseShape], runtime_type: Option<&'a str>) {
+        let begin = self.deferred.len();
+        for fragment in shapes.iter().flat_map(|shape| &shape.deferred) {
+            let conditions = &fragment.conditions;
+            let is_selected = is_of(fragment.runtime_types.as_deref(), runtime_type)
+                && (conditions.is_empty() || conditions.iter().any(|all| holds(all, self.variables)));
+            if !is_selected {
+                continue;
+            }
+            match self.deferred[begin..].iter_mut().find(|known| known.part == fragment.part) {
+                Some(known) => known.shapes.push(&fragment.shape),
+                None => self.deferred.push(DeferredObject {
+                    part: fragment.part,
+                    label: fragment.label.as_deref(),
+                    shapes: SmallVec::from_iter([&*fragment.shape]),
+                    runtime_type,
+                    path: self.path.clone(),
+                }),
+            }
+        }
     }
 
     /// Writes an object, with the fields of all `shapes` merged.
@@ -163,13 +269,17 @@ impl<'a> Completion<'a> {
             }
             shapes => self.collect_fields(shapes, runtime_type).into(),
         };
+        self.defer(shapes, runtime_type);
         self.out.push(b'{');
         for (index, group) in groups.iter().enumerate() {
             if index > 0 {
                 self.out.push(b',');
             }
             self.out.extend_from_slice(group.key.as_bytes());
-            self.path.push(Step::Field(&group.first.response_name));
+            self.path.push(Step::Field {
+                response_name: &group.first.response_name,
+                stored: None,
+            });
             let written = self.field(object, group, runtime_type);
             self.path.pop();
             written?;
@@ -184,9 +294,7 @@ impl<'a> Completion<'a> {
         let mut groups: Vec<FieldGroup<'a>> = Vec::new();
         let mut positions = FxHashMap::default();
         for field in shapes.iter().flat_map(|shape| &shape.fields) {
-            let is_selected = field.runtime_types.as_ref().is_none_or(|types| {
-                runtime_type.is_some_and(|name| types.binary_search_by(|known| known.as_str().cmp(name)).is_ok())
-            });
+            let is_selected = is_of(field.runtime_types.as_deref(), runtime_type);
             if !is_selected || !holds(&field.conditions, self.variables) {
                 continue;
             }
@@ -234,13 +342,21 @@ impl<'a> Completion<'a> {
                 }
             },
             ResponseSource::Stored(_) => {
-                let mut values = group.storage_names.iter().map(|name| store.field(object, *name));
-                let value = values
-                    .find_map(|value| value)
-                    .unwrap_or_else(|| match store.is_failed(object) {
+                let mut values = group
+                    .storage_names
+                    .iter()
+                    .filter_map(|name| Some((*name, store.field(object, *name)?)));
+                let value = values.next();
+                if let Some(Step::Field { stored, .. }) = self.path.last_mut() {
+                    *stored = value.map(|(name, _)| name);
+                }
+                let value = value.map_or_else(
+                    || match store.is_failed(object) {
                         true => Value::Failed,
                         false => Value::Null,
-                    });
+                    },
+                    |(_, value)| value,
+                );
                 self.value(value, &group.first.field_type, group).map(drop)
             }
         }
@@ -267,7 +383,7 @@ impl<'a> Completion<'a> {
     }
 
     fn nullable(&mut self, value: Value, field_type: &'a FieldType, group: &FieldGroup<'a>) -> Written {
-        let start = self.out.len();
+        let (start, deferred_before) = (self.out.len(), self.deferred.len());
         // `Ok(false)` is a null that nobody has explained yet.
         let written = match (value, field_type) {
             (Value::Null, _) => Ok(false),
@@ -286,6 +402,7 @@ impl<'a> Completion<'a> {
         }
         self.out.truncate(start);
         self.out.extend_from_slice(b"null");
+        self.deferred.truncate(deferred_before);
         Written::Null {
             is_reported: written.is_err(),
         }
@@ -369,11 +486,7 @@ impl<'a> Completion<'a> {
             return Propagate;
         }
         let mut error = GraphqlError::new(ErrorCode::ResponseValidationFailed, message);
-        let path = self.path.iter().map(|step| match step {
-            Step::Field(name) => ResponsePathSegment::Field((*name).to_owned()),
-            Step::Item(index) => ResponsePathSegment::Item(*index),
-        });
-        error.path = path.collect();
+        error.path = segments(&self.path);
         self.errors.push(error);
         Propagate
     }
@@ -382,6 +495,13 @@ impl<'a> Completion<'a> {
 fn depends_on_type(shapes: &[&ResponseShape]) -> bool {
     let mut fields = shapes.iter().flat_map(|shape| &shape.fields);
     fields.any(|field| field.runtime_types.is_some())
+}
+
+/// Whether a runtime type is one of `types`, which are sorted; `None`: all are.
+fn is_of<N: AsRef<str>>(types: Option<&[N]>, runtime_type: Option<&str>) -> bool {
+    types.is_none_or(|types| {
+        runtime_type.is_some_and(|name| types.binary_search_by(|known| known.as_ref().cmp(name)).is_ok())
+    })
 }
 
 fn expectation(leaf_type: &LeafType) -> String {
@@ -434,8 +554,18 @@ fn is_whole(number: &[u8]) -> bool {
 /// level, and one place is enough.
 const BRANCHES_MAX: usize = 32;
 
-/// A stored path as the client knows it: response names for storage names, up to the first field it did not select. `None`
-/// when it selects the field of objects of other types only, so that nothing of the answer depends on it.
+/// A way through the answer that a stored path may take.
+#[derive(Clone)]
+struct Branch<'a> {
+    path: Vec<ResponsePathSegment>,
+    shapes: Vec<&'a ResponseShape>,
+    /// The part of the answer in which it ends.
+    part: Option<u32>,
+}
+
+/// A stored path as the client knows it: response names for storage names, up to the first field it did not select; and the
+/// part of the answer that the last of them belongs to. `None` when it selects the field of objects of other types only, so
+/// that nothing of the answer depends on it.
 ///
 /// Where the client selects a field under several aliases, the first that leads on is taken: below another one, the rest
 /// of the path may not be selected.
@@ -443,14 +573,18 @@ pub(crate) fn response_path(
     (store, shape): (&Store, &ResponseShape),
     path: &[PathSegment],
     variables: &Map<String, JsonValue>,
-) -> Option<Vec<ResponsePathSegment>> {
-    let mut branches: Vec<(Vec<ResponsePathSegment>, Vec<&ResponseShape>)> = vec![(Vec::new(), vec![shape])];
+) -> Option<(Vec<ResponsePathSegment>, Option<u32>)> {
+    let mut branches = vec![Branch {
+        path: Vec::new(),
+        shapes: vec![shape],
+        part: None,
+    }];
     let mut value = Some(Value::Object(Store::ROOT));
     for segment in path {
         let storage_name = match segment {
             PathSegment::Item(index) => {
                 let item = ResponsePathSegment::Item(*index);
-                branches.iter_mut().for_each(|(path, _)| path.push(item.clone()));
+                branches.iter_mut().for_each(|branch| branch.path.push(item.clone()));
                 value = value.and_then(|value| below(store, value, segment));
                 continue;
             }
@@ -461,11 +595,11 @@ pub(crate) fn response_path(
             _ => None,
         };
         let mut is_of_others = false;
-        let mut longer: Vec<(Vec<ResponsePathSegment>, Vec<&ResponseShape>)> = Vec::new();
-        for (path, shapes) in &branches {
+        let mut longer: Vec<Branch<'_>> = Vec::new();
+        for branch in &branches {
             let begin = longer.len();
             let has_room = begin < BRANCHES_MAX;
-            for field in shapes.iter().flat_map(|shape| &shape.fields) {
+            for (part, field) in branch.fields() {
                 let is_source = matches!(&field.source, ResponseSource::Stored(name) if name.as_str() == storage_name);
                 if !is_source || !holds(&field.conditions, variables) {
                     continue;
@@ -477,12 +611,13 @@ pub(crate) fn response_path(
                     continue;
                 }
                 let step = ResponsePathSegment::Field(field.response_name.to_string());
-                match longer[begin..].iter_mut().find(|(path, _)| path.last() == Some(&step)) {
-                    Some((_, shapes)) => shapes.push(&*field.selection),
-                    None if has_room => {
-                        let path = path.iter().cloned().chain([step]).collect();
-                        longer.push((path, vec![&*field.selection]));
-                    }
+                match longer[begin..].iter_mut().find(|known| known.path.last() == Some(&step)) {
+                    Some(known) => known.shapes.push(&*field.selection),
+                    None if has_room => longer.push(Branch {
+                        path: branch.path.iter().cloned().chain([step]).collect(),
+                        shapes: vec![&*field.selection],
+                        part,
+                    }),
                     None => {}
                 }
             }
@@ -496,7 +631,8 @@ pub(crate) fn response_path(
         branches = longer;
         value = value.and_then(|value| below(store, value, segment));
     }
-    Some(branches.swap_remove(0).0)
+    let Branch { path, part, .. } = branches.swap_remove(0);
+    Some((path, part))
 }
 
 /// What a path leads to from a stored value.
@@ -505,5 +641,18 @@ fn below(store: &Store, value: Value, segment: &PathSegment) -> Option<Value> {
         (Value::Object(object), PathSegment::Field(name)) => store.field_named(object, name),
         (Value::List(list), PathSegment::Item(index)) => store.items(list).get(*index).copied(),
         _ => None,
+    }
+}
+
+impl<'a> Branch<'a> {
+    /// The fields that may come next, each with its part.
+    fn fields(&self) -> impl Iterator<Item = (Option<u32>, &'a ResponseField)> {
+        let own = self.shapes.iter().flat_map(|shape| &shape.fields);
+        let own = own.map(|field| (self.part, field));
+        let deferred = self.shapes.iter().flat_map(|shape| &shape.deferred);
+        own.chain(deferred.flat_map(|fragment| {
+            let fields = fragment.shape.fields.iter();
+            fields.map(|field| (Some(fragment.part), field))
+        }))
     }
 }

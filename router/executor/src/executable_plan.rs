@@ -15,12 +15,27 @@ use rustc_hash::{FxHashMap, FxHashSet};
 pub struct ExecutablePlan {
     plan: QueryPlan,
     pub(crate) entity_entries: EntityEntries,
+    /// By number of the fetch, the part of the answer that it is for; none for the first.
+    pub(crate) parts: FxHashMap<u32, u32>,
 }
 
 impl From<QueryPlan> for ExecutablePlan {
     fn from(plan: QueryPlan) -> Self {
         let entity_entries = EntityEntries::of(&plan);
-        Self { plan, entity_entries }
+        let mut parts = FxHashMap::default();
+        if let Some(PlanNode::Defer { deferred, .. }) = &plan.root {
+            for part in deferred {
+                let mut note = |fetch: &Fetch| {
+                    parts.insert(fetch.id, part.part);
+                };
+                part.node.iter().for_each(|node| for_each_fetch(node, &mut note));
+            }
+        }
+        Self {
+            plan,
+            entity_entries,
+            parts,
+        }
     }
 }
 
@@ -248,6 +263,10 @@ fn for_each_fetch<'p>(node: &'p PlanNode, visit: &mut impl FnMut(&'p Fetch)) {
                 .into_iter()
                 .flatten()
                 .for_each(|node| for_each_fetch(node, visit));
+        }
+        PlanNode::Defer { primary, deferred } => {
+            let later = deferred.iter().filter_map(|part| part.node.as_ref());
+            primary.iter().chain(later).for_each(|node| for_each_fetch(node, visit));
         }
         PlanNode::Subscription { primary, rest } => {
             visit(primary);

@@ -21,9 +21,10 @@ use tokio::sync::Semaphore;
 use crate::client::{
     ByteBudget, FetchError, ResponseBounds, SubgraphAnswer, SubgraphClient, SubgraphPolicy, SubgraphRequest,
 };
-use crate::completion::{complete, is_true, response_path};
+use crate::completion::{DeferredObject, complete, is_true, response_path};
 use crate::executable_plan::ExecutablePlan;
 use crate::fetch::{Deprived, EntityLimits, PendingError, Prepared, State};
+use crate::in_parts::Progress;
 use crate::response::{ExecutionResponse, FetchRecord, GraphqlError};
 use crate::store::{Store, Value};
 
@@ -124,7 +125,8 @@ impl Executor {
     ///
     /// * `api_schema`: the schema that `plan` was made for.
     ///
-    /// A subscription's plan gives an error: it has no single answer.
+    /// A subscription's plan gives an error: it has no single answer. Of a plan in parts it is the first; see
+    /// [`Executor::execute_in_parts`].
     pub async fn execute(
         &self,
         plan: &ExecutablePlan,
@@ -138,24 +140,26 @@ impl Executor {
         if let Some(root) = &plan.root {
             execution.node(root).await;
         }
-        execution.finish(api_schema)
+        execution.answer(api_schema).0
     }
 }
 
-struct Execution<'a> {
+pub(crate) struct Execution<'a> {
     executor: &'a Executor,
-    plan: &'a ExecutablePlan,
-    request: ExecutionRequest,
+    pub(crate) plan: &'a ExecutablePlan,
+    pub(crate) request: ExecutionRequest,
     /// Sent with every fetch.
     headers: HeaderMap,
     started: Instant,
     budget: Arc<ByteBudget>,
     in_flight: Semaphore,
     state: Mutex<State<'a>>,
+    /// Of an answer in parts: what has ended.
+    pub(crate) progress: Option<Progress>,
 }
 
 impl<'a> Execution<'a> {
-    fn new(executor: &'a Executor, plan: &'a ExecutablePlan, request: ExecutionRequest) -> Self {
+    pub(crate) fn new(executor: &'a Executor, plan: &'a ExecutablePlan, request: ExecutionRequest) -> Self {
         Self {
             executor,
             plan,
@@ -165,15 +169,16 @@ impl<'a> Execution<'a> {
             budget: Arc::new(ByteBudget::new(executor.options.fetched_bytes_max)),
             in_flight: Semaphore::new(FETCHES_IN_FLIGHT_MAX),
             state: Mutex::new(State::new(plan)),
+            progress: None,
         }
     }
 
     /// A panic while the lock was held ends the request it belongs to, and nobody else has this lock.
-    fn state(&self) -> MutexGuard<'_, State<'a>> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State<'a>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn introspect(&self, api_schema: &ApiSchema, document: &str) {
+    pub(crate) fn introspect(&self, api_schema: &ApiSchema, document: &str) {
         let mut state = self.state();
         let data = introspect(api_schema, document, &self.request.variables).ok();
         let data = data.and_then(|data| serde_json::to_vec(&data).ok());
@@ -191,7 +196,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    fn node<'n>(&'n self, node: &'n PlanNode) -> BoxFuture<'n, ()> {
+    pub(crate) fn node<'n>(&'n self, node: &'n PlanNode) -> BoxFuture<'n, ()> {
         Box::pin(async move {
             match node {
                 PlanNode::Sequence(nodes) => {
@@ -202,7 +207,12 @@ impl<'a> Execution<'a> {
                 PlanNode::Parallel(nodes) => {
                     join_all(nodes.iter().map(|node| self.node(node))).await;
                 }
-                PlanNode::Fetch(fetch) => self.fetch(fetch).await,
+                PlanNode::Fetch(fetch) => {
+                    self.fetch(fetch).await;
+                    if let Some(progress) = &self.progress {
+                        progress.fetched(fetch.id);
+                    }
+                }
                 PlanNode::Condition {
                     variable,
                     if_true,
@@ -214,6 +224,12 @@ impl<'a> Execution<'a> {
                         if_false
                     };
                     if let Some(node) = chosen {
+                        self.node(node).await;
+                    }
+                }
+                // The parts after it are run by `in_parts`.
+                PlanNode::Defer { primary, .. } => {
+                    if let Some(node) = primary {
                         self.node(node).await;
                     }
                 }
@@ -354,32 +370,51 @@ impl<'a> Execution<'a> {
         answer.unwrap_or(Err(FetchError::Timeout { timeout_ms }))
     }
 
-    fn finish(self, api_schema: &ApiSchema) -> ExecutionResponse {
-        let State {
-            store,
-            mut errors,
-            response_headers,
-            mut fetches,
-            ..
-        } = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let root_type = api_schema.root_type(self.plan.operation_kind);
-        let completed = complete(&store, &self.plan.response, &self.request.variables, root_type);
-        errors.sort_by_key(|pending| pending.fetch);
-        let errors = errors.into_iter().filter_map(|PendingError { path, error, .. }| {
-            let path = response_path((&store, &self.plan.response), &path, &self.request.variables)?;
-            Some(GraphqlError { path, ..error })
-        });
-        let errors = errors.chain(completed.errors).collect();
-        fetches.sort_by_key(|record| record.fetch);
-        ExecutionResponse {
+    /// What is fetched so far as an answer, and the objects in it with more to come.
+    pub(crate) fn answer(&self, api_schema: &'a ApiSchema) -> (ExecutionResponse, Vec<DeferredObject<'a>>) {
+        let plan = self.plan;
+        let mut state = self.state();
+        let errors = self.errors_of(&mut state, None);
+        let root_type = api_schema.root_type(plan.operation_kind);
+        let completed = complete(&state.store, &plan.response, &self.request.variables, root_type);
+        let answer = ExecutionResponse {
             data: Some(completed.data),
             plain: completed.response,
-            errors,
+            errors: errors.into_iter().chain(completed.errors).collect(),
             extensions: Map::new(),
-            response_headers,
-            fetches,
-        }
+            response_headers: std::mem::take(&mut state.response_headers),
+            fetches: take_fetches(&mut state),
+        };
+        (answer, completed.deferred)
     }
+
+    /// Takes the errors that belong to one part of the answer; `None`: to the first, or to the only one.
+    pub(crate) fn errors_of(&self, state: &mut State<'_>, part: Option<u32>) -> Vec<GraphqlError> {
+        let mut errors = std::mem::take(&mut state.errors);
+        errors.sort_by_key(|pending| pending.fetch);
+        let mut taken = Vec::new();
+        for pending in errors {
+            let answer = (&state.store, &self.plan.response);
+            let Some((path, field_part)) = response_path(answer, &pending.path, &self.request.variables) else {
+                continue;
+            };
+            // What is around a field is in an earlier part than the field, and the fetch in one that is no later.
+            if self.plan.parts.get(&pending.fetch).copied().max(field_part) == part {
+                let error = pending.error;
+                taken.push(GraphqlError { path, ..error });
+            } else {
+                state.errors.push(pending);
+            }
+        }
+        taken
+    }
+}
+
+/// What was recorded since it was taken last, by number of the fetch.
+pub(crate) fn take_fetches(state: &mut State<'_>) -> Vec<FetchRecord> {
+    let mut fetches = std::mem::take(&mut state.fetches);
+    fetches.sort_by_key(|record| record.fetch);
+    fetches
 }
 
 /// What the client's headers become for subgraphs: all but those about its own connection, and what is sent and accepted.

@@ -6,13 +6,14 @@
 //! Once for each plan: [`ExecutablePlan`] works out what its executions have in common (`executable_plan`). Of one
 //! operation: [`Executor::execute`] walks the plan (`execution`); each fetch reads representations from the stored
 //! data, is sent, and merged (`fetch`, `representation`, `subgraph_response`, `store`); at the end the stored data becomes the
-//! answer (`completion`).
+//! answer (`completion`), or one part of it after the other (`in_parts`).
 
 mod client;
 mod completion;
 mod executable_plan;
 mod execution;
 mod fetch;
+mod in_parts;
 mod representation;
 mod response;
 mod store;
@@ -23,5 +24,8 @@ pub use client::{HttpSubgraph, InProcessSubgraph, SubgraphClient, SubgraphPolicy
 pub use executable_plan::ExecutablePlan;
 pub use execution::{DEADLINE_HEADER, ExecutionRequest, Executor, ExecutorOptions};
 pub use fetch::EntityLimits;
-pub use response::{ExecutionResponse, FetchRecord, GraphqlError, ResponsePathSegment, Transport};
+pub use response::{
+    Announcement, DeliveredFragment, DeliveredObject, ExecutionResponse, FetchRecord, GraphqlError, LaterPart,
+    PendingFragment, ResponsePart, ResponsePathSegment, Transport,
+};
 pub use variables::coerce_variables;

@@ -86,6 +86,67 @@ impl ExecutionResponse {
     }
 }
 
+/// One part of an answer that comes in parts (`@defer`; Incremental Delivery RFC).
+#[derive(Debug, Clone)]
+pub enum ResponsePart {
+    /// The first: what is not deferred.
+    First(ExecutionResponse, Announcement),
+    /// One later part.
+    Later(LaterPart, Announcement),
+}
+
+/// What a part says of those that follow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Announcement {
+    /// Objects with fragments that will be delivered, and were not announced before.
+    pub pending: Vec<PendingFragment>,
+    /// Whether another part follows.
+    pub has_next: bool,
+}
+
+/// A deferred fragment of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingFragment {
+    /// Its number in this answer.
+    pub id: u32,
+    /// The client's name for the fragment.
+    pub label: Option<String>,
+    /// Where the object stands.
+    pub path: Vec<ResponsePathSegment>,
+}
+
+/// What a later part brings.
+#[derive(Debug, Clone, Default)]
+pub struct LaterPart {
+    /// The fragments that are complete now, with all that belongs to them.
+    pub fragments: Vec<DeliveredFragment>,
+    /// As in [`ExecutionResponse`].
+    pub extensions: Map<String, Value>,
+    /// What each fetch since the last part did.
+    pub fetches: Vec<FetchRecord>,
+}
+
+/// A deferred fragment of one object, complete.
+#[derive(Debug, Clone)]
+pub struct DeliveredFragment {
+    /// As it was announced.
+    pub pending: PendingFragment,
+    /// Its fields, and what it adds to objects below it that are in the answer already; `None` when a field failed that
+    /// must not be null.
+    pub data: Option<Vec<DeliveredObject>>,
+    /// Errors of its fields.
+    pub errors: Vec<GraphqlError>,
+}
+
+/// Fields of one object.
+#[derive(Debug, Clone)]
+pub struct DeliveredObject {
+    /// From the fragment's object to this one.
+    pub sub_path: Vec<ResponsePathSegment>,
+    /// JSON object.
+    pub data: Bytes,
+}
+
 fn write_entry(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {
     separate(out);
     write!(out, "\"{name}\":").expect("a Vec takes all bytes");

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use self::shapes::{ShapeId, Shapes};
 
 pub(crate) use self::json::{ReadError, write_string};
-pub(crate) use self::position::{PathSegment, StoredPath};
+pub(crate) use self::position::{PathSegment, StoredPath, StoredStep};
 pub(crate) use self::shapes::NameId;
 
 /// Most values that one operation may hold. 4 million: some 100 MB, and beyond any answer that a client can use. What is

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use executor::{ExecutablePlan, ExecutionRequest, ExecutionResponse, Executor};
+use executor::{ExecutablePlan, ExecutionRequest, ExecutionResponse, Executor, ResponsePart};
 use federation::api_schema::ApiSchema;
+use federation::deferral::{ActiveDefers, DeferConditions};
 use federation::error::ErrorCode;
 use federation::limits::Limits;
 use federation::operation::{self, Operation};
@@ -16,7 +17,7 @@ use federation::supergraph::{ActiveLabels, LabelId, Supergraph, SupergraphError}
 use planner::{PlanError, Planner};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tracing::error;
 
@@ -57,8 +58,11 @@ pub(crate) struct Graph {
 pub(crate) struct PreparedOperation {
     pub(crate) operation: Operation,
     pub(crate) plan: ExecutablePlan,
+    /// Whether and when fragments of the operation are deferred.
+    pub(crate) defer_conditions: DeferConditions,
     /// The override labels that the plan was made for.
     pub(crate) labels_on: Vec<Arc<str>>,
+    active_labels: ActiveLabels,
     /// The override labels that the plan depends on.
     labels: Vec<LabelId>,
     /// How long parsing, validating and planning took.
@@ -95,6 +99,7 @@ impl Graph {
             text: &request.query,
             name: request.operation_name.as_deref(),
             labels: &ActiveLabels::NONE,
+            defers: &ActiveDefers::NONE,
         };
         let (mut prepared, mut is_known) = self.remembered(&key).await?;
         let labels = self.override_labels.decide(&prepared.labels, rand::random);
@@ -104,6 +109,29 @@ impl Graph {
         }
         telemetry::operation_remembered(is_known);
         Ok(prepared)
+    }
+
+    /// The same operation, planned for an answer in parts.
+    ///
+    /// * `defers`: what is deferred; if that is nothing, the operation is as it was.
+    pub(crate) async fn prepare_in_parts(
+        self: &Arc<Self>,
+        request: (&str, Option<&str>),
+        prepared: Arc<PreparedOperation>,
+        defers: &ActiveDefers,
+    ) -> Result<Arc<PreparedOperation>, Failure> {
+        if *defers == ActiveDefers::NONE {
+            return Ok(prepared);
+        }
+        let (text, name) = request;
+        let labels = &prepared.active_labels;
+        let key = OperationKeyRef {
+            text,
+            name,
+            labels,
+            defers,
+        };
+        self.remembered(&key).await.map(|(prepared, _)| prepared)
     }
 
     /// The operation, and whether it was known. Operations are compared by their whole text: a hash alone could be made to
@@ -149,7 +177,10 @@ impl Graph {
         let document = operation::parse(&key.text, &self.limits)?;
         let operation = operation::validate(&document, &self.api_schema, key.name.as_deref())?;
         let labels = self.planner.labels(&operation);
-        let planned = labels.and_then(|labels| Ok((labels, self.planner.plan(&operation, &key.labels)?)));
+        let planned = labels.and_then(|labels| Ok((
+                labels,
+                self.planner.plan_in_parts(&operation, &key.labels, &key.defers)?,
+            )));
         let (labels, plan) = planned.map_err(|plan_error| match plan_error {
             PlanError::TooLarge { .. } | PlanError::TooMuchWork { .. } => {
                 Failure::new(ErrorCode::MaxHeightLimit, plan_error.to_string())
@@ -163,8 +194,10 @@ impl Graph {
         let prepared_in = begin.elapsed();
         telemetry::operation_planned(prepared_in);
         Ok(PreparedOperation {
+            defer_conditions: DeferConditions::of(&operation),
             operation,
             plan,
+            active_labels: key.labels.clone(),
             labels_on: self.override_labels.names(&key.labels),
             labels,
             prepared_in,
@@ -172,10 +205,11 @@ impl Graph {
     }
 
     /// Texts of the operations in use, for planning them anew in the next graph. Without override labels: the next graph
-    /// has its own.
+    /// has its own; and for answers in one piece.
     pub(crate) fn operations_in_use(&self) -> Vec<OperationKey> {
         let keys = self.operations.iter().map(|(key, _)| key);
-        keys.filter(|key| key.labels == ActiveLabels::NONE).collect()
+        keys.filter(|key| key.labels == ActiveLabels::NONE && key.defers == ActiveDefers::NONE)
+            .collect()
     }
 
     /// Plans operations that another graph knew, so that a reload does not make the next requests slow. Operations that
@@ -195,6 +229,19 @@ impl Graph {
     pub(crate) async fn execute(&self, prepared: &PreparedOperation, request: ExecutionRequest) -> ExecutionResponse {
         self.executor.execute(&prepared.plan, &self.api_schema, request).await
     }
+
+    /// The same, for an answer in parts.
+    pub(crate) async fn execute_in_parts(
+        &self,
+        prepared: &PreparedOperation,
+        request: ExecutionRequest,
+        parts: mpsc::Sender<ResponsePart>,
+    ) {
+        let executor = &self.executor;
+        executor
+            .execute_in_parts(&prepared.plan, &self.api_schema, request, parts)
+            .await;
+    }
 }
 
 /// For the first size of the cache's tables only.
@@ -206,6 +253,7 @@ pub(crate) struct OperationKey {
     text: Box<str>,
     name: Option<Box<str>>,
     labels: ActiveLabels,
+    defers: ActiveDefers,
 }
 
 /// The same, borrowed from a request. Hashes like [`OperationKey`]: same fields, same order.
@@ -214,6 +262,7 @@ struct OperationKeyRef<'a> {
     text: &'a str,
     name: Option<&'a str>,
     labels: &'a ActiveLabels,
+    defers: &'a ActiveDefers,
 }
 
 impl OperationKeyRef<'_> {
@@ -222,13 +271,17 @@ impl OperationKeyRef<'_> {
             text: self.text.into(),
             name: self.name.map(Into::into),
             labels: self.labels.clone(),
+            defers: self.defers.clone(),
         }
     }
 }
 
 impl Equivalent<OperationKey> for OperationKeyRef<'_> {
     fn equivalent(&self, key: &OperationKey) -> bool {
-        *self.text == *key.text && self.name == key.name.as_deref() && *self.labels == key.labels
+        *self.text == *key.text
+            && self.name == key.name.as_deref()
+            && *self.labels == key.labels
+            && *self.defers == key.defers
     }
 }
 

@@ -10,6 +10,7 @@ pub mod config;
 mod cors;
 mod failure;
 mod graph;
+mod incremental;
 mod introspect_subgraph;
 mod media_type;
 mod override_labels;

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use crate::incremental::IncrementalFormat;
+
 /// A media type in which responses are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MediaType {
@@ -12,20 +14,45 @@ pub(crate) enum MediaType {
     GraphqlResponse,
 }
 
-impl MediaType {
-    /// The best that `Accept` allows, or `None`. No `Accept` at all, and `*/*`, mean JSON.
+/// What a client reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// Answers in one piece; `None`: none of ours.
+    pub(crate) whole: Option<MediaType>,
+    /// Answers in parts.
+    pub(crate) in_parts: Option<IncrementalFormat>,
+}
+
+impl Accepted {
+    /// What `Accept` allows, or `None` if that is nothing of ours.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Option<Self> {
-        let mut ranges = headers.get_all(header::ACCEPT).iter().peekable();
-        if ranges.peek().is_none() {
-            return Some(Self::Json);
+        let mut values = headers.get_all(header::ACCEPT).iter().peekable();
+        if values.peek().is_none() {
+            return Some(Self {
+                whole: Some(MediaType::Json),
+                in_parts: None,
+            });
         }
-        let ranges: Vec<Range<'_>> = ranges
+        let ranges: Vec<Range<'_>> = values
             .filter_map(|value| value.to_str().ok())
             .flat_map(|v| v.split(','))
             .filter_map(Range::parse)
             .collect();
-        let json = Preference::of("json", &ranges);
-        let graphql_response = Preference::of("graphql-response+json", &ranges);
+        let whole = MediaType::best(&ranges);
+        let in_parts = ranges.iter().filter(|range| range.quality_thousandths > 0);
+        // Of equal ones, the first.
+        let in_parts = in_parts.rev().filter(|range| range.format.is_some());
+        let in_parts = in_parts.max_by_key(|range| range.quality_thousandths);
+        let in_parts = in_parts.and_then(|range| range.format);
+        (whole.is_some() || in_parts.is_some()).then_some(Self { whole, in_parts })
+    }
+}
+
+impl MediaType {
+    /// The best that `ranges` allow, or `None`. `*/*` means JSON.
+    fn best(ranges: &[Range<'_>]) -> Option<Self> {
+        let json = Preference::of("json", ranges);
+        let graphql_response = Preference::of("graphql-response+json", ranges);
         match (json, graphql_response) {
             (None, None) => None,
             (Some(_), None) => Some(Self::Json),
@@ -52,20 +79,24 @@ struct Range<'a> {
     kind: &'a str,
     subtype: &'a str,
     quality_thousandths: u16,
+    /// Of `multipart/mixed`.
+    format: Option<IncrementalFormat>,
 }
 
 impl<'a> Range<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let (kind, subtype) = parts.next()?.split_once('/')?;
-        let quality = parts
-            .filter_map(|part| part.split_once('='))
-            .find(|(name, _)| name.eq_ignore_ascii_case("q"));
+        let parameters: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
+        let quality = parameters.iter().find(|(name, _)| name.eq_ignore_ascii_case("q"));
         let quality = quality.map_or(Some(1.0), |(_, value)| value.parse::<f32>().ok())?;
+        let is_multipart = kind.eq_ignore_ascii_case("multipart") && subtype.eq_ignore_ascii_case("mixed");
+        let mut formats = parameters.iter().filter(|_| is_multipart);
         // Three digits is all that RFC 9110 allows.
         Some(Self {
             kind,
             subtype,
+            format: formats.find_map(|(name, value)| IncrementalFormat::of_parameter(name, value)),
             quality_thousandths: (quality.clamp(0.0, 1.0) * 1000.0).round() as u16,
         })
     }
@@ -141,8 +172,35 @@ mod tests {
             ("application/json;q=much", None),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
-            assert_eq!(MediaType::negotiate(&headers), expected, "{accept}");
+            let accepted = Accepted::negotiate(&headers);
+            assert_eq!(accepted.and_then(|accepted| accepted.whole), expected, "{accept}");
         }
-        assert_eq!(MediaType::negotiate(&HeaderMap::new()), Some(Json));
+        let accepted = Accepted::negotiate(&HeaderMap::new());
+        assert_eq!(accepted.and_then(|accepted| accepted.whole), Some(Json));
+    }
+
+    #[test]
+    fn parts_are_sent_to_those_who_name_their_form() {
+        use IncrementalFormat::{DeferSpec20220824, IncrementalSpecV02};
+        for (accept, expected) in [
+            ("application/json", None),
+            ("*/*", None),
+            ("multipart/mixed, application/json", None),
+            ("multipart/mixed;deferSpec=20220824,application/json", Some(DeferSpec20220824)),
+            ("application/json, Multipart/Mixed; DeferSpec=\"20220824\"", Some(DeferSpec20220824)),
+            ("multipart/mixed;incrementalSpec=v0.2,application/json;q=0.9", Some(IncrementalSpecV02)),
+            ("multipart/mixed;incrementalSpec=v0.2", Some(IncrementalSpecV02)),
+            (
+                "multipart/mixed;incrementalSpec=v0.2;q=0.1, multipart/mixed;deferSpec=20220824",
+                Some(DeferSpec20220824),
+            ),
+            ("multipart/mixed;deferSpec=20220824, multipart/mixed;incrementalSpec=v0.2", Some(DeferSpec20220824)),
+            ("multipart/mixed;deferSpec=20220824;q=0, application/json", None),
+            ("multipart/mixed;deferSpec=1999, application/json", None),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+            let accepted = Accepted::negotiate(&headers);
+            assert_eq!(accepted.and_then(|accepted| accepted.in_parts), expected, "{accept}");
+        }
     }
 }

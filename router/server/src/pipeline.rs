@@ -10,18 +10,22 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
-use executor::{ExecutionRequest, ExecutionResponse, FetchRecord, coerce_variables};
+use executor::{ExecutionRequest, ExecutionResponse, FetchRecord, ResponsePart, coerce_variables};
+use federation::deferral::ActiveDefers;
 use federation::error::ErrorCode;
 use federation::query_plan::OperationKind;
 use http::{HeaderName, Method, header, request};
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use trace_context::TraceContext;
 use tracing::Instrument;
 
 use crate::failure::Failure;
 use crate::graph::{Graph, PreparedOperation};
-use crate::media_type::MediaType;
+use crate::incremental::{AnswerInParts, Rest};
+use crate::media_type::{Accepted, MediaType};
 use crate::request::GraphqlRequest;
 use crate::state::RouterState;
 use crate::telemetry::AnswerRecord;
@@ -39,20 +43,26 @@ const LOGGED_NAME_CHARS_MAX: usize = 100;
 pub(crate) async fn graphql(State(state): State<Arc<RouterState>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut record = AnswerRecord::default();
-    let mut response = match MediaType::negotiate(&parts.headers) {
+    let mut response = match Accepted::negotiate(&parts.headers) {
         None => {
             record.failure = Some(ErrorCode::NotAcceptable);
-            let message = "answers are `application/graphql-response+json` or `application/json`";
+            let message = "answers are `application/graphql-response+json`, `application/json`, or `multipart/mixed` with \
+                `deferSpec=20220824` or `incrementalSpec=v0.2`";
             Failure::new(ErrorCode::NotAcceptable, message).into_response(MediaType::Json)
         }
-        Some(media_type) => match answer_in_time(&state, &parts, body, &mut record).await {
-            Ok(execution) => {
-                record.errors = execution.errors.len();
-                encode(execution, media_type)
+        Some(accepted) => match answer_in_time(&state, &parts, (body, accepted), &mut record).await {
+            Ok(answer) => {
+                record.errors = answer.first.errors.len();
+                match (accepted.whole, accepted.in_parts) {
+                    (Some(media_type), _) if !answer.announcement.has_next => encode(answer.first, media_type),
+                    (_, Some(format)) => answer.into_response(format),
+                    // Negotiated is one of the two, and parts are made for those who accept them.
+                    (media_type, None) => encode(answer.first, media_type.unwrap_or(MediaType::Json)),
+                }
             }
             Err(failure) => {
                 record.failure = Some(failure.code());
-                failure.into_response(media_type)
+                failure.into_response(accepted.whole.unwrap_or(MediaType::Json))
             }
         },
     };
@@ -64,10 +74,10 @@ pub(crate) async fn graphql(State(state): State<Arc<RouterState>>, request: Requ
 async fn answer_in_time(
     state: &RouterState,
     parts: &request::Parts,
-    body: Body,
+    (body, accepted): (Body, Accepted),
     record: &mut AnswerRecord,
-) -> Result<ExecutionResponse, Failure> {
-    let answer = timeout(state.request_timeout + GRACE, answer(state, parts, body, record));
+) -> Result<AnswerInParts, Failure> {
+    let answer = timeout(state.request_timeout + GRACE, answer(state, parts, (body, accepted), record));
     let too_late = || Failure::new(ErrorCode::GatewayTimeout, "the request could not be answered in time");
     answer.await.unwrap_or_else(|_| Err(too_late()))
 }
@@ -76,32 +86,79 @@ async fn answer_in_time(
 async fn answer(
     state: &RouterState,
     parts: &request::Parts,
-    body: Body,
+    (body, accepted): (Body, Accepted),
     record: &mut AnswerRecord,
-) -> Result<ExecutionResponse, Failure> {
+) -> Result<AnswerInParts, Failure> {
     let deadline = Instant::now() + state.request_timeout;
     let request = GraphqlRequest::decode(parts, body, state.body_bytes_max).await?;
     let graph = state.graph();
     let prepared = graph.prepare(&request).await?;
     record.describe(&prepared);
     admit(&prepared, &parts.method)?;
-    let explains = state.explain_enabled && parts.headers.contains_key(EXPLAIN_HEADER);
+    let variables = coerce_variables(&prepared.operation, Some(request.variables))?;
+    let defers = match accepted.in_parts {
+        Some(_) => prepared.defer_conditions.active(&variables),
+        None => ActiveDefers::NONE,
+    };
+    let text = (request.query.as_str(), request.operation_name.as_deref());
+    let prepared = graph.prepare_in_parts(text, prepared, &defers).await?;
+    let is_explained = state.explain_enabled && parts.headers.contains_key(EXPLAIN_HEADER);
     let execution = ExecutionRequest {
-        variables: coerce_variables(&prepared.operation, Some(request.variables))?,
+        variables,
         headers: Arc::new(upstream_headers(state, parts)),
         deadline,
-        explain: explains,
+        explain: is_explained,
     };
+    if defers != ActiveDefers::NONE {
+        let mut answer = execute_in_parts(graph, Arc::clone(&prepared), execution).await?;
+        if is_explained {
+            answer.explain(prepared);
+        }
+        return Ok(answer);
+    }
     let mut response = match prepared.operation.kind() {
         OperationKind::Mutation => execute_to_the_end(graph, Arc::clone(&prepared), execution).await?,
         OperationKind::Query | OperationKind::Subscription => graph.execute(&prepared, execution).await,
     };
-    if explains {
+    if is_explained {
         response
             .extensions
             .insert("explain".into(), explain(&prepared, &response.fetches));
     }
-    Ok(response)
+    Ok(AnswerInParts::whole(response))
+}
+
+/// Begins in a task of its own, and gives the first part. The task ends when nobody wants the others; a mutation does not
+/// end before its first part.
+async fn execute_in_parts(
+    graph: Arc<Graph>,
+    prepared: Arc<PreparedOperation>,
+    execution: ExecutionRequest,
+) -> Result<AnswerInParts, Failure> {
+    let stop = CancellationToken::new();
+    let (sender, mut parts) = mpsc::channel(1);
+    let is_mutation = prepared.operation.kind() == OperationKind::Mutation;
+    let stopped = stop.clone();
+    let task = async move {
+        let execute = graph.execute_in_parts(&prepared, execution, sender);
+        // Whether it was stopped makes no difference: nobody listens then.
+        let _ = stopped.run_until_cancelled(execute).await;
+    };
+    tokio::spawn(task.in_current_span());
+    let guard = (!is_mutation).then(|| stop.clone().drop_guard());
+    match parts.recv().await {
+        Some(ResponsePart::First(first, announcement)) => Ok(AnswerInParts {
+            first,
+            announcement,
+            rest: Some(Rest {
+                parts,
+                _stop: guard.unwrap_or_else(|| stop.drop_guard()),
+                explained: None,
+            }),
+        }),
+        // A panic was logged where it happened.
+        _ => Err(Failure::internal()),
+    }
 }
 
 /// In a task of its own: a client that goes away must not stop a mutation between two of its steps.
@@ -116,7 +173,7 @@ async fn execute_to_the_end(
 }
 
 /// The plan, and what each of its fetches did this time.
-fn explain(prepared: &PreparedOperation, fetches: &[FetchRecord]) -> serde_json::Value {
+pub(crate) fn explain(prepared: &PreparedOperation, fetches: &[FetchRecord]) -> serde_json::Value {
     json!({
         "plan_ms": prepared.prepared_in.as_secs_f64() * 1_000.0,
         "override_labels": prepared.labels_on,

@@ -18,6 +18,15 @@ pub(crate) enum PathSegment {
 /// From the root to a stored value, by storage names.
 pub(crate) type StoredPath = Vec<PathSegment>;
 
+/// The same, with its name looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoredStep {
+    /// Into a field.
+    Field(NameId),
+    /// Into the item of this index.
+    Item(usize),
+}
+
 /// A [`PathElement`] with its name looked up.
 enum Step<'p> {
     Field(NameId),
@@ -100,6 +109,22 @@ impl Store {
     fn own(&mut self, object: ObjectId) -> Result<ObjectId, TooManyValues> {
         self.check_room(self.width(object))?;
         Ok(self.unshared(object))
+    }
+
+    /// The object that steps from the root lead to, if there is one.
+    pub(crate) fn object_at(&self, steps: impl Iterator<Item = StoredStep>) -> Option<ObjectId> {
+        let mut value = Value::Object(Self::ROOT);
+        for step in steps {
+            value = match (value, step) {
+                (Value::Object(object), StoredStep::Field(name)) => self.field(object, name)?,
+                (Value::List(list), StoredStep::Item(index)) => *self.items(list).get(index)?,
+                _ => return None,
+            };
+        }
+        match value {
+            Value::Object(object) => Some(object),
+            _ => None,
+        }
     }
 
     /// Calls `visit` for every object at `path`, in the order of the lists, with the *line* to it: the root and the value

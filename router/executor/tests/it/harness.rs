@@ -40,7 +40,10 @@ pub(crate) fn operation(schema: &str, query: &str) -> Operation {
 pub(crate) fn shape(operation: &Operation) -> ResponseShape {
     let mut fields = Vec::new();
     shape_into(operation, &operation.definition().selection_set, None, &mut fields);
-    ResponseShape { fields }
+    ResponseShape {
+        fields,
+        ..ResponseShape::default()
+    }
 }
 
 fn shape_into(
@@ -64,7 +67,10 @@ fn shape_into(
                     runtime_types: runtime_types.cloned(),
                     conditions: Vec::new(),
                     field_type: field_type(operation.schema(), field.ty()),
-                    selection: Arc::new(ResponseShape { fields: selection }),
+                    selection: Arc::new(ResponseShape {
+                        fields: selection,
+                        ..ResponseShape::default()
+                    }),
                 });
                 continue;
             }

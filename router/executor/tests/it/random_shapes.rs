@@ -112,7 +112,10 @@ fn shape(random: &mut Random, fields: &[Field]) -> ResponseShape {
             selection: Arc::default(),
         });
     }
-    ResponseShape { fields: selected }
+    ResponseShape {
+        fields: selected,
+        ..ResponseShape::default()
+    }
 }
 
 fn conditions(random: &mut Random) -> Vec<BooleanCondition> {
@@ -303,6 +306,7 @@ fn json_is_told_from_what_is_none() {
                     field_type: FieldType::Leaf(LeafType::CustomScalar(name("JSON"))),
                     selection: Arc::default(),
                 }],
+                ..ResponseShape::default()
             },
         };
         let run = run_with(&operation, &plan, &[("shop", Canned::Text(body.clone()))], Map::new());

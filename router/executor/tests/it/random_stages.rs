@@ -199,6 +199,7 @@ impl Case {
             introspection: None,
             response: ResponseShape {
                 fields: vec![self.user_field("me", 0, false), self.user_field("users", 1, true)],
+                ..ResponseShape::default()
             },
         }
     }
@@ -289,7 +290,10 @@ fn response_field(field: &str, field_type: FieldType, fields: Vec<ResponseField>
         runtime_types: None,
         conditions: Vec::new(),
         field_type,
-        selection: Arc::new(ResponseShape { fields }),
+        selection: Arc::new(ResponseShape {
+            fields,
+            ..ResponseShape::default()
+        }),
     }
 }
 

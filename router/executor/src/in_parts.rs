@@ -1,0 +1,281 @@
+//! Answers in parts (`@defer`; Incremental Delivery RFC): all parts are fetched side by side, each as soon as what it needs
+//! is there, and delivered as they are complete, the first part first.
+//!
+//! Says what a part holds, not how it is written for a client.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use federation::api_schema::ApiSchema;
+use federation::error::ErrorCode;
+use federation::query_plan::{DeferredPart, PlanNode};
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{FuturesUnordered, StreamExt};
+use rustc_hash::FxHashSet;
+use serde_json::Map;
+use tokio::sync::{mpsc, watch};
+
+use crate::completion::{DeferredObject, complete_deferred};
+use crate::executable_plan::ExecutablePlan;
+use crate::execution::{Execution, ExecutionRequest, Executor, take_fetches};
+use crate::response::{
+    Announcement, DeliveredFragment, DeliveredObject, GraphqlError, LaterPart, PendingFragment, ResponsePart,
+    ResponsePathSegment,
+};
+
+impl Executor {
+    /// Runs a query or mutation whose plan may be in parts, and sends each part when it is complete. Ends early when nobody
+    /// receives them any more.
+    ///
+    /// The parameters are those of [`Executor::execute`]. A plan in one piece gives one part.
+    pub async fn execute_in_parts(
+        &self,
+        plan: &ExecutablePlan,
+        api_schema: &ApiSchema,
+        request: ExecutionRequest,
+        parts: mpsc::Sender<ResponsePart>,
+    ) {
+        let Some(PlanNode::Defer { primary, deferred }) = &plan.root else {
+            let answer = self.execute(plan, api_schema, request).await;
+            // Whoever does not listen any more needs no answer.
+            let _ = parts.send(ResponsePart::First(answer, Announcement::default())).await;
+            return;
+        };
+        let mut execution = Execution::new(self, plan, request);
+        execution.progress = Some(Progress::default());
+        if let Some(introspection) = &plan.introspection {
+            execution.introspect(api_schema, introspection);
+        }
+        let mut delivery = Delivery::new(&execution, api_schema, deferred);
+        let first = execution.first(primary.as_deref()).boxed();
+        let later = deferred.iter().map(|part| execution.later(part).boxed());
+        let mut running: FuturesUnordered<BoxFuture<'_, Ended>> = std::iter::once(first).chain(later).collect();
+        while let Some(ended) = running.next().await {
+            delivery.ended.insert(ended);
+            while let Some(part) = delivery.next() {
+                let is_last = !part.has_next();
+                if parts.send(part).await.is_err() || is_last {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl ResponsePart {
+    fn has_next(&self) -> bool {
+        match self {
+            Self::First(_, announcement) | Self::Later(_, announcement) => announcement.has_next,
+        }
+    }
+}
+
+/// A part of which everything is fetched; `None`: the first.
+type Ended = Option<u32>;
+
+/// What has ended of an execution in parts, for those who wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct Progress(watch::Sender<Done>);
+
+#[derive(Debug, Default)]
+struct Done {
+    fetches: FxHashSet<u32>,
+    parts: FxHashSet<Ended>,
+}
+
+impl Done {
+    /// Whether a part may begin: its inputs are there, or will not come any more.
+    fn allows(&self, part: &DeferredPart) -> bool {
+        let depends = part.depends.as_ref();
+        let is_fetched = depends.is_some_and(|fetches| fetches.iter().all(|fetch| self.fetches.contains(fetch)));
+        let mut before = part.after.iter().copied().map(Some).chain([None]);
+        is_fetched || before.all(|part| self.parts.contains(&part))
+    }
+}
+
+impl Progress {
+    pub(crate) fn fetched(&self, fetch: u32) {
+        self.0.send_modify(|done| {
+            done.fetches.insert(fetch);
+        });
+    }
+
+    fn ended(&self, part: Ended) {
+        self.0.send_modify(|done| {
+            done.parts.insert(part);
+        });
+    }
+
+    async fn allows(&self, part: &DeferredPart) {
+        // The sender is `self`, and not gone while this waits.
+        let _ = self.0.subscribe().wait_for(|done| done.allows(part)).await;
+    }
+}
+
+impl Execution<'_> {
+    async fn first(&self, node: Option<&PlanNode>) -> Ended {
+        self.run(node, None).await
+    }
+
+    async fn later(&self, part: &DeferredPart) -> Ended {
+        if let Some(progress) = &self.progress {
+            progress.allows(part).await;
+        }
+        self.run(part.node.as_deref(), Some(part.part)).await
+    }
+
+    async fn run(&self, node: Option<&PlanNode>, part: Ended) -> Ended {
+        if let Some(node) = node {
+            self.node(node).await;
+        }
+        if let Some(progress) = &self.progress {
+            progress.ended(part);
+        }
+        part
+    }
+}
+
+/// An object with more to come. Several may belong to one fragment that was announced.
+struct Waiting<'a> {
+    object: DeferredObject<'a>,
+    path: Vec<ResponsePathSegment>,
+}
+
+/// Delivers parts in an order that clients can follow.
+struct Delivery<'e, 'a> {
+    execution: &'e Execution<'a>,
+    api_schema: &'a ApiSchema,
+    /// Those that are not delivered, by number.
+    left: BTreeMap<u32, &'a DeferredPart>,
+    /// What is fetched.
+    ended: BTreeSet<Ended>,
+    is_begun: bool,
+    waiting: BTreeMap<u32, Vec<Waiting<'a>>>,
+    pending: Vec<(u32, PendingFragment)>,
+    next_id: u32,
+}
+
+impl<'e, 'a> Delivery<'e, 'a> {
+    fn new(execution: &'e Execution<'a>, api_schema: &'a ApiSchema, deferred: &'a [DeferredPart]) -> Self {
+        Self {
+            execution,
+            api_schema,
+            left: deferred.iter().map(|part| (part.part, part)).collect(),
+            ended: BTreeSet::new(),
+            is_begun: false,
+            waiting: BTreeMap::new(),
+            pending: Vec::new(),
+            next_id: 0,
+        }
+    }
+
+    /// The next part that can be delivered now.
+    fn next(&mut self) -> Option<ResponsePart> {
+        if !self.is_begun {
+            return self.ended.contains(&None).then(|| self.first());
+        }
+        loop {
+            let is_next = |part: &&DeferredPart| {
+                self.ended.contains(&Some(part.part)) && part.after.iter().all(|before| !self.left.contains_key(before))
+            };
+            let number = self.left.values().copied().find(is_next)?.part;
+            self.left.remove(&number);
+            // Of nothing that was fetched for, nobody hears.
+            if let Some(waiting) = self.waiting.remove(&number) {
+                return Some(self.later(number, waiting));
+            }
+        }
+    }
+
+    fn first(&mut self) -> ResponsePart {
+        self.is_begun = true;
+        let (answer, deferred) = self.execution.answer(self.api_schema);
+        ResponsePart::First(answer, self.announce(deferred))
+    }
+
+    fn later(&mut self, part: u32, waiting: Vec<Waiting<'a>>) -> ResponsePart {
+        let execution = self.execution;
+        let mut state = execution.state();
+        let errors = execution.errors_of(&mut state, Some(part));
+        let pending = self.pending.extract_if(.., |(known, _)| *known == part);
+        let mut fragments: Vec<DeliveredFragment> = pending
+            .map(|(_, pending)| DeliveredFragment {
+                pending,
+                data: Some(Vec::new()),
+                errors: Vec::new(),
+            })
+            .collect();
+        let mut deferred = Vec::new();
+        for Waiting { object, path } in waiting {
+            let completed = complete_deferred(&state.store, &object, &execution.request.variables);
+            let is_around = |fragment: &DeliveredFragment| path.starts_with(&fragment.pending.path);
+            let Some(fragment) = fragments.iter_mut().find(|fragment| is_around(fragment)) else {
+                continue;
+            };
+            let sub_path = path[fragment.pending.path.len()..].to_vec();
+            fragment.errors.extend(completed.errors);
+            match &mut fragment.data {
+                Some(objects) if !completed.is_null => objects.push(DeliveredObject {
+                    sub_path,
+                    data: completed.data,
+                }),
+                data => *data = None,
+            }
+            deferred.extend(completed.deferred);
+        }
+        errors.into_iter().for_each(|error| give(&mut fragments, error));
+        let unexplained = |fragment: &&mut DeliveredFragment| fragment.data.is_none() && fragment.errors.is_empty();
+        for fragment in fragments.iter_mut().filter(unexplained) {
+            let message = "the fragment has no data, for a reason that an earlier part of the answer gives";
+            let path = fragment.pending.path.clone();
+            let error = GraphqlError::new(ErrorCode::ResponseValidationFailed, message);
+            fragment.errors.push(GraphqlError { path, ..error });
+        }
+        let later = LaterPart {
+            fragments,
+            extensions: Map::new(),
+            fetches: take_fetches(&mut state),
+        };
+        drop(state);
+        let announcement = self.announce(deferred);
+        ResponsePart::Later(later, announcement)
+    }
+
+    /// Notes the objects with more to come. Announced are those that are not below another one of their fragment.
+    fn announce(&mut self, deferred: Vec<DeferredObject<'a>>) -> Announcement {
+        let mut announced = Vec::new();
+        for object in deferred {
+            let (part, path) = (object.part, object.path());
+            // What has been delivered has no more to come.
+            if !self.left.contains_key(&part) {
+                continue;
+            }
+            let mut known = self.pending.iter().filter(|(known, _)| *known == part);
+            if !known.any(|(_, pending)| path.starts_with(&pending.path)) {
+                let pending = PendingFragment {
+                    id: self.next_id,
+                    label: object.label.map(str::to_owned),
+                    path: path.clone(),
+                };
+                self.next_id += 1;
+                self.pending.push((part, pending.clone()));
+                announced.push(pending);
+            }
+            self.waiting.entry(part).or_default().push(Waiting { object, path });
+        }
+        Announcement {
+            pending: announced,
+            has_next: !self.waiting.is_empty(),
+        }
+    }
+}
+
+/// Gives an error to the fragment that it happened in, or to the first one when it does not say where it happened.
+fn give(fragments: &mut [DeliveredFragment], error: GraphqlError) {
+    let is_in = |fragment: &DeliveredFragment| error.path.starts_with(&fragment.pending.path);
+    let depth = |fragment: &&DeliveredFragment| fragment.pending.path.len();
+    let around = fragments.iter().filter(|fragment| is_in(fragment)).max_by_key(depth);
+    let id = around.or(fragments.first()).map(|fragment| fragment.pending.id);
+    if let Some(fragment) = fragments.iter_mut().find(|fragment| Some(fragment.pending.id) == id) {
+        fragment.errors.push(error);
+    }
+}
