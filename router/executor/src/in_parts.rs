@@ -87,8 +87,13 @@ impl Done {
     fn allows(&self, part: &DeferredPart) -> bool {
         let depends = part.depends.as_ref();
         let is_fetched = depends.is_some_and(|fetches| fetches.iter().all(|fetch| self.fetches.contains(fetch)));
+        is_fetched || self.is_past(part)
+    }
+
+    /// Whether all parts before one have ended, and those before these.
+    fn is_past(&self, part: &DeferredPart) -> bool {
         let mut before = part.after.iter().copied().map(Some).chain([None]);
-        is_fetched || before.all(|part| self.parts.contains(&part))
+        before.all(|part| self.parts.contains(&part))
     }
 }
 
@@ -105,32 +110,33 @@ impl Progress {
         });
     }
 
-    async fn allows(&self, part: &DeferredPart) {
+    async fn wait_for(&self, condition: impl FnMut(&Done) -> bool) {
         // The sender is `self`, and not gone while this waits.
-        let _ = self.0.subscribe().wait_for(|done| done.allows(part)).await;
+        let _ = self.0.subscribe().wait_for(condition).await;
     }
 }
 
 impl Execution<'_> {
     async fn first(&self, node: Option<&PlanNode>) -> Ended {
-        self.run(node, None).await
-    }
-
-    async fn later(&self, part: &DeferredPart) -> Ended {
-        if let Some(progress) = &self.progress {
-            progress.allows(part).await;
-        }
-        self.run(part.node.as_deref(), Some(part.part)).await
-    }
-
-    async fn run(&self, node: Option<&PlanNode>, part: Ended) -> Ended {
         if let Some(node) = node {
             self.node(node).await;
         }
         if let Some(progress) = &self.progress {
-            progress.ended(part);
+            progress.ended(None);
         }
-        part
+        None
+    }
+
+    async fn later(&self, part: &DeferredPart) -> Ended {
+        let Some(progress) = &self.progress else { return None };
+        progress.wait_for(|done| done.allows(part)).await;
+        if let Some(node) = &part.node {
+            self.node(node).await;
+        }
+        // What ends is known to have all before it at an end.
+        progress.wait_for(|done| done.is_past(part)).await;
+        progress.ended(Some(part.part));
+        Some(part.part)
     }
 }
 

@@ -102,6 +102,9 @@ struct Position {
     part: Option<PartId>,
 }
 
+/// Where a set comes from: addresses of its selections, with what holds for each, and its position.
+type Identity = (Vec<(usize, Conditions, Option<PartId>)>, Position);
+
 /// Makes and keeps the selection sets of one plan.
 pub(crate) struct Normalizer<'a> {
     supergraph: &'a Supergraph,
@@ -110,7 +113,7 @@ pub(crate) struct Normalizer<'a> {
     pub(crate) parts: Parts<'a>,
     sets: Vec<Rc<SelectionSet>>,
     /// By where they come from.
-    known: FxHashMap<(Vec<(usize, Conditions, Option<PartId>)>, Position), SetId>,
+    known: FxHashMap<Identity, SetId>,
     /// By what they hold.
     equal: FxHashMap<Rc<SelectionSet>, SetId>,
     storage_names: FxHashMap<(Name, String), Name>,
@@ -186,7 +189,7 @@ impl<'a> Normalizer<'a> {
             is_abstract: false,
             part: None,
         };
-        self.build(collected, position, fields_are_effects)
+        self.build(collected, &position, fields_are_effects)
     }
 
     /// The root fields of a mutation in the order in which they are called.
@@ -277,7 +280,7 @@ impl<'a> Normalizer<'a> {
             }
             self.collect(source, &within, &mut collected);
         }
-        let id = self.build(collected, position, false)?;
+        let id = self.build(collected, &position, false)?;
         self.known.insert(identity, id);
         Ok(id)
     }
@@ -376,14 +379,13 @@ impl<'a> Normalizer<'a> {
         Rc::clone(types)
     }
 
-    fn build(&mut self, collected: Collected<'a>, position: Position, by_name: bool) -> Result<SetId, PlanError> {
+    fn build(&mut self, collected: Collected<'a>, position: &Position, by_name: bool) -> Result<SetId, PlanError> {
         let (own, later) = split(collected.fields, position.part, &collected.deferred);
-        let mut twins = Twins::default();
-        let mut builder = SetBuilder::new(&position, by_name, std::mem::take(&mut twins));
+        let mut builder = SetBuilder::new(position, by_name, Twins::default());
         self.add_fields(&mut builder, own)?;
         // Whoever answers must know whether an object has the fragment.
         builder.wants_typename |= !later.is_empty() && position.types.len() > 1;
-        twins = std::mem::take(&mut builder.twins);
+        let mut twins = std::mem::take(&mut builder.twins);
         let mut deferred = Vec::with_capacity(later.len());
         for (part, fields) in later {
             let position = Position {
@@ -401,7 +403,7 @@ impl<'a> Normalizer<'a> {
         }
         let set = SelectionSet {
             deferred,
-            ..builder.finish(&position, false)
+            ..builder.finish(position, false)
         };
         Ok(self.add_set(set))
     }

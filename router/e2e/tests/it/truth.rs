@@ -7,6 +7,7 @@
 mod api;
 mod comparison;
 mod dealing;
+mod deferring;
 mod dice;
 mod graph;
 mod layout;
@@ -38,6 +39,9 @@ const GRAPHS: u64 = 150;
 const KNOWN_FAILURES: &[u64] = &[];
 /// Of so many operations, the requests of one are tried to be left out.
 const FRUGALITY_CHECKED_EVERY: u64 = 10;
+
+/// Of so many operations, one is answered in parts as well.
+const IN_PARTS_EVERY: u64 = 2;
 
 /// What is run; see `truth/README.md` for the variables.
 struct Settings {
@@ -75,6 +79,8 @@ struct Report {
     fetches: usize,
     requests: usize,
     entities: usize,
+    /// Of operations answered in parts.
+    parts: usize,
     /// Graphs that do not compose, by the codes of their errors: how many, and one of them.
     refused: BTreeMap<String, (u64, String)>,
     /// By what goes wrong: how many, and one of them.
@@ -102,6 +108,7 @@ fn the_router_answers_like_a_monolith() {
         fetches,
         requests,
         entities,
+        parts,
         ..
     } = report;
     let refused: u64 = report.refused.values().map(|(count, _)| count).sum();
@@ -113,6 +120,7 @@ fn the_router_answers_like_a_monolith() {
         "{operations} operations, {fetches} fetches planned, {requests} requests sent, {entities} entities asked for\n"
     );
     print!("{total}");
+    println!("{parts} parts of answers in parts");
     for (kind, (count, failure)) in &report.failures {
         println!("=== {count} times: {kind}\n{failure}");
     }
@@ -168,6 +176,9 @@ impl Report {
             if verdict.is_ok() && number.is_multiple_of(FRUGALITY_CHECKED_EVERY) {
                 verdict = router.check_frugality(&operation);
             }
+            if verdict.is_ok() && number.is_multiple_of(IN_PARTS_EVERY) {
+                verdict = router.check_in_parts(&operation, number).map(|parts| self.parts += parts);
+            }
             if let Err(error) = verdict {
                 let kind = kind_of(&format!("{error:#}"));
                 let known = self.failures.entry(kind.clone());
@@ -200,6 +211,7 @@ fn explain(seed: u64, (graph, operation): (&Graph, &Operation), kind: &str) -> S
             .check(operation)
             .verdict
             .and_then(|()| router.check_frugality(operation));
+        let verdict = verdict.and_then(|()| router.check_in_parts(operation, seed).map(drop));
         verdict.err().map(|error| format!("{error:#}"))
     };
     let fails = |graph: &Graph, operation: &Operation| {

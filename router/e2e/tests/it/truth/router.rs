@@ -11,6 +11,7 @@ use composition::compose;
 use executor::{
     ExecutablePlan, ExecutionRequest, ExecutionResponse, Executor, ExecutorOptions, SubgraphPolicy, coerce_variables,
 };
+use federation::deferral::DeferConditions;
 use federation::limits::Limits;
 use federation::operation::{self, parse, validate};
 use federation::query_plan::{Fetch, PlanNode, QueryPlan};
@@ -23,6 +24,7 @@ use tokio::runtime::Runtime;
 
 use super::api;
 use super::comparison::difference;
+use super::deferring;
 use super::graph::{Graph, NAMES};
 use super::layout::layouts;
 use super::monolith;
@@ -164,6 +166,48 @@ impl Router {
             variables,
             plan,
         })
+    }
+
+    /// Answers an operation with deferred fragments in parts, which together must be the monolith's answer.
+    pub(super) fn check_in_parts(&self, operation: &Operation, seed: u64) -> Result<usize> {
+        // A null spreads to the fragment, not to the whole answer: only what does not fail is the same.
+        self.world.set_may_fail(false);
+        let (text, raw_variables) = (deferring::deferred(&operation.text(), seed)?, operation.variables());
+        let refused = |errors: Vec<federation::error::RequestError>| anyhow!("refused: {errors:?}\n{text}");
+        let document = parse(&text, &Limits::default()).map_err(refused)?;
+        let parsed = validate(&document, self.supergraph.api_schema(), None).map_err(refused)?;
+        let variables = coerce_variables(&parsed, Some(raw_variables.clone())).map_err(refused)?;
+        let defers = DeferConditions::of(&parsed).active(&variables);
+        let plan = self.planner.plan_in_parts(&parsed, &ActiveLabels::NONE, &defers);
+        let plan = plan.with_context(|| format!("planning {text}"))?;
+        let request = ExecutionRequest {
+            variables,
+            headers: Arc::new(HeaderMap::new()),
+            deadline: Instant::now() + Duration::from_secs(60),
+            explain: false,
+        };
+        self.subgraphs.take_observed();
+        let executable = ExecutablePlan::from(plan.clone());
+        let (sender, mut receiver) = tokio::sync::mpsc::channel(1_000);
+        let api_schema = self.supergraph.api_schema();
+        let execution = self.executor.execute_in_parts(&executable, api_schema, request, sender);
+        self.runtime.block_on(execution);
+        let mut parts = Vec::new();
+        while let Ok(part) = receiver.try_recv() {
+            parts.push(part);
+        }
+        let count = parts.len();
+        let expected = monolith::answer(&self.world, self.schema(), &operation.text(), &raw_variables)?;
+        let observed = self.subgraphs.take_observed();
+        let together = deferring::together(parts);
+        match together {
+            Ok(data) if data == expected["data"] && observed.violations.is_empty() => Ok(count),
+            Ok(data) => bail!(
+                "parts: together another answer\n{text}\n{plan}\nright:  {}\nrouter: {data}\n{:?}\n{:#?}",
+                expected["data"], observed.violations, observed.requests
+            ),
+            Err(error) => bail!("parts: {error:#}\n{text}\n{plan}\n{:#?}", observed.requests),
+        }
     }
 
     fn execute(&self, ready: &Ready, plan: &QueryPlan) -> (ExecutionResponse, Observed) {
@@ -316,6 +360,10 @@ fn fetches(node: &PlanNode) -> Vec<&Fetch> {
         PlanNode::Condition { if_true, if_false, .. } => {
             let nodes = [if_true, if_false].into_iter().flatten();
             nodes.flat_map(|node| fetches(node)).collect()
+        }
+        PlanNode::Defer { primary, deferred } => {
+            let later = deferred.iter().filter_map(|part| part.node.as_ref());
+            primary.iter().chain(later).flat_map(|node| fetches(node)).collect()
         }
         PlanNode::Subscription { primary, rest } => {
             let rest = rest.iter().flat_map(|node| fetches(node));
