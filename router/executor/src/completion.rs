@@ -161,11 +161,7 @@ struct FieldGroup<'a> {
 }
 
 impl<'s, 'a> Completion<'s, 'a> {
-    fn new(
-        (store, variables): (&'s Store, &'s Map<String, JsonValue>),
-        path: Vec<Step<'a>>,
-        capacity: usize,
-    ) -> Self {
+    fn new((store, variables): (&'s Store, &'s Map<String, JsonValue>), path: Vec<Step<'a>>, capacity: usize) -> Self {
         Self {
             store,
             variables,
@@ -179,12 +175,7 @@ impl<'s, 'a> Completion<'s, 'a> {
         }
     }
 
-    fn run(
-        mut self,
-        object: ObjectId,
-        shapes: &[&'a ResponseShape],
-        runtime_type: Option<&'a str>,
-    ) -> Completed<'a> {
+    fn run(mut self, object: ObjectId, shapes: &[&'a ResponseShape], runtime_type: Option<&'a str>) -> Completed<'a> {
         self.out.extend_from_slice(DATA_BEGIN);
         let mut is_null = self.object(object, shapes, runtime_type).is_err();
         if self.has_overflown {
@@ -233,7 +224,10 @@ impl<'s, 'a> Completion<'s, 'a> {
             if !is_selected {
                 continue;
             }
-            match self.deferred[begin..].iter_mut().find(|known| known.part == fragment.part) {
+            match self.deferred[begin..]
+                .iter_mut()
+                .find(|known| known.part == fragment.part)
+            {
                 Some(known) => known.shapes.push(&fragment.shape),
                 None => self.deferred.push(DeferredObject {
                     part: fragment.part,
@@ -611,7 +605,10 @@ pub(crate) fn response_path(
                     continue;
                 }
                 let step = ResponsePathSegment::Field(field.response_name.to_string());
-                match longer[begin..].iter_mut().find(|known| known.path.last() == Some(&step)) {
+                match longer[begin..]
+                    .iter_mut()
+                    .find(|known| known.path.last() == Some(&step))
+                {
                     Some(known) => known.shapes.push(&*field.selection),
                     None if has_room => longer.push(Branch {
                         path: branch.path.iter().cloned().chain([step]).collect(),

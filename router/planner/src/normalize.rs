@@ -24,7 +24,8 @@ pub(crate) use self::deferred::Parts;
 use self::deferred::{Standing, split};
 use crate::planner::PlanError;
 use crate::selection::{
-    Conditions, Deferred, Item, PartId, ResponseEntry, SelectionSet, SetId, TypeSet, any_of, both, complement, contradicts, intersection, without,
+    Conditions, Deferred, Item, PartId, ResponseEntry, SelectionSet, SetId, TypeSet, any_of, both, complement,
+    contradicts, intersection, without,
 };
 
 /// Most fields in all sets of one operation: far more than people write, and planned in a second.
@@ -261,15 +262,24 @@ impl<'a> Normalizer<'a> {
     }
 
     fn normalize(&mut self, all: Vec<Selections<'a>>, position: Position) -> Result<SetId, PlanError> {
-        let addresses = all
-            .iter()
-            .map(|selections| (selections.source.address(), Rc::clone(&selections.conditions), selections.part));
+        let addresses = all.iter().map(|selections| {
+            (
+                selections.source.address(),
+                Rc::clone(&selections.conditions),
+                selections.part,
+            )
+        });
         let identity = (addresses.collect(), position.clone());
         if let Some(known) = self.known.get(&identity) {
             return Ok(*known);
         }
         let mut collected = Collected::default();
-        for Selections { source, conditions, part } in all {
+        for Selections {
+            source,
+            conditions,
+            part,
+        } in all
+        {
             let within = Within {
                 types: Rc::clone(&position.types),
                 conditions,
@@ -324,7 +334,12 @@ impl<'a> Normalizer<'a> {
         match selection {
             Selection::Field(field) => {
                 let selections = Source::Operation(&field.selection_set);
-                collected.push(field.response_key(), (&field.name, &field.arguments), &within, selections);
+                collected.push(
+                    field.response_key(),
+                    (&field.name, &field.arguments),
+                    &within,
+                    selections,
+                );
             }
             Selection::InlineFragment(fragment) => {
                 if let Some(mut within) = self.narrow(&within, fragment.type_condition.as_ref()) {

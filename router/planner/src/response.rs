@@ -62,7 +62,9 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
                     part: deferred.part.0,
                     label: self.sets.parts.get(deferred.part).label.clone(),
                     runtime_types: (*types != set.types).then(|| self.names(types)),
-                    conditions: conditions.map(|all| all.to_vec()).collect::<Vec<Vec<BooleanCondition>>>(),
+                    conditions: conditions
+                        .map(|all| all.to_vec())
+                        .collect::<Vec<Vec<BooleanCondition>>>(),
                     shape: self.shape(deferred.set),
                 });
             }

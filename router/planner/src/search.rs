@@ -168,7 +168,7 @@ impl<'a> Search<'a> {
             let untried = best.iter().copied().filter(|slot| !needed.contains(slot));
             let tried: Vec<Slot> = match subgraph {
                 Some(subgraph) => untried.filter(|slot| slot.subgraph == subgraph).collect(),
-                None => untried.take(at_once.min(best.len() - 1)).collect(),
+                None => untried.take(at_once.min(best.len().saturating_sub(1))).collect(),
             };
             if tried.is_empty() || tried.len() == best.len() {
                 if subgraph.is_some() {

@@ -210,8 +210,7 @@ impl Search<'_> {
                 self.take(&mut run, candidate)?;
             }
             let is_complete = run.own_completion().is_some();
-            let is_changed = !is_complete
-                && (self.come_together(&mut run, (set, type_id))? || self.share(&mut run)?);
+            let is_changed = !is_complete && (self.come_together(&mut run, (set, type_id))? || self.share(&mut run)?);
             if !is_changed {
                 break;
             }

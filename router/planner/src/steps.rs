@@ -70,11 +70,7 @@ impl Numbering {
 
 impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
     /// * `kind`: of the operation that the first stage sends.
-    pub(crate) fn new(
-        fetches: &'f Fetches<'s, 'a>,
-        operation: &'f executable::Operation,
-        kind: OperationKind,
-    ) -> Self {
+    pub(crate) fn new(fetches: &'f Fetches<'s, 'a>, operation: &'f executable::Operation, kind: OperationKind) -> Self {
         Self {
             fetches,
             operation,

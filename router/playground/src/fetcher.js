@@ -1,7 +1,7 @@
 // Sends operations: queries and mutations by POST, subscriptions as server-sent events.
 //
-// What was sent and measured goes to `onExchange` too, for the plan panel. Answers in parts (`@defer`) are not read:
-// the router does not send them.
+// What was sent and measured goes to `onExchange` too, for the plan panel. Answers in parts (`@defer`) are not asked
+// for: the router sends them whole.
 import { createClient } from 'graphql-sse';
 import { splitExplain } from './explain.js';
 

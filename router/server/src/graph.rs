@@ -177,10 +177,12 @@ impl Graph {
         let document = operation::parse(&key.text, &self.limits)?;
         let operation = operation::validate(&document, &self.api_schema, key.name.as_deref())?;
         let labels = self.planner.labels(&operation);
-        let planned = labels.and_then(|labels| Ok((
+        let planned = labels.and_then(|labels| {
+            Ok((
                 labels,
                 self.planner.plan_in_parts(&operation, &key.labels, &key.defers)?,
-            )));
+            ))
+        });
         let (labels, plan) = planned.map_err(|plan_error| match plan_error {
             PlanError::TooLarge { .. } | PlanError::TooMuchWork { .. } => {
                 Failure::new(ErrorCode::MaxHeightLimit, plan_error.to_string())

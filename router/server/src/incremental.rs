@@ -95,16 +95,24 @@ impl AnswerInParts {
     /// Writes each part when it is there.
     pub(crate) fn into_response(mut self, format: IncrementalFormat) -> Response {
         let headers = std::mem::take(&mut self.first.response_headers);
-        let first = frame(&first(&self.first, &self.announcement, format), self.announcement.has_next, true);
+        let first = frame(
+            &first(&self.first, &self.announcement, format),
+            self.announcement.has_next,
+            true,
+        );
         let later = stream::unfold((self.rest, format), |(rest, format)| async move {
             let mut rest = rest?;
             let frame = rest.next(format).await?;
             Some((frame, (Some(rest), format)))
         });
-        let body = stream::once(async { first }).chain(later).map(Ok::<_, std::convert::Infallible>);
+        let body = stream::once(async { first })
+            .chain(later)
+            .map(Ok::<_, std::convert::Infallible>);
         let mut response = Body::from_stream(body).into_response();
         *response.headers_mut() = headers;
-        response.headers_mut().insert(header::CONTENT_TYPE, format.content_type());
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, format.content_type());
         response
     }
 }
@@ -222,7 +230,9 @@ fn by_id(fragment: &DeliveredFragment) -> Vec<String> {
     let objects = fragment.data.iter().flatten();
     let has_errors = !fragment.errors.is_empty();
     // Nothing is said with an empty object, unless errors stand with it.
-    let objects = objects.enumerate().filter(|(index, object)| (*index == 0 && has_errors) || &*object.data != b"{}");
+    let objects = objects
+        .enumerate()
+        .filter(|(index, object)| (*index == 0 && has_errors) || &*object.data != b"{}");
     objects
         .map(|(index, object)| {
             let mut json = json!({ "id": fragment.pending.id.to_string() });

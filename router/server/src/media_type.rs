@@ -186,15 +186,27 @@ mod tests {
             ("application/json", None),
             ("*/*", None),
             ("multipart/mixed, application/json", None),
-            ("multipart/mixed;deferSpec=20220824,application/json", Some(DeferSpec20220824)),
-            ("application/json, Multipart/Mixed; DeferSpec=\"20220824\"", Some(DeferSpec20220824)),
-            ("multipart/mixed;incrementalSpec=v0.2,application/json;q=0.9", Some(IncrementalSpecV02)),
+            (
+                "multipart/mixed;deferSpec=20220824,application/json",
+                Some(DeferSpec20220824),
+            ),
+            (
+                "application/json, Multipart/Mixed; DeferSpec=\"20220824\"",
+                Some(DeferSpec20220824),
+            ),
+            (
+                "multipart/mixed;incrementalSpec=v0.2,application/json;q=0.9",
+                Some(IncrementalSpecV02),
+            ),
             ("multipart/mixed;incrementalSpec=v0.2", Some(IncrementalSpecV02)),
             (
                 "multipart/mixed;incrementalSpec=v0.2;q=0.1, multipart/mixed;deferSpec=20220824",
                 Some(DeferSpec20220824),
             ),
-            ("multipart/mixed;deferSpec=20220824, multipart/mixed;incrementalSpec=v0.2", Some(DeferSpec20220824)),
+            (
+                "multipart/mixed;deferSpec=20220824, multipart/mixed;incrementalSpec=v0.2",
+                Some(DeferSpec20220824),
+            ),
             ("multipart/mixed;deferSpec=20220824;q=0, application/json", None),
             ("multipart/mixed;deferSpec=1999, application/json", None),
         ] {

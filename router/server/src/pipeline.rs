@@ -77,7 +77,10 @@ async fn answer_in_time(
     (body, accepted): (Body, Accepted),
     record: &mut AnswerRecord,
 ) -> Result<AnswerInParts, Failure> {
-    let answer = timeout(state.request_timeout + GRACE, answer(state, parts, (body, accepted), record));
+    let answer = timeout(
+        state.request_timeout + GRACE,
+        answer(state, parts, (body, accepted), record),
+    );
     let too_late = || Failure::new(ErrorCode::GatewayTimeout, "the request could not be answered in time");
     answer.await.unwrap_or_else(|_| Err(too_late()))
 }

@@ -177,7 +177,9 @@ impl Report {
                 verdict = router.check_frugality(&operation);
             }
             if verdict.is_ok() && number.is_multiple_of(IN_PARTS_EVERY) {
-                verdict = router.check_in_parts(&operation, number).map(|parts| self.parts += parts);
+                verdict = router
+                    .check_in_parts(&operation, number)
+                    .map(|parts| self.parts += parts);
             }
             if let Err(error) = verdict {
                 let kind = kind_of(&format!("{error:#}"));

@@ -10,8 +10,8 @@ use apollo_compiler::ast::{self, Definition, Selection};
 use serde_json::{Value, json};
 
 use super::{
-    BooleanCondition, ContextVariable, DeferredPart, EntityFetch, Fetch, FetchTarget, OperationKind, PathElement, PlanNode,
-    QueryPlan, Representation, RepresentationInput,
+    BooleanCondition, ContextVariable, DeferredPart, EntityFetch, Fetch, FetchTarget, OperationKind, PathElement,
+    PlanNode, QueryPlan, Representation, RepresentationInput,
 };
 
 impl QueryPlan {

@@ -76,7 +76,10 @@ pub(super) fn together(parts: Vec<ResponsePart>) -> Result<Value> {
         if !has_next {
             bail!("a part comes after the last");
         }
-        let Announcement { pending: announced, has_next: more } = match part {
+        let Announcement {
+            pending: announced,
+            has_next: more,
+        } = match part {
             ResponsePart::First(answer, announcement) => {
                 data = serde_json::from_slice(answer.data.as_deref().unwrap_or_default())?;
                 if !answer.errors.is_empty() {

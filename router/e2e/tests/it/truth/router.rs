@@ -204,7 +204,9 @@ impl Router {
             Ok(data) if data == expected["data"] && observed.violations.is_empty() => Ok(count),
             Ok(data) => bail!(
                 "parts: together another answer\n{text}\n{plan}\nright:  {}\nrouter: {data}\n{:?}\n{:#?}",
-                expected["data"], observed.violations, observed.requests
+                expected["data"],
+                observed.violations,
+                observed.requests
             ),
             Err(error) => bail!("parts: {error:#}\n{text}\n{plan}\n{:#?}", observed.requests),
         }
