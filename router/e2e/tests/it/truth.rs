@@ -40,8 +40,8 @@ const KNOWN_FAILURES: &[u64] = &[];
 /// Of so many operations, the requests of one are tried to be left out.
 const FRUGALITY_CHECKED_EVERY: u64 = 10;
 
-/// Of so many operations, one is answered in parts as well.
-const IN_PARTS_EVERY: u64 = 2;
+/// Graphs on which operations are answered in parts.
+const GRAPHS_IN_PARTS: u64 = 40;
 
 /// What is run; see `truth/README.md` for the variables.
 struct Settings {
@@ -79,8 +79,6 @@ struct Report {
     fetches: usize,
     requests: usize,
     entities: usize,
-    /// Of operations answered in parts.
-    parts: usize,
     /// Graphs that do not compose, by the codes of their errors: how many, and one of them.
     refused: BTreeMap<String, (u64, String)>,
     /// By what goes wrong: how many, and one of them.
@@ -108,7 +106,6 @@ fn the_router_answers_like_a_monolith() {
         fetches,
         requests,
         entities,
-        parts,
         ..
     } = report;
     let refused: u64 = report.refused.values().map(|(count, _)| count).sum();
@@ -120,7 +117,6 @@ fn the_router_answers_like_a_monolith() {
         "{operations} operations, {fetches} fetches planned, {requests} requests sent, {entities} entities asked for\n"
     );
     print!("{total}");
-    println!("{parts} parts of answers in parts");
     for (kind, (count, failure)) in &report.failures {
         println!("=== {count} times: {kind}\n{failure}");
     }
@@ -133,6 +129,41 @@ fn the_router_answers_like_a_monolith() {
     if settings.is_default() {
         expect_file!["truth/fetches.txt"].assert_eq(&total);
     }
+}
+
+/// With the variables of the other test, but without shrinking.
+#[test]
+fn deferred_fragments_are_together_the_monoliths_answer() {
+    let settings = Settings::read();
+    let graphs = if settings.is_default() {
+        GRAPHS_IN_PARTS
+    } else {
+        settings.graphs
+    };
+    let (mut operations, mut parts) = (0, 0);
+    let mut failures: Vec<String> = Vec::new();
+    for seed in settings.first_seed..settings.first_seed + graphs {
+        // Those that do not compose are the other test's subject.
+        let Ok(router) = Router::new(dealing::graph(seed)) else {
+            continue;
+        };
+        for number in seed * OPERATIONS_PER_GRAPH..(seed + 1) * OPERATIONS_PER_GRAPH {
+            let operation = operations::operation(router.schema(), number);
+            operations += 1;
+            match router.check_in_parts(&operation, number) {
+                Ok(count) => parts += count,
+                Err(error) => failures.push(format!("seed {seed}, operation {number}: {error:#}")),
+            }
+        }
+        if failures.len() >= settings.failures_max {
+            break;
+        }
+    }
+    println!(
+        "{operations} operations in {parts} parts, {} of them failed",
+        failures.len()
+    );
+    assert!(failures.is_empty(), "{}", failures[0]);
 }
 
 impl Report {
@@ -176,11 +207,6 @@ impl Report {
             if verdict.is_ok() && number.is_multiple_of(FRUGALITY_CHECKED_EVERY) {
                 verdict = router.check_frugality(&operation);
             }
-            if verdict.is_ok() && number.is_multiple_of(IN_PARTS_EVERY) {
-                verdict = router
-                    .check_in_parts(&operation, number)
-                    .map(|parts| self.parts += parts);
-            }
             if let Err(error) = verdict {
                 let kind = kind_of(&format!("{error:#}"));
                 let known = self.failures.entry(kind.clone());
@@ -213,7 +239,6 @@ fn explain(seed: u64, (graph, operation): (&Graph, &Operation), kind: &str) -> S
             .check(operation)
             .verdict
             .and_then(|()| router.check_frugality(operation));
-        let verdict = verdict.and_then(|()| router.check_in_parts(operation, seed).map(drop));
         verdict.err().map(|error| format!("{error:#}"))
     };
     let fails = |graph: &Graph, operation: &Operation| {

@@ -172,6 +172,12 @@ impl Router {
     pub(super) fn check_in_parts(&self, operation: &Operation, seed: u64) -> Result<usize> {
         // A null spreads to the fragment, not to the whole answer: only what does not fail is the same.
         self.world.set_may_fail(false);
+        let answer = self.answer_in_parts(operation, seed);
+        self.world.set_may_fail(true);
+        answer
+    }
+
+    fn answer_in_parts(&self, operation: &Operation, seed: u64) -> Result<usize> {
         let (text, raw_variables) = (deferring::deferred(&operation.text(), seed)?, operation.variables());
         let refused = |errors: Vec<federation::error::RequestError>| anyhow!("refused: {errors:?}\n{text}");
         let document = parse(&text, &Limits::default()).map_err(refused)?;
@@ -197,7 +203,7 @@ impl Router {
             parts.push(part);
         }
         let count = parts.len();
-        let expected = monolith::answer(&self.world, self.schema(), &operation.text(), &raw_variables)?;
+        let expected = monolith::answer(&self.world, self.schema(), &operation.text(), &raw_variables)?.response;
         let observed = self.subgraphs.take_observed();
         let together = deferring::together(parts);
         match together {

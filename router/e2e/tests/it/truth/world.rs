@@ -4,7 +4,7 @@
 //! ones before. So whoever asks for the wrong thing, or with the wrong inputs, gets another value.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Map, Value, json};
 
@@ -32,6 +32,8 @@ pub(super) struct World {
     identities: HashMap<String, Vec<String>>,
     /// Worlds of other salts have other values.
     salt: AtomicU64,
+    /// Whether fields that may fail do so.
+    may_fail: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +50,7 @@ impl World {
             ranges: HashMap::new(),
             identities: HashMap::new(),
             salt: AtomicU64::new(0),
+            may_fail: AtomicBool::new(true),
         };
         for (name, definition) in &world.graph.types {
             if let Kind::Entity(entity) = &definition.kind {
@@ -75,6 +78,10 @@ impl World {
         }
         world.ranges = ranges;
         world
+    }
+
+    pub(super) fn set_may_fail(&self, may_fail: bool) {
+        self.may_fail.store(may_fail, Ordering::Relaxed);
     }
 
     pub(super) fn set_salt(&self, salt: u64) {
@@ -153,7 +160,7 @@ impl World {
         }
         calls.iter().for_each(|call| text.push_str(call));
         let seed = mix(hash(&text) ^ self.salt.load(Ordering::Relaxed));
-        if field.fails && seed % 7 == 3 {
+        if field.fails && seed % 7 == 3 && self.may_fail.load(Ordering::Relaxed) {
             return Resolved::Failed(format!("{text} fails"));
         }
         let range = &self.ranges[&(owner.to_owned(), name.to_owned())];
