@@ -179,6 +179,10 @@ impl Router {
 
     fn answer_in_parts(&self, operation: &Operation, seed: u64) -> Result<usize> {
         let (text, raw_variables) = (deferring::deferred(&operation.text(), seed)?, operation.variables());
+        let expected = monolith::answer(&self.world, self.schema(), &operation.text(), &raw_variables)?.response;
+        if expected.get("errors").is_some() {
+            return Ok(0);
+        }
         let refused = |errors: Vec<federation::error::RequestError>| anyhow!("refused: {errors:?}\n{text}");
         let document = parse(&text, &Limits::default()).map_err(refused)?;
         let parsed = validate(&document, self.supergraph.api_schema(), None).map_err(refused)?;
@@ -203,7 +207,6 @@ impl Router {
             parts.push(part);
         }
         let count = parts.len();
-        let expected = monolith::answer(&self.world, self.schema(), &operation.text(), &raw_variables)?.response;
         let observed = self.subgraphs.take_observed();
         let together = deferring::together(parts);
         match together {
