@@ -269,10 +269,11 @@ impl<'a> Normalizer<'a> {
                 selections.part,
             )
         });
-        let identity = (addresses.collect(), position.clone());
+        let identity = (addresses.collect(), position);
         if let Some(known) = self.known.get(&identity) {
             return Ok(*known);
         }
+        let position = &identity.1;
         let mut collected = Collected::default();
         for Selections {
             source,
@@ -290,7 +291,7 @@ impl<'a> Normalizer<'a> {
             }
             self.collect(source, &within, &mut collected);
         }
-        let id = self.build(collected, &position, false)?;
+        let id = self.build(collected, position, false)?;
         self.known.insert(identity, id);
         Ok(id)
     }

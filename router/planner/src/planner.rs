@@ -127,9 +127,12 @@ impl Planner {
     ) -> Result<QueryPlan, PlanError> {
         let mut kept = FxHashSet::default();
         while kept.len() < KEPT_MAX {
-            match self.attempt(operation, labels, Parts::new(defers, &kept))? {
-                Ok((plan, _)) => return Ok(plan),
-                Err(address) => kept.insert(address),
+            match self.attempt(operation, labels, Parts::new(defers, &kept)) {
+                Ok(Ok((plan, _))) => return Ok(plan),
+                Ok(Err(address)) => kept.insert(address),
+                // The type of an object may be told only by what is deferred.
+                Err(PlanError::Unreachable { .. }) => break,
+                Err(error) => return Err(error),
             };
         }
         self.plan(operation, labels)
