@@ -56,7 +56,7 @@ impl Deployment {
         Self::start_traced(shape, "")
     }
 
-    /// The same, with spans sent to `collector` by the router and the services of six processes.
+    /// The same, with spans sent to `collector` by every process but the sandbox.
     ///
     /// # Errors
     /// Like [`Deployment::start`].
@@ -221,7 +221,9 @@ impl Deployment {
             .arg(self.folder.path())
             .args(["--listen", &address(self.ports.router)])
             .args(["--sandbox-listen", &address(self.ports.sandbox)])
-            .args(["--admin-listen", &address(self.ports.router_admin)]);
+            .args(["--admin-listen", &address(self.ports.router_admin)])
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.collector)
+            .env("OTEL_BSP_SCHEDULE_DELAY", SPAN_DELAY_MS);
         let mut process = Process::start("hansa", &mut command)?;
         process.wait_for_output("hansa is ready")?;
         self.processes.insert("hansa".into(), process);

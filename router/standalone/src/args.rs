@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use service::config::TracingConfig;
 use service::telemetry::LogFormat;
 
 /// The whole shop in one process: five subgraphs on SQLite, the router, GraphiQL and a payment sandbox.
@@ -42,6 +43,10 @@ pub struct Args {
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+
+    /// Where spans go: those of the router and of all services, as of one service `hansa`.
+    #[command(flatten)]
+    pub tracing: TracingConfig,
 }
 
 /// What `hansa` does instead of serving.

@@ -18,6 +18,7 @@ use federation::Subgraph;
 use server::{Listeners, RouterBuilder, RouterConfig, RunningRouter};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use trace_context::Exporter;
 
 pub use args::{Args, Command};
 pub use data_folder::DataFolder;
@@ -38,6 +39,7 @@ pub struct Hansa {
     router: RunningRouter,
     listeners: Listeners,
     sandbox_listener: TcpListener,
+    spans: Option<Exporter>,
 }
 
 impl Hansa {
@@ -56,6 +58,7 @@ impl Hansa {
         let admin = bind("--admin-listen", args.admin_listen).await?;
         let metrics = server::install_recorder().ok();
         service::telemetry::init(&args.log_level, args.log_format)?;
+        let spans = args.tracing.init("hansa")?;
 
         let data = DataFolder::open(args)?;
         let address = public.local_addr()?;
@@ -95,6 +98,7 @@ impl Hansa {
             shop,
             router,
             sandbox_listener,
+            spans,
         })
     }
 
@@ -111,6 +115,9 @@ impl Hansa {
         stop_sandbox.cancel();
         // A panic in it was logged by then, and nothing is left to be done about it.
         let _ = sandbox.await;
+        if let Some(spans) = self.spans {
+            spans.shutdown().await;
+        }
     }
 }
 

@@ -114,6 +114,8 @@ async fn observe(State(service): State<&'static str>, request: Request, next: Ne
             "{method} {path} {status}"
         );
         if let Some(span) = &mut traced {
+            // Where one process is all services, the resource's name does not tell them apart.
+            span.attribute("hansa.service", service);
             span.attribute("http.request.method", method.as_str().to_owned());
             span.attribute("url.path", path);
             span.attribute("http.response.status_code", i64::from(status));

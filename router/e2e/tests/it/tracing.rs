@@ -1,6 +1,5 @@
 //! One trace from a client over the router to the services, as an OpenTelemetry collector in this process gets it.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -58,20 +57,29 @@ async fn collector() -> Result<(String, Received)> {
     Ok((endpoint, received))
 }
 
-/// The spans of the trace, once each of `services` has sent one.
+/// What a span of a service's server says of itself.
+fn service_of(span: &Span) -> Option<String> {
+    text(&span.attributes, "hansa.service")
+}
+
+fn is_of_client(span: &Span) -> bool {
+    span.parent_span_id == CLIENT_SPAN.to_be_bytes()
+}
+
+/// The spans of the trace, once the router and `services` have each sent one of an answered request.
 async fn spans_of(received: &Received, services: &[&str]) -> Result<Vec<(String, Span)>> {
     let begin = Instant::now();
     let trace_id = u128::from_str_radix(TRACE_ID, 16)?.to_be_bytes();
     loop {
         let spans = received.lock().expect("no panic").clone();
-        let spans: Vec<_> = spans
-            .into_iter()
-            .filter(|(_, span)| span.trace_id == trace_id)
-            .collect();
-        if services
-            .iter()
-            .all(|service| spans.iter().any(|(name, _)| name == service))
-        {
+        let of_trace = |(_, span): &(String, Span)| span.trace_id == trace_id;
+        let spans: Vec<_> = spans.into_iter().filter(of_trace).collect();
+        let is_there = |service: &&str| {
+            spans
+                .iter()
+                .any(|(_, span)| service_of(span).as_deref() == Some(service))
+        };
+        if services.iter().all(is_there) && spans.iter().any(|(_, span)| is_of_client(span)) {
             return Ok(spans);
         }
         ensure!(begin.elapsed() < PATIENCE, "only {spans:?}");
@@ -79,10 +87,10 @@ async fn spans_of(received: &Received, services: &[&str]) -> Result<Vec<(String,
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trace_goes_from_the_client_over_the_router_to_the_services() -> Result<()> {
+/// Asks for products with their ratings; `router` is the name under which the router's spans are sent.
+async fn check_trace(shape: Shape, router: &str) -> Result<()> {
     let (endpoint, received) = collector().await?;
-    let shop = tokio::task::spawn_blocking(move || Deployment::start_traced(Shape::SixProcesses, &endpoint)).await??;
+    let shop = tokio::task::spawn_blocking(move || Deployment::start_traced(shape, &endpoint)).await??;
     let query = "query Shelf { products(first: 2) { nodes { title rating { count } } } }";
     let answer = shop
         .http()
@@ -94,42 +102,54 @@ async fn a_trace_goes_from_the_client_over_the_router_to_the_services() -> Resul
     let answer: Value = answer.json().await?;
     assert!(answer["errors"].is_null(), "{answer}");
 
-    let spans = spans_of(&received, &["router", "products", "reviews"]).await?;
-    let of = |service: &str, kind: SpanKind| {
-        let spans = spans
-            .iter()
-            .filter(move |(name, span)| name == service && span.kind() == kind);
-        spans.map(|(_, span)| span.clone()).collect::<Vec<_>>()
-    };
-    let [server] = &of("router", SpanKind::Server)[..] else {
+    let spans = spans_of(&received, &["products", "reviews"]).await?;
+    let from_client: Vec<_> = spans.iter().filter(|(_, span)| is_of_client(span)).collect();
+    let [(service, server)] = &from_client[..] else {
         panic!("{spans:?}")
     };
-    assert_eq!(server.parent_span_id, CLIENT_SPAN.to_be_bytes());
+    assert_eq!((service.as_str(), server.kind()), (router, SpanKind::Server));
     assert_eq!(server.name, "query");
-    assert_eq!(
-        text(&server.attributes, "graphql.operation.name").as_deref(),
-        Some("Shelf")
-    );
-    assert_eq!(
-        text(&server.attributes, "http.response.status_code").as_deref(),
-        Some("200")
-    );
+    let attribute = |key| text(&server.attributes, key);
+    assert_eq!(attribute("graphql.operation.name").as_deref(), Some("Shelf"));
+    assert_eq!(attribute("http.response.status_code").as_deref(), Some("200"));
 
-    let fetches = of("router", SpanKind::Client);
-    let fetches: HashMap<_, _> = fetches.into_iter().map(|span| (span.span_id.clone(), span)).collect();
+    // What leaves the process is a span of its own, between the request to the router and that to the service.
+    let calls: Vec<_> = spans
+        .iter()
+        .filter(|(_, span)| span.kind() == SpanKind::Client)
+        .map(|(_, span)| span)
+        .collect();
     assert!(
-        fetches.len() >= 2 && fetches.values().all(|fetch| fetch.parent_span_id == server.span_id),
+        calls.iter().all(|call| call.parent_span_id == server.span_id),
         "{spans:?}"
     );
-    for service in ["products", "reviews"] {
-        let answered = of(service, SpanKind::Server);
-        assert!(!answered.is_empty(), "{service}: {spans:?}");
-        for span in answered {
-            assert!(
-                fetches.contains_key(&span.parent_span_id),
-                "{service}: {span:?} in {fetches:?}"
-            );
-        }
+    assert_eq!(calls.is_empty(), shape == Shape::OneProcess, "{spans:?}");
+    let is_parent = |id: &[u8]| match shape {
+        Shape::OneProcess => id == server.span_id,
+        Shape::SixProcesses => calls.iter().any(|call| call.span_id == id),
+    };
+    for (sender, span) in spans.iter().filter(|(_, span)| service_of(span).is_some()) {
+        assert_eq!(span.kind(), SpanKind::Server);
+        assert!(is_parent(&span.parent_span_id), "{sender}: {span:?}");
+        let by_itself = service_of(span);
+        assert_eq!(
+            sender,
+            if shape == Shape::OneProcess {
+                "hansa"
+            } else {
+                by_itself.as_deref().unwrap_or_default()
+            }
+        );
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trace_goes_from_the_client_over_the_router_to_the_services() -> Result<()> {
+    check_trace(Shape::SixProcesses, "router").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_process_sends_the_spans_of_router_and_services() -> Result<()> {
+    check_trace(Shape::OneProcess, "hansa").await
 }
