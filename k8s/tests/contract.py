@@ -5,83 +5,33 @@
 Every Deployment of overlays/local runs with its arguments, user, read-only file system and exactly its environment; the
 subgraphs and the router three times. Probes, ports and health checks answer, logs are JSON on standard output; each replica
 takes a third of the load within 15 %, also after one is added or gone; under load, a ConfigMap is swapped and taken up within
-10 s, and a pod of each component ends on SIGTERM in its grace time without a request lost. Needs root (it says so otherwise;
-fails instead with CONTRACT=required), PyYAML and kubectl. Takes about two minutes.
+10 s, and a pod of each component ends on SIGTERM in its grace time without a query or a mutation lost; every order is paid
+once. Needs root (it says so otherwise; fails instead with CONTRACT=required), PyYAML and kubectl. Takes about two minutes.
 """
 
-import http.client
 import json
 import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import yaml
 
 import pods
-from processes import OVERLAY, ROOTS, SUBGRAPHS, fetch
+from clients import Load
+from processes import OVERLAY, SUBGRAPHS, fetch
 
 COMPONENTS = [*SUBGRAPHS, "router"]
 REPLICAS = 3
 RELOAD_SECONDS_MAX = 10
-CLIENTS = 8
+# Clients that ask without pause, and clients that buy without pause.
+ASKING, BUYING = 8, 2
 # Longest that the router waits for a subgraph.
 QUERY_SECONDS_MAX = 6
 # Requests of one measurement: enough that chance alone stays well below 15 %.
 REQUESTS = 2_400
-QUERY = "{ " + " ".join(text.strip("{} ").replace("{", "{", 1) + " }" for text in ROOTS.values()) + " }"
-
-
-class Load:
-    """Clients that ask the router without pause, and what went wrong for them."""
-
-    def __init__(self, cluster):
-        self.address = cluster.virtual["router"]
-        self.stopped, self.faults, self.answered = threading.Event(), [], 0
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.ask_until_stopped) for _ in range(CLIENTS)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopped.set()
-        for thread in self.threads:
-            thread.join()
-
-    def ask_until_stopped(self):
-        while not self.stopped.is_set():
-            fault = ask(self.address)
-            with self.lock:
-                self.answered += 1
-                if fault:
-                    self.faults.append(fault)
-
-    def run(self, requests):
-        """Waits until so many more requests are answered."""
-        wanted = self.answered + requests
-        deadline = time.monotonic() + 120
-        while self.answered < wanted:
-            assert time.monotonic() < deadline, f"{self.answered} of {wanted} requests"
-            time.sleep(0.02)
-
-
-def ask(address):
-    """What is wrong with the answer to one query of all subgraphs, over a connection of its own."""
-    try:
-        connection = http.client.HTTPConnection(address, 80, timeout=20)
-        connection.request("POST", "/graphql", json.dumps({"query": QUERY}), {"content-type": "application/json"})
-        response = connection.getresponse()
-        answer = json.loads(response.read())
-        connection.close()
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return f"{type(error).__name__}: {error}"
-    return None if response.status == 200 and "errors" not in answer else f"{response.status}: {json.dumps(answer)[:400]}"
 
 
 def await_ready(pod):
@@ -197,7 +147,7 @@ def check(cluster):
         check_healthcheck(pod)
     print(f"{len(cluster.pods)} pods run as their manifests say")
     routers = running["router"]
-    with Load(cluster) as load:
+    with Load(cluster.virtual["router"], ASKING, BUYING) as load:
         load.run(100)
         print("each of three replicas takes a third:")
         check_shares(load, cluster, routers, SUBGRAPHS)
@@ -211,7 +161,7 @@ def check(cluster):
         for name in COMPONENTS:
             seconds = end(cluster, running[name][0])
             print(f"a pod of {name} ended {seconds:.1f} s after SIGTERM")
-        print(f"{load.answered} requests, {len(load.faults)} of them lost")
+        print(f"{load.answered} requests and {len(load.orders)} orders, {len(load.faults)} of them lost")
         assert not load.faults, "\n".join(load.faults[:5])
         gone = running["products"][1]
         print("after one is gone with its node, and still found under the name:")
@@ -219,10 +169,11 @@ def check(cluster):
         cluster.pods.remove(gone)
         time.sleep(QUERY_SECONDS_MAX)
         # What was under way on it.
-        assert len(load.faults) <= CLIENTS, load.faults
+        assert len(load.faults) <= ASKING + BUYING, load.faults
         load.faults.clear()
         check_shares(load, cluster, routers[1:], ["products"])
     assert not load.faults, "\n".join(load.faults[:5])
+    load.check_books()
     for pod in cluster.pods:
         check_log(pod)
     for pod in [pod for pod in cluster.pods if pod.component in COMPONENTS and pod.process.poll() is None]:
