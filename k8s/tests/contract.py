@@ -131,6 +131,20 @@ def end(cluster, pod):
     return seconds
 
 
+def requests_answered(pod):
+    _, metrics = fetch(pod.url("admin", "/metrics"))
+    counted = re.findall(r"^(?:http_requests_total|http_server_request_duration_seconds_count)\{.*\} (\d+)$", metrics, re.MULTILINE)
+    return sum(map(int, counted))
+
+
+def print_usage(pods_by_component):
+    """What the manual's sizes rest on, when the binaries are those of a release."""
+    for name, running in pods_by_component.items():
+        memory, processor = zip(*(pod.usage() for pod in running))
+        requests = sum(map(requests_answered, running))
+        print(f"  {name:9} {max(memory):5.0f} MiB at most, {1000 * sum(processor) / requests:6.2f} ms of processor time per request")
+
+
 def start_all(cluster):
     for component in ["sandbox-gateway", *COMPONENTS]:
         for pod in cluster.start(component, 1 if component == "sandbox-gateway" else REPLICAS):
@@ -176,7 +190,10 @@ def check(cluster):
     load.check_books()
     for pod in cluster.pods:
         check_log(pod)
-    for pod in [pod for pod in cluster.pods if pod.component in COMPONENTS and pod.process.poll() is None]:
+    alive = [pod for pod in cluster.pods if pod.component in COMPONENTS and pod.process.poll() is None]
+    print("what each pod used:")
+    print_usage({name: [pod for pod in alive if pod.component == name] for name in COMPONENTS})
+    for pod in alive:
         code, _ = pod.terminate()
         assert code == 0, f"{pod.name} ended with {code}"
 
