@@ -27,7 +27,8 @@ mod supergraph_rules;
 mod upgrade;
 mod validate;
 
-use federation::supergraph::Supergraph;
+use federation::api_schema::ApiSchema;
+use federation::supergraph::{JoinedTypes, SupergraphError};
 use federation::{Subgraph, parallel};
 
 pub use error::{CompositionError, ErrorCode, Hint, HintCode, SourceLocation};
@@ -69,30 +70,28 @@ pub fn compose(subgraphs: &[Subgraph]) -> Result<Composed, Vec<CompositionError>
     let valid = each(valid.into_iter())?;
     let merged = merge::merge(&valid)?;
     supergraph_rules::check(&merged, &valid)?;
-    let print = || merged.schema.to_string();
-    let check = || -> Result<(Supergraph, Vec<Hint>), Vec<CompositionError>> {
-        let supergraph = Supergraph::from_schema(&merged.schema)
-            .map_err(|error| vec![CompositionError::new(ErrorCode::InvalidGraphql, error.to_string())])?;
-        let hints = satisfiability::check(&supergraph, &valid)?;
-        Ok((supergraph, hints))
+    let print = || (merged.schema.to_string(), ApiSchema::from_supergraph(&merged.schema));
+    let check = || -> Result<(JoinedTypes, Vec<Hint>), Vec<CompositionError>> {
+        let joined_types = JoinedTypes::from_schema(&merged.schema).map_err(|error| invalid(&error))?;
+        let hints = satisfiability::check(&joined_types, &merged.schema, &valid)?;
+        Ok((joined_types, hints))
     };
-    let ((supergraph, hints), supergraph_sdl) = if is_large {
-        let (supergraph_sdl, checked) = parallel::both(print, check);
-        (checked?, supergraph_sdl)
-    } else {
-        (check()?, print())
-    };
+    let ((supergraph_sdl, api_schema), checked) = parallel::both(is_large, print, check);
+    let api_schema = api_schema.map_err(|error| invalid(&error.into()))?;
+    let (joined_types, hints) = checked?;
     let composed = Composed {
         supergraph_sdl,
-        api_schema_sdl: supergraph.api_schema().sdl().to_owned(),
+        api_schema_sdl: api_schema.sdl().to_owned(),
         hints: merged.hints.into_iter().chain(hints).collect(),
     };
-    if is_large {
-        // Freeing what is large takes longer than printing it.
-        let schema = merged.schema;
-        parallel::both(move || drop((schema, supergraph)), move || drop(valid));
-    }
+    // Freeing what is large takes longer than printing it.
+    let merged = (merged.schema, api_schema);
+    parallel::both(is_large, move || drop(merged), move || drop((joined_types, valid)));
     Ok(composed)
+}
+
+fn invalid(error: &SupergraphError) -> Vec<CompositionError> {
+    vec![CompositionError::new(ErrorCode::InvalidGraphql, error.to_string())]
 }
 
 /// Everything that is wrong with single subgraphs when one of them cannot even be read. Those of Federation 1 are not

@@ -33,8 +33,11 @@ pub fn map<T: Send, R: Send>(is_parallel: bool, items: Vec<T>, of: impl Fn(T) ->
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// The results of both, of which `left` has a thread of its own.
-pub fn both<L: Send, R>(left: impl FnOnce() -> L + Send, right: impl FnOnce() -> R) -> (L, R) {
+/// The results of both; in parallel, `left` has a thread of its own.
+pub fn both<L: Send, R>(is_parallel: bool, left: impl FnOnce() -> L + Send, right: impl FnOnce() -> R) -> (L, R) {
+    if !is_parallel {
+        return (left(), right());
+    }
     thread::scope(|scope| {
         let left = scope.spawn(left);
         let right = right();

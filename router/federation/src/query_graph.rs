@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use crate::field_set::{FieldSet, FieldSetSelection};
 use crate::query_plan::OperationKind;
 use crate::supergraph::{
-    ActiveLabels, ContextArgument, FieldJoin, OverrideLabel, SubgraphId, Supergraph, TypeId, TypeKind,
+    ActiveLabels, ContextArgument, FieldDefinition, FieldJoin, JoinedTypes, OverrideLabel, SubgraphId, TypeId, TypeKind,
 };
 
 /// Index of a node.
@@ -93,10 +93,10 @@ pub struct QueryGraph {
 }
 
 impl QueryGraph {
-    /// Builds the graph from the tables of `supergraph`.
-    pub(crate) fn build(supergraph: &Supergraph) -> Self {
+    /// Builds the graph from `joined_types`.
+    pub(crate) fn build(joined_types: &JoinedTypes) -> Self {
         let mut builder = Builder {
-            supergraph,
+            joined_types,
             graph: Self::default(),
             views: FxHashMap::default(),
         };
@@ -145,11 +145,11 @@ impl QueryGraph {
     }
 
     /// The roots of operations of `kind`, in the order of subgraphs.
-    pub fn roots(&self, supergraph: &Supergraph, kind: OperationKind) -> Vec<NodeId> {
-        let Some(root_type) = supergraph.root_type(kind) else {
+    pub fn roots(&self, joined_types: &JoinedTypes, kind: OperationKind) -> Vec<NodeId> {
+        let Some(root_type) = joined_types.root_type(kind) else {
             return Vec::new();
         };
-        let joins = supergraph.type_definition(root_type).joins.iter();
+        let joins = joined_types.type_definition(root_type).joins.iter();
         joins
             .filter_map(|join| self.node_of(join.subgraph, root_type))
             .collect()
@@ -164,15 +164,19 @@ impl QueryGraph {
 }
 
 struct Builder<'a> {
-    supergraph: &'a Supergraph,
+    joined_types: &'a JoinedTypes,
     graph: QueryGraph,
     /// Views made so far, by type and the text of what is provided.
     views: FxHashMap<(SubgraphId, TypeId, String), NodeId>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     fn add_types(&mut self) {
-        for (index, definition) in self.supergraph.types().iter().enumerate() {
+        let joins = self.joined_types.types().iter();
+        let joins: usize = joins.map(|definition| definition.joins.len()).sum();
+        self.graph.nodes.reserve(joins);
+        self.graph.by_type.reserve(joins);
+        for (index, definition) in self.joined_types.types().iter().enumerate() {
             if !definition.kind.is_composite() {
                 continue;
             }
@@ -214,7 +218,7 @@ impl Builder<'_> {
                 self.graph.nodes[id.0 as usize].downcasts = downcasts;
             }
         }
-        for index in 0..self.supergraph.types().len() {
+        for index in 0..self.joined_types.types().len() {
             self.add_own_fields(TypeId(index as u32));
         }
         for id in (0..self.graph.nodes.len() as u32).map(NodeId) {
@@ -226,20 +230,35 @@ impl Builder<'_> {
     }
 
     fn has_own_fields(&self, type_id: TypeId, is_interface_object: bool) -> bool {
-        is_interface_object || self.supergraph.type_definition(type_id).kind == TypeKind::Object
+        is_interface_object || self.joined_types.type_definition(type_id).kind == TypeKind::Object
     }
 
     /// Adds the fields of an object to its nodes, and of an interface to interface objects.
     ///
     /// By field rather than by node: a node has a few of the fields, and a field is on a few of the nodes.
     fn add_own_fields(&mut self, type_id: TypeId) {
-        let supergraph = self.supergraph;
-        for field in supergraph.type_definition(type_id).fields.values() {
-            for join in field.joins.iter().filter(|join| !join.is_external) {
-                let Some(id) = self.graph.node_of(join.subgraph, type_id) else {
-                    continue;
-                };
-                if self.has_own_fields(type_id, self.graph.node(id).is_interface_object) {
+        let definition = self.joined_types.type_definition(type_id);
+        let resolved = |field: &'a FieldDefinition| field.joins.iter().filter(|join| !join.is_external);
+        let position = |join: &FieldJoin| {
+            let joins = &definition.joins;
+            joins.binary_search_by_key(&join.subgraph, |own| own.subgraph).ok()
+        };
+        let mut counts = vec![0; definition.joins.len()];
+        for join in definition.fields.values().flat_map(resolved) {
+            position(join).into_iter().for_each(|position| counts[position] += 1);
+        }
+        let mut nodes = Vec::with_capacity(counts.len());
+        for (join, count) in definition.joins.iter().zip(counts) {
+            let node = self.graph.node_of(join.subgraph, type_id);
+            let node = node.filter(|id| self.has_own_fields(type_id, self.graph.node(*id).is_interface_object));
+            if let Some(NodeId(index)) = node {
+                self.graph.nodes[index as usize].fields.reserve(count);
+            }
+            nodes.push(node);
+        }
+        for field in definition.fields.values() {
+            for join in resolved(field) {
+                if let Some(id) = position(join).and_then(|position| nodes[position]) {
                     let edge = self.edge(join.subgraph, join, &field.field_type, join.provides.as_deref());
                     self.graph.nodes[id.0 as usize].fields.insert(field.name.clone(), edge);
                 }
@@ -248,9 +267,9 @@ impl Builder<'_> {
     }
 
     fn object_fields(&mut self, subgraph: SubgraphId, type_id: TypeId) -> FxHashMap<Name, FieldEdge> {
-        let supergraph = self.supergraph;
+        let joined_types = self.joined_types;
         let mut fields = FxHashMap::default();
-        for field in supergraph.type_definition(type_id).fields.values() {
+        for field in joined_types.type_definition(type_id).fields.values() {
             if let Some(join) = field.join(subgraph).filter(|join| !join.is_external) {
                 let edge = self.edge(subgraph, join, &field.field_type, join.provides.as_deref());
                 fields.insert(field.name.clone(), edge);
@@ -267,7 +286,7 @@ impl Builder<'_> {
         provides: Option<&FieldSet>,
     ) -> FieldEdge {
         let field_type = join.field_type.as_ref().unwrap_or(supergraph_type).clone();
-        let target = self.supergraph.type_id(field_type.inner_named_type());
+        let target = self.joined_types.type_id(field_type.inner_named_type());
         let target = target.and_then(|type_id| match provides {
             Some(provides) => self.view(subgraph, type_id, provides),
             None => self.graph.node_of(subgraph, type_id),
@@ -299,7 +318,7 @@ impl Builder<'_> {
         if self.has_own_fields(type_id, is_interface_object) {
             let mut fields = self.object_fields(subgraph, type_id);
             for (name, selections) in self.provided_fields(type_id, provided) {
-                let Some(field) = self.supergraph.type_definition(type_id).fields.get(&name) else {
+                let Some(field) = self.joined_types.type_definition(type_id).fields.get(&name) else {
                     continue;
                 };
                 let Some(join) = field.join(subgraph) else { continue };
@@ -332,9 +351,9 @@ impl Builder<'_> {
                     selections,
                 } => {
                     let applies = type_condition.as_ref().is_none_or(|condition| {
-                        let condition = self.supergraph.type_id(condition);
+                        let condition = self.joined_types.type_id(condition);
                         condition.is_some_and(|condition| {
-                            self.supergraph
+                            self.joined_types
                                 .type_definition(condition)
                                 .possible_types
                                 .binary_search(&type_id)
@@ -353,7 +372,7 @@ impl Builder<'_> {
     /// A field can be asked of the interface when every possible type resolves it at once.
     fn add_interface_fields(&mut self, id: NodeId) {
         let node = self.graph.node(id);
-        let definition = self.supergraph.type_definition(node.type_id);
+        let definition = self.joined_types.type_definition(node.type_id);
         let (subgraph, downcasts) = (node.subgraph, node.downcasts.clone());
         let mut fields = FxHashMap::default();
         for field in definition.fields.values() {
@@ -389,7 +408,7 @@ impl Builder<'_> {
     }
 
     fn add_key_edges(&mut self) {
-        for (index, definition) in self.supergraph.types().iter().enumerate() {
+        for (index, definition) in self.joined_types.types().iter().enumerate() {
             if definition.kind != TypeKind::Object {
                 continue;
             }
@@ -407,7 +426,7 @@ impl Builder<'_> {
 
     fn keys_of(&self, type_id: TypeId, implementer: Option<TypeId>) -> Vec<KeyEdge> {
         let mut edges = Vec::new();
-        for join in &self.supergraph.type_definition(type_id).joins {
+        for join in &self.joined_types.type_definition(type_id).joins {
             let kind = match implementer {
                 None => KeyEdgeKind::Object,
                 Some(_) if join.is_interface_object => KeyEdgeKind::InterfaceObject,

@@ -10,6 +10,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use apollo_compiler::ast::Type;
@@ -76,13 +77,27 @@ pub enum SupergraphError {
 /// A composed graph, ready to plan over.
 #[derive(Debug)]
 pub struct Supergraph {
+    joined_types: JoinedTypes,
+    api_schema: Arc<ApiSchema>,
+}
+
+impl Deref for Supergraph {
+    type Target = JoinedTypes;
+
+    fn deref(&self) -> &JoinedTypes {
+        &self.joined_types
+    }
+}
+
+/// Which subgraph resolves which field of which type: a supergraph without the schema that clients see.
+#[derive(Debug)]
+pub struct JoinedTypes {
     pub(crate) subgraphs: Vec<SubgraphEndpoint>,
     pub(crate) types: Vec<TypeDefinition>,
     pub(crate) type_ids: FxHashMap<Name, TypeId>,
     pub(crate) root_types: [Option<TypeId>; 3],
     pub(crate) override_labels: Vec<Arc<str>>,
     pub(crate) has_context_arguments: bool,
-    pub(crate) api_schema: Arc<ApiSchema>,
     pub(crate) query_graph: QueryGraph,
 }
 
@@ -198,12 +213,19 @@ impl Supergraph {
         read::read(sdl)
     }
 
+    /// The schema that clients see.
+    pub fn api_schema(&self) -> &Arc<ApiSchema> {
+        &self.api_schema
+    }
+}
+
+impl JoinedTypes {
     /// Reads a supergraph that is a schema already, as composition has it before printing.
     ///
     /// # Errors
     /// As [`Supergraph::parse`].
     pub fn from_schema(schema: &Schema) -> Result<Self, SupergraphError> {
-        read::read_schema(schema)
+        read::read_joined_types(schema)
     }
 
     /// The subgraphs, in the order of the supergraph.
@@ -214,11 +236,6 @@ impl Supergraph {
     /// One of them.
     pub fn subgraph(&self, id: SubgraphId) -> &SubgraphEndpoint {
         &self.subgraphs[id.0 as usize]
-    }
-
-    /// The schema that clients see.
-    pub fn api_schema(&self) -> &Arc<ApiSchema> {
-        &self.api_schema
     }
 
     /// What can be reached from where.

@@ -7,7 +7,7 @@ use apollo_compiler::Name;
 use federation::field_set::{FieldSet, FieldSetField, FieldSetSelection};
 use federation::query_graph::{KeyEdgeKind, NodeId, QueryGraph};
 use federation::query_plan::OperationKind;
-use federation::supergraph::{Supergraph, TypeId};
+use federation::supergraph::{JoinedTypes, TypeId};
 use rustc_hash::FxHashMap;
 
 /// All kinds of operations, in the order in which they are looked at.
@@ -48,30 +48,30 @@ pub(super) struct TypeConditions<'a> {
 }
 
 impl<'a> TypeConditions<'a> {
-    pub(super) fn of(supergraph: &'a Supergraph, type_id: TypeId) -> Self {
-        let graph = supergraph.query_graph();
+    pub(super) fn of(joined_types: &'a JoinedTypes, type_id: TypeId) -> Self {
+        let graph = joined_types.query_graph();
         let mut conditions = Self::default();
         for edge in graph.key_edges(type_id) {
             let Some(target) = graph.downcast(edge.target, type_id) else {
                 continue;
             };
-            let condition = conditions.add(supergraph, type_id, &edge.fields);
+            let condition = conditions.add(joined_types, type_id, &edge.fields);
             conditions.ways[condition].push(Way {
                 target,
                 kind: edge.kind,
             });
         }
-        for node in nodes_of(supergraph, type_id) {
+        for node in nodes_of(joined_types, type_id) {
             for (_, edge) in graph.fields(node) {
                 if let Some(requires) = &edge.requires {
-                    conditions.add(supergraph, type_id, requires);
+                    conditions.add(joined_types, type_id, requires);
                 }
             }
         }
         let kind = OPERATION_KINDS
             .into_iter()
-            .find(|kind| supergraph.root_type(*kind) == Some(type_id));
-        conditions.roots = kind.map_or_else(Vec::new, |kind| graph.roots(supergraph, kind));
+            .find(|kind| joined_types.root_type(*kind) == Some(type_id));
+        conditions.roots = kind.map_or_else(Vec::new, |kind| graph.roots(joined_types, kind));
         conditions
     }
 
@@ -80,7 +80,7 @@ impl<'a> TypeConditions<'a> {
         self.by_field_set.get(field_set).copied()
     }
 
-    fn add(&mut self, supergraph: &'a Supergraph, type_id: TypeId, field_set: &'a FieldSet) -> usize {
+    fn add(&mut self, joined_types: &'a JoinedTypes, type_id: TypeId, field_set: &'a FieldSet) -> usize {
         if let Some(known) = self.by_field_set.get(field_set) {
             return *known;
         }
@@ -88,7 +88,7 @@ impl<'a> TypeConditions<'a> {
         self.ways.push(Vec::new());
         self.by_field_set.insert(field_set, condition);
         let mut atoms = Vec::new();
-        for_each_field(supergraph, type_id, field_set, &mut |field| {
+        for_each_field(joined_types, type_id, field_set, &mut |field| {
             atoms.push(self.atom(field));
             true
         });
@@ -119,12 +119,12 @@ impl<'a> TypeConditions<'a> {
 }
 
 /// Nodes without a view that fields of an object may be asked of: its own, and interface objects in its place.
-pub(super) fn nodes_of(supergraph: &Supergraph, type_id: TypeId) -> Vec<NodeId> {
-    let graph: &QueryGraph = supergraph.query_graph();
-    let definition = supergraph.type_definition(type_id);
+pub(super) fn nodes_of(joined_types: &JoinedTypes, type_id: TypeId) -> Vec<NodeId> {
+    let graph: &QueryGraph = joined_types.query_graph();
+    let definition = joined_types.type_definition(type_id);
     let own = definition.joins.iter().map(|join| (type_id, join));
     let interfaces = definition.interfaces.iter().flat_map(|interface| {
-        let joins = supergraph.type_definition(*interface).joins.iter();
+        let joins = joined_types.type_definition(*interface).joins.iter();
         joins
             .filter(|join| join.is_interface_object)
             .map(move |join| (*interface, join))
@@ -139,7 +139,7 @@ pub(super) fn nodes_of(supergraph: &Supergraph, type_id: TypeId) -> Vec<NodeId> 
 ///
 /// Whether all visits said yes.
 pub(super) fn for_each_field<'a>(
-    supergraph: &Supergraph,
+    joined_types: &JoinedTypes,
     type_id: TypeId,
     field_set: &'a FieldSet,
     visit: &mut dyn FnMut(&'a FieldSetField) -> bool,
@@ -151,13 +151,13 @@ pub(super) fn for_each_field<'a>(
             selections,
         } => {
             let applies = type_condition.as_ref().is_none_or(|condition| {
-                let condition = supergraph.type_id(condition);
+                let condition = joined_types.type_id(condition);
                 condition.is_some_and(|condition| {
-                    let possible_types = &supergraph.type_definition(condition).possible_types;
+                    let possible_types = &joined_types.type_definition(condition).possible_types;
                     possible_types.binary_search(&type_id).is_ok()
                 })
             });
-            !applies || for_each_field(supergraph, type_id, selections, visit)
+            !applies || for_each_field(joined_types, type_id, selections, visit)
         }
     })
 }

@@ -20,9 +20,10 @@ mod runtime_types;
 
 use std::collections::VecDeque;
 
+use apollo_compiler::Schema;
 use apollo_compiler::ast::FieldDefinition;
 use federation::query_graph::{FieldEdge, NodeId};
-use federation::supergraph::{Supergraph, TypeId, TypeKind};
+use federation::supergraph::{JoinedTypes, TypeId, TypeKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::{CompositionError, ErrorCode, Hint, HintCode};
@@ -41,12 +42,17 @@ const ERRORS_MAX: usize = 100;
 
 /// Finds the fields that some query can ask for and no plan can fetch, and shared fields of which it matters who is asked.
 ///
-/// * `supergraph`: read from the merged schema, so that its subgraphs are `subgraphs`, in the same order.
-pub(crate) fn check(supergraph: &Supergraph, subgraphs: &[ValidSubgraph]) -> Result<Vec<Hint>, Vec<CompositionError>> {
+/// * `joined_types`: read from the merged schema, so that its subgraphs are `subgraphs`, in the same order.
+pub(crate) fn check(
+    joined_types: &JoinedTypes,
+    schema: &Schema,
+    subgraphs: &[ValidSubgraph],
+) -> Result<Vec<Hint>, Vec<CompositionError>> {
     let mut walk = Walk {
-        supergraph,
+        joined_types,
+        schema,
         subgraphs,
-        reach: Reach::new(supergraph),
+        reach: Reach::new(joined_types),
         queue: VecDeque::new(),
         steps: Steps::default(),
         queued: FxHashSet::default(),
@@ -65,7 +71,9 @@ pub(crate) fn check(supergraph: &Supergraph, subgraphs: &[ValidSubgraph]) -> Res
 }
 
 struct Walk<'a> {
-    supergraph: &'a Supergraph,
+    joined_types: &'a JoinedTypes,
+    /// The merged schema, machinery and what clients do not see included.
+    schema: &'a Schema,
     subgraphs: &'a [ValidSubgraph],
     reach: Reach<'a>,
     queue: VecDeque<State>,
@@ -93,19 +101,14 @@ struct State {
 impl<'a> Walk<'a> {
     fn run(&mut self) {
         for kind in OPERATION_KINDS {
-            let api_schema = self.supergraph.api_schema();
-            let Some(type_id) = api_schema
-                .root_type(kind)
-                .and_then(|name| self.supergraph.type_id(name))
-            else {
-                continue;
-            };
-            let roots = self.supergraph.query_graph().roots(self.supergraph, kind);
+            let root = self.joined_types.root_type(kind).filter(|root| self.is_visible(*root));
+            let Some(type_id) = root else { continue };
+            let roots = self.joined_types.query_graph().roots(self.joined_types, kind);
             let step = self.steps.push(Part::Root(kind), None);
             self.push(type_id, roots, &LabelChoices::default(), step);
         }
         while let Some(state) = self.queue.pop_front() {
-            match self.supergraph.type_definition(state.type_id).kind {
+            match self.joined_types.type_definition(state.type_id).kind {
                 TypeKind::Object => self.object(&state),
                 _ => self.runtime_types(&state),
             }
@@ -113,6 +116,10 @@ impl<'a> Walk<'a> {
                 return self.say_that_there_are_more();
             }
         }
+    }
+
+    fn is_visible(&self, type_id: TypeId) -> bool {
+        !self.joined_types.type_definition(type_id).is_inaccessible
     }
 
     fn say_that_there_are_more(&mut self) {
@@ -140,17 +147,8 @@ impl<'a> Walk<'a> {
     fn runtime_types(&mut self, state: &State) {
         let nodes = self.reach.sets.get(state.nodes).to_vec();
         for (object, set) in self.reach.objects(&nodes) {
-            let definition = self.supergraph.type_definition(object);
-            if !self
-                .supergraph
-                .api_schema()
-                .schema()
-                .types
-                .contains_key(&definition.name)
-            {
-                continue;
-            }
-            if self.queued.insert((object, set, state.labels.clone())) {
+            let definition = self.joined_types.type_definition(object);
+            if self.is_visible(object) && self.queued.insert((object, set, state.labels.clone())) {
                 let step = self.steps.push(Part::TypeCondition(&definition.name), Some(state.step));
                 self.queue.push_back(State {
                     type_id: object,
@@ -170,18 +168,24 @@ impl<'a> Walk<'a> {
         if !closure.is_typed {
             return self.report_unknown_type(state, &closure);
         }
-        let supergraph = self.supergraph;
-        let definition = supergraph.type_definition(state.type_id);
-        let Some(object) = supergraph.api_schema().schema().get_object(&definition.name) else {
+        let joined_types = self.joined_types;
+        let definition = joined_types.type_definition(state.type_id);
+        let Some(object) = self.schema.get_object(&definition.name) else {
             return;
         };
-        let edges = self.edges(state.type_id, &closure);
-        for field in object.fields.values() {
-            let edges = match definition.fields.get_index_of(&field.name) {
-                Some(index) => edges[index].as_slice(),
-                None => &[],
-            };
-            self.field(state, &closure, field, edges);
+        let (positions, edges) = self.edges(state.type_id, &closure);
+        let mut begin = 0;
+        // The tables have the fields in the order of the schema.
+        for (index, (field, joined)) in object.fields.values().zip(definition.fields.values()).enumerate() {
+            let count = positions[begin..]
+                .iter()
+                .take_while(|position| **position == index)
+                .count();
+            let own = &edges[begin..begin + count];
+            begin += count;
+            if !joined.is_inaccessible {
+                self.field(state, &closure, field, own);
+            }
         }
     }
 
@@ -198,27 +202,33 @@ impl<'a> Walk<'a> {
         is_covered
     }
 
-    /// Per field of the type, the edges at these nodes that can be taken.
-    fn edges(&mut self, type_id: TypeId, closure: &Closure) -> Vec<Vec<&'a FieldEdge>> {
-        let supergraph = self.supergraph;
-        let fields = &supergraph.type_definition(type_id).fields;
-        let mut edges: Vec<Vec<&FieldEdge>> = vec![Vec::new(); fields.len()];
+    /// The edges at these nodes that can be taken, in the order of the type's fields, and the positions of their fields.
+    fn edges(&mut self, type_id: TypeId, closure: &Closure) -> (Vec<usize>, Vec<&'a FieldEdge>) {
+        let joined_types = self.joined_types;
+        let fields = &joined_types.type_definition(type_id).fields;
+        let mut edges: Vec<(usize, &FieldEdge)> = Vec::with_capacity(fields.len());
         for node in closure.nodes.iter() {
-            for (name, edge) in supergraph.query_graph().fields(*node) {
+            for (name, edge) in joined_types.query_graph().fields(*node) {
                 let Some(index) = fields.get_index_of(name) else {
                     continue;
                 };
                 if self.reach.has_required(type_id, closure, edge) {
-                    edges[index].push(edge);
+                    edges.push((index, edge));
                 }
             }
         }
-        edges
+        // Stable: edges of one field stay in the order of nodes.
+        edges.sort_by_key(|(index, _)| *index);
+        edges.into_iter().unzip()
     }
 
     fn field(&mut self, state: &State, closure: &Closure, field: &'a FieldDefinition, edges: &[&'a FieldEdge]) {
-        let target = self.supergraph.type_id(field.ty.inner_named_type());
-        let target = target.filter(|target| self.supergraph.type_definition(*target).kind.is_composite());
+        let target = self.joined_types.type_id(field.ty.inner_named_type());
+        let target = target.filter(|target| self.joined_types.type_definition(*target).kind.is_composite());
+        // A leaf that is resolved whatever labels are on.
+        if target.is_none() && edges.iter().any(|edge| edge.override_label.is_none()) {
+            return;
+        }
         if target.is_some() && edges.len() > 1 {
             self.compare_runtime_types(state, field, edges);
         }
@@ -249,17 +259,17 @@ impl<'a> Walk<'a> {
     }
 
     fn compare_runtime_types(&mut self, state: &State, field: &'a FieldDefinition, edges: &[&'a FieldEdge]) {
-        let supergraph = self.supergraph;
-        let Some(types) = RuntimeTypes::that_differ(supergraph.query_graph(), edges) else {
+        let joined_types = self.joined_types;
+        let Some(types) = RuntimeTypes::that_differ(joined_types.query_graph(), edges) else {
             return;
         };
         if !self.compared.insert((state.type_id, field.name.to_string())) {
             return;
         }
-        let type_name = &supergraph.type_definition(state.type_id).name;
+        let type_name = &joined_types.type_definition(state.type_id).name;
         let places = crate::supergraph_rules::locate(self.subgraphs, type_name, Some(&field.name));
         let query = self.steps.query(state.step, &[Part::Field(field), Part::Typename]);
-        let described = types.describe(supergraph);
+        let described = types.describe(joined_types);
         if types.have_one_in_common() {
             self.hints.push(Hint {
                 code: HintCode::InconsistentRuntimeTypesForShareableReturn,
@@ -283,7 +293,7 @@ impl<'a> Walk<'a> {
 
     /// Whether the router may stand in the same places, whichever way labels are decided.
     fn lead_to_the_same(&mut self, target: TypeId, reached: &[(LabelChoices, Vec<NodeId>)]) -> bool {
-        if self.supergraph.type_definition(target).kind != TypeKind::Object {
+        if self.joined_types.type_definition(target).kind != TypeKind::Object {
             return false;
         }
         let mut sets = reached.iter().map(|(_, nodes)| {
@@ -299,10 +309,10 @@ impl<'a> Walk<'a> {
             return;
         }
         let is_leaf = self
-            .supergraph
+            .joined_types
             .type_id(field.ty.inner_named_type())
             .is_none_or(|target| {
-                let definition = self.supergraph.type_definition(target);
+                let definition = self.joined_types.type_definition(target);
                 !definition.kind.is_composite()
             });
         let rest = [Part::Field(field), Part::Typename];
@@ -319,13 +329,13 @@ impl<'a> Walk<'a> {
     }
 
     fn report_unknown_type(&mut self, state: &State, closure: &Closure) {
-        let object = &self.supergraph.type_definition(state.type_id).name;
+        let object = &self.joined_types.type_definition(state.type_id).name;
         let Some(node) = closure.nodes.first() else { return };
-        let node = self.supergraph.query_graph().node(*node);
+        let node = self.joined_types.query_graph().node(*node);
         if !self.reported.insert((node.type_id, object.to_string())) {
             return;
         }
-        let interface = &self.supergraph.type_definition(node.type_id).name;
+        let interface = &self.joined_types.type_definition(node.type_id).name;
         let subgraph = &self.subgraphs[node.subgraph.0 as usize];
         let query = self.steps.query(state.step, &[Part::Typename]);
         let message = format!(

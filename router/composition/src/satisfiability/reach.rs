@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use federation::field_set::{FieldSet, FieldSetField};
 use federation::query_graph::{FieldEdge, KeyEdge, NodeId, QueryGraph};
-use federation::supergraph::{ActiveLabels, SubgraphId, Supergraph, TypeId};
+use federation::supergraph::{ActiveLabels, JoinedTypes, SubgraphId, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::conditions::{OPERATION_KINDS, TypeConditions, for_each_field};
@@ -65,7 +65,7 @@ struct Tentative {
 
 /// Computes closures, and remembers them.
 pub(super) struct Reach<'a> {
-    pub(super) supergraph: &'a Supergraph,
+    pub(super) joined_types: &'a JoinedTypes,
     pub(super) graph: &'a QueryGraph,
     pub(super) sets: NodeSets,
     root_types: [Option<TypeId>; 3],
@@ -90,16 +90,16 @@ pub(super) struct Reach<'a> {
 }
 
 impl<'a> Reach<'a> {
-    pub(super) fn new(supergraph: &'a Supergraph) -> Self {
-        Self::excluding(supergraph, Rc::default())
+    pub(super) fn new(joined_types: &'a JoinedTypes) -> Self {
+        Self::excluding(joined_types, Rc::default())
     }
 
-    fn excluding(supergraph: &'a Supergraph, excluded: Rc<[SubgraphId]>) -> Self {
+    fn excluding(joined_types: &'a JoinedTypes, excluded: Rc<[SubgraphId]>) -> Self {
         Self {
-            supergraph,
-            graph: supergraph.query_graph(),
+            joined_types,
+            graph: joined_types.query_graph(),
             sets: NodeSets::default(),
-            root_types: OPERATION_KINDS.map(|kind| supergraph.root_type(kind)),
+            root_types: OPERATION_KINDS.map(|kind| joined_types.root_type(kind)),
             conditions: FxHashMap::default(),
             excluded,
             without: FxHashMap::default(),
@@ -250,10 +250,10 @@ impl<'a> Reach<'a> {
         if self.excluded.len() >= EXCLUDED_MAX {
             return true;
         }
-        let (supergraph, excluded) = (self.supergraph, &self.excluded);
+        let (joined_types, excluded) = (self.joined_types, &self.excluded);
         let without = self.without.entry(subgraph).or_insert_with(|| {
             let excluded = excluded.iter().copied().chain([subgraph]).collect();
-            Box::new(Reach::excluding(supergraph, excluded))
+            Box::new(Reach::excluding(joined_types, excluded))
         });
         let set = without.sets.intern(start.1.to_vec());
         let closure = without.closure((start.0, set));
@@ -275,9 +275,9 @@ impl<'a> Reach<'a> {
     }
 
     pub(super) fn conditions_of(&mut self, type_id: TypeId) -> Rc<TypeConditions<'a>> {
-        let supergraph = self.supergraph;
+        let joined_types = self.joined_types;
         let conditions = self.conditions.entry(type_id);
-        Rc::clone(conditions.or_insert_with(|| Rc::new(TypeConditions::of(supergraph, type_id))))
+        Rc::clone(conditions.or_insert_with(|| Rc::new(TypeConditions::of(joined_types, type_id))))
     }
 
     /// Whether what an edge requires can be had.
@@ -289,8 +289,8 @@ impl<'a> Reach<'a> {
 
     /// Whether a field set can be had of objects at a closure.
     pub(super) fn holds(&mut self, type_id: TypeId, closure: &Closure, field_set: &'a FieldSet) -> bool {
-        let supergraph = self.supergraph;
-        for_each_field(supergraph, type_id, field_set, &mut |field| {
+        let joined_types = self.joined_types;
+        for_each_field(joined_types, type_id, field_set, &mut |field| {
             self.holds_field(type_id, closure, field)
         })
     }

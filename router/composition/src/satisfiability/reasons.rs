@@ -88,7 +88,7 @@ impl<'r, 'a> Reasons<'r, 'a> {
             self.places.extend(candidate.locate_type());
         }
         self.remedies.extend(remedy);
-        let labels = failure.labels.describe(self.reach.supergraph.override_labels());
+        let labels = failure.labels.describe(self.reach.joined_types.override_labels());
         let mut message = format!(
             "the query `{}` cannot be answered{labels}: no subgraph that can be asked there resolves `{type_name}.{field}`.",
             failure.query
@@ -106,7 +106,7 @@ impl<'r, 'a> Reasons<'r, 'a> {
     }
 
     fn type_name(&self, type_id: TypeId) -> &'a Name {
-        &self.reach.supergraph.type_definition(type_id).name
+        &self.reach.joined_types.type_definition(type_id).name
     }
 
     fn node(&self, id: NodeId) -> &'a Node {
@@ -115,7 +115,7 @@ impl<'r, 'a> Reasons<'r, 'a> {
 
     /// In the order of subgraphs.
     fn candidates(&self, type_id: TypeId) -> Vec<Candidate<'r>> {
-        let mut candidates: Vec<_> = nodes_of(self.reach.supergraph, type_id)
+        let mut candidates: Vec<_> = nodes_of(self.reach.joined_types, type_id)
             .into_iter()
             .map(|node| {
                 let index = self.node(node).subgraph.0 as usize;
@@ -163,7 +163,7 @@ impl<'r, 'a> Reasons<'r, 'a> {
             .override_label
             .filter(|_| !failure.labels.allow(edge.override_label))
         {
-            let text = &self.reach.supergraph.override_labels()[label.label.0 as usize];
+            let text = &self.reach.joined_types.override_labels()[label.label.0 as usize];
             let state = if label.resolves_if_on { "on" } else { "off" };
             let line = format!("`{name}` resolves it only in requests for which the label \"{text}\" is {state}");
             return self.lines.push(line);
@@ -228,9 +228,9 @@ impl<'r, 'a> Reasons<'r, 'a> {
 
     /// Which parts of a field set cannot be had, and where they could be.
     fn missing(&mut self, failure: &Failure<'_>, field_set: &'a FieldSet, wanted_by: usize) -> String {
-        let supergraph = self.reach.supergraph;
+        let joined_types = self.reach.joined_types;
         let mut missing = Vec::new();
-        for_each_field(supergraph, failure.type_id, field_set, &mut |field| {
+        for_each_field(joined_types, failure.type_id, field_set, &mut |field| {
             if !self.reach.holds_field(failure.type_id, failure.closure, field) {
                 missing.push(field);
             }

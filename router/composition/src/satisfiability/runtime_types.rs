@@ -4,7 +4,7 @@
 //! query meets together may differ.
 
 use federation::query_graph::{FieldEdge, QueryGraph};
-use federation::supergraph::{SubgraphId, Supergraph, TypeId};
+use federation::supergraph::{JoinedTypes, SubgraphId, TypeId};
 
 /// Most types that are named for each subgraph.
 const NAMES_MAX: usize = 5;
@@ -44,18 +44,18 @@ impl<'a> RuntimeTypes<'a> {
     }
 
     /// `` `Book` in `media`, `Film` and 3 more in `films` ``
-    pub(super) fn describe(&self, supergraph: &Supergraph) -> String {
+    pub(super) fn describe(&self, joined_types: &JoinedTypes) -> String {
         let described = self.by_subgraph.iter().map(|(subgraph, types)| {
             let names = types.iter().take(NAMES_MAX);
             let names: Vec<String> = names
-                .map(|id| format!("`{}`", supergraph.type_definition(*id).name))
+                .map(|id| format!("`{}`", joined_types.type_definition(*id).name))
                 .collect();
             let names = match (names.is_empty(), types.len().saturating_sub(NAMES_MAX)) {
                 (true, _) => "no type".to_owned(),
                 (false, 0) => names.join(", "),
                 (false, more) => format!("{} and {more} more", names.join(", ")),
             };
-            format!("{names} in `{}`", supergraph.subgraph(*subgraph).name)
+            format!("{names} in `{}`", joined_types.subgraph(*subgraph).name)
         });
         described.collect::<Vec<_>>().join("; ")
     }

@@ -54,9 +54,11 @@ impl Contexts {
         &mut self,
         coordinate: &dyn fmt::Display,
         directive: &Directive,
-    ) -> Result<Vec<ContextArgument>, SupergraphError> {
+    ) -> Result<Arc<[ContextArgument]>, SupergraphError> {
         let arguments = directive.specified_argument_by_name("contextArguments");
-        let arguments = arguments.and_then(|arguments| arguments.as_list()).unwrap_or_default();
+        let Some(arguments) = arguments.and_then(|arguments| arguments.as_list()) else {
+            return Ok(Arc::default());
+        };
         arguments
             .iter()
             .map(|argument| self.argument(coordinate, argument))

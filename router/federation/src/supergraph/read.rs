@@ -13,7 +13,7 @@ use super::context::Contexts;
 use super::override_label::{Labels, OverrideLabel};
 use super::shape::{ShapeId, number_shapes};
 use super::{
-    ContextId, FieldDefinition, FieldJoin, Key, SubgraphEndpoint, SubgraphId, Supergraph, SupergraphError,
+    ContextId, FieldDefinition, FieldJoin, JoinedTypes, Key, SubgraphEndpoint, SubgraphId, Supergraph, SupergraphError,
     TypeDefinition, TypeId, TypeJoin, TypeKind,
 };
 use crate::api_schema::ApiSchema;
@@ -35,33 +35,33 @@ pub(super) fn read(sdl: &str) -> Result<Supergraph, SupergraphError> {
             .map(|diagnostic| diagnostic.error.to_string());
         SupergraphError::Syntax(first.unwrap_or_default())
     })?;
-    read_schema(&schema)
+    let is_large = schema.types.len() >= PARALLEL_TYPES_MIN;
+    let api_schema = || ApiSchema::from_supergraph(&schema);
+    let (api_schema, joined_types) = parallel::both(is_large, api_schema, || read_joined_types(&schema));
+    Ok(Supergraph {
+        joined_types: joined_types?,
+        api_schema: Arc::new(api_schema?),
+    })
 }
 
-pub(super) fn read_schema(schema: &Schema) -> Result<Supergraph, SupergraphError> {
-    let api_schema = || ApiSchema::from_supergraph(schema);
-    let (api_schema, read) = match schema.types.len() < PARALLEL_TYPES_MIN {
-        true => (api_schema(), read_types(schema)),
-        false => parallel::both(api_schema, || read_types(schema)),
-    };
-    let (reader, types) = read?;
+pub(super) fn read_joined_types(schema: &Schema) -> Result<JoinedTypes, SupergraphError> {
+    let (reader, types) = read_types(schema)?;
     let roots = &schema.schema_definition;
     let root = |name: &Option<apollo_compiler::schema::ComponentName>| {
         name.as_ref().and_then(|name| reader.type_ids.get(&name.name).copied())
     };
     let root_types = [root(&roots.query), root(&roots.mutation), root(&roots.subscription)];
-    let mut supergraph = Supergraph {
+    let mut joined_types = JoinedTypes {
         subgraphs: reader.subgraphs,
         types,
         type_ids: reader.type_ids,
         root_types,
         override_labels: reader.labels.into_names(),
         has_context_arguments: reader.contexts.are_used(),
-        api_schema: Arc::new(api_schema?),
         query_graph: QueryGraph::default(),
     };
-    supergraph.query_graph = QueryGraph::build(&supergraph);
-    Ok(supergraph)
+    joined_types.query_graph = QueryGraph::build(&joined_types);
+    Ok(joined_types)
 }
 
 /// The types, and what reading them has found besides.
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         };
         let owner = definition.directives().get("join__owner");
         let owner = owner.map(|owner| self.graph(name, owner)).transpose()?.flatten();
-        let mut fields = IndexMap::default();
+        let mut fields = IndexMap::with_capacity_and_hasher(schema_fields.map_or(0, |fields| fields.len()), Default::default());
         for (field_name, field) in schema_fields.into_iter().flatten() {
             let field = self.field(name, field, &joins, owner)?;
             fields.insert(field_name.clone(), field);
@@ -193,8 +193,9 @@ impl<'a> Reader<'a> {
     }
 
     fn type_joins(&mut self, name: &Name, definition: &ExtendedType) -> Result<Vec<TypeJoin>, SupergraphError> {
-        let mut joins: Vec<TypeJoin> = Vec::new();
-        for directive in definition.directives().get_all("join__type") {
+        let applied = || definition.directives().get_all("join__type");
+        let mut joins: Vec<TypeJoin> = Vec::with_capacity(applied().count());
+        for directive in applied() {
             let subgraph = self.graph(name, directive)?.ok_or_else(|| SupergraphError::Join {
                 coordinate: name.to_string(),
                 reason: "@join__type without `graph`".to_owned(),
@@ -230,9 +231,10 @@ impl<'a> Reader<'a> {
     ) -> Result<FieldDefinition, SupergraphError> {
         let coordinate = format_args!("{type_name}.{}", field.name);
         let applied: Vec<&Node<Directive>> = field.directives.get_all("join__field").collect();
-        let mut takers = applied.clone();
-        takers.retain(|directive| text(directive, "override").is_some());
-        let mut joins = Vec::new();
+        let takers = applied.iter().copied();
+        let takers: Vec<_> = takers.filter(|directive| text(directive, "override").is_some()).collect();
+        // Exactly as many as there are: a graph has a hundred thousand of these lists.
+        let mut joins = Vec::with_capacity(if applied.is_empty() { type_joins.len() } else { applied.len() });
         for directive in &applied {
             if let Some(subgraph) = self.graph(type_name, directive)? {
                 joins.push(self.field_join(&coordinate, subgraph, directive, &takers)?);
@@ -240,8 +242,10 @@ impl<'a> Reader<'a> {
         }
         if applied.is_empty() {
             let everywhere = type_joins.iter().map(|join| join.subgraph);
-            let resolvers: Vec<SubgraphId> = owner.map_or_else(|| everywhere.collect(), |owner| vec![owner]);
-            joins.extend(resolvers.into_iter().map(FieldJoin::new));
+            match owner {
+                Some(owner) => joins.push(FieldJoin::new(owner)),
+                None => joins.extend(everywhere.map(FieldJoin::new)),
+            }
         }
         // Join v0.1: a key is known wherever the entity is, though only its owner lists it.
         if owner.is_some() {
@@ -311,7 +315,7 @@ impl<'a> Reader<'a> {
             provides,
             is_external,
             override_label,
-            context_arguments: self.contexts.arguments(coordinate, directive)?.into(),
+            context_arguments: self.contexts.arguments(coordinate, directive)?,
         })
     }
 
