@@ -94,6 +94,8 @@ impl<'a> Normalizer<'a> {
         for item in &left.items {
             match twin(item, &right.items) {
                 Some(twin) => {
+                    let is_alike = item.conditions == twin.conditions && item.alternatives == twin.alternatives;
+                    nulls.spread |= !is_alike && self.is_any(item, Self::is_non_null);
                     if let (Some(child), Some(other)) = (item.child, twin.child) {
                         let below = self.nulls(child, other);
                         nulls.clash |= below.clash || below.spread && self.is_any(item, Self::keeps_nulls);
