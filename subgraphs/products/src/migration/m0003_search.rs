@@ -20,13 +20,15 @@ impl MigrationTrait for Migration {
                     vector tsvector NOT NULL)",
                 "CREATE INDEX product_search_vector ON product_search USING gin (vector)",
             ],
-            DatabaseBackend::MySql => &["CREATE TABLE product_search (
-                    product_id varchar(32) PRIMARY KEY,
-                    title_tokens text NOT NULL,
-                    body_tokens mediumtext NOT NULL,
-                    FULLTEXT INDEX product_search_title (title_tokens),
-                    FULLTEXT INDEX product_search_body (body_tokens),
-                    FULLTEXT INDEX product_search_both (title_tokens, body_tokens))"],
+            // One row for each token: InnoDB's FULLTEXT index loses what was just committed while it writes its cache away.
+            DatabaseBackend::MySql => &[
+                "CREATE TABLE product_search (
+                    token varchar(80) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+                    product_id varchar(32) NOT NULL,
+                    weight integer NOT NULL,
+                    PRIMARY KEY (token, product_id))",
+                "CREATE INDEX product_search_product ON product_search (product_id)",
+            ],
             _ => &["CREATE VIRTUAL TABLE product_search USING fts5 (
                     product_id UNINDEXED, title_tokens, body_tokens, tokenize = 'ascii', prefix = '4 5 6')"],
         };

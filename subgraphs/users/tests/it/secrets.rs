@@ -41,6 +41,9 @@ async fn no_password_token_key_or_address_is_logged() {
         .finish();
     // This thread's: a test runs on one thread, and so do its background tasks.
     let _guard = tracing::subscriber::set_default(subscriber);
+    // With only one subscriber, a place that logs for the first time on the thread of another test, which has none, would
+    // be switched off for all threads. With two, both are asked.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let database = TempSqlite::new();
     let shop = Shop::start(&database.url).await;
     let registered = shop.register("mira").await;
