@@ -150,7 +150,10 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         let mut by_name: IndexMap<&Name, Vec<(&'f TreeField, Option<NodeId>)>, FxBuildHasher> = IndexMap::default();
         for (tree, node) in level {
             for field in &fetches.tree(*tree).fields {
-                by_name.entry(&field.storage_name).or_default().push((field, *node));
+                by_name
+                    .entry(&field.item.storage_name)
+                    .or_default()
+                    .push((field, *node));
             }
         }
         for fields in by_name.into_values() {
@@ -194,7 +197,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     fn selects_all(&self, field: &TreeField, id: NodeId) -> bool {
         let search = self.fetches.search();
         let mut possible = search.graph.node(id).possible_types.iter();
-        search.edge(id, &field.field).is_some() && possible.all(|id| field.types.binary_search(id).is_ok())
+        search.edge(id, &field.item.field).is_some() && possible.all(|id| field.types.binary_search(id).is_ok())
     }
 
     /// Writes what `trees` select on a node, without braces.
@@ -220,9 +223,9 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             self.fields(&fields, id);
         } else {
             let of_some = fields.iter().filter(|field| !self.selects_all(field, id));
-            let of_some: BTreeSet<&Name> = of_some.map(|field| &field.storage_name).collect();
+            let of_some: FxHashSet<&Name> = of_some.map(|field| &field.item.storage_name).collect();
             let is_plain = |field: &&TreeField| {
-                let is_alone = || !of_some.contains(&field.storage_name) && !self.mixed.contains(&address(field));
+                let is_alone = || !of_some.contains(&field.item.storage_name) && !self.mixed.contains(&address(field));
                 self.selects_all(field, id) && (is_alone() || self.is_typed_alike(field, id))
             };
             let (plain, by_type): (Vec<&TreeField>, Vec<&TreeField>) = fields.iter().copied().partition(is_plain);
@@ -253,9 +256,12 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
                 None => alike.push((selected, vec![*type_id])),
             }
         }
-        let mut seen: BTreeSet<&Name> = BTreeSet::new();
-        let again = fields.iter().filter(|field| !seen.insert(&field.storage_name));
-        let repeated: BTreeSet<&Name> = again.map(|field| &field.storage_name).collect();
+        let is_joined = alike.iter().any(|(_, members)| members.len() > 1);
+        let mut seen: FxHashSet<&Name> = FxHashSet::default();
+        let again = fields
+            .iter()
+            .filter(|field| is_joined && !seen.insert(&field.item.storage_name));
+        let repeated: FxHashSet<&Name> = again.map(|field| &field.item.storage_name).collect();
         let graph = self.fetches.search().graph;
         for (selected, members) in alike {
             let selected: Vec<&TreeField> = selected.into_iter().map(|index| fields[index]).collect();
@@ -290,7 +296,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     fn interface(
         &self,
         fields: &[&TreeField],
-        repeated: &BTreeSet<&Name>,
+        repeated: &FxHashSet<&Name>,
         (members, types): (&[TypeId], &[TypeId]),
     ) -> Option<NodeId> {
         let search = self.fetches.search();
@@ -301,9 +307,10 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             let stands_for = types.iter().filter(|id| node.possible_types.contains(id));
             !node.is_interface_object
                 && stands_for.eq(members.iter())
-                && fields.iter().all(|field| search.edge(*id, &field.field).is_some())
+                && fields.iter().all(|field| search.edge(*id, &field.item.field).is_some())
                 && fields.iter().all(|field| {
-                    let is_alone = !repeated.contains(&field.storage_name) && !self.mixed.contains(&address(field));
+                    let is_alone =
+                        !repeated.contains(&field.item.storage_name) && !self.mixed.contains(&address(field));
                     is_alone || self.is_typed_alike(field, *id)
                 })
         })
@@ -314,7 +321,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     fn is_typed_alike(&self, field: &TreeField, node: NodeId) -> bool {
         let search = self.fetches.search();
         let wrappers = |node: NodeId| {
-            let field_type = &search.edge(node, &field.field)?.field_type;
+            let field_type = &search.edge(node, &field.item.field)?.field_type;
             let name = field_type.inner_named_type();
             Some(field_type.to_string().replace(name.as_str(), ""))
         };
@@ -334,7 +341,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         let mut merged: IndexMap<(&Name, Conditions), Selected<'f>, FxBuildHasher> = IndexMap::default();
         for field in fields {
             let conditions = without(&field.conditions, &self.known);
-            let selected = merged.entry((&field.storage_name, conditions));
+            let selected = merged.entry((&field.item.storage_name, conditions));
             let conditions = Rc::clone(&selected.key().1);
             let selected = selected.or_insert_with(|| Selected {
                 field,
@@ -361,11 +368,11 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             self.directives(conditions);
             self.put("{");
         }
-        if field.storage_name != field.field {
-            self.put(&field.storage_name);
+        if field.item.storage_name != field.item.field {
+            self.put(&field.item.storage_name);
             self.put(":");
         }
-        self.put(&field.field);
+        self.put(&field.item.field);
         for (index, argument) in field.arguments.iter().enumerate() {
             self.put(if index == 0 { "(" } else { "," });
             self.put(&argument.name);
@@ -394,10 +401,10 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
 
     fn target(&self, node: NodeId, field: &TreeField) -> Option<NodeId> {
         let search = self.fetches.search();
-        if let Some(edge) = search.edge(node, &field.field) {
+        if let Some(edge) = search.edge(node, &field.item.field) {
             return edge.target;
         }
-        let definition = search.sets.field(search.graph.node(node).type_id, &field.field)?;
+        let definition = search.sets.field(search.graph.node(node).type_id, &field.item.field)?;
         let type_id = search.supergraph.type_id(definition.field_type.inner_named_type())?;
         search.graph.node_of(self.subgraph, type_id)
     }

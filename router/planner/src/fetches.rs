@@ -4,12 +4,15 @@
 //! sends, and the groups it waits for. Does not write text (`document`) and does not order (`steps`).
 
 mod contexts;
+mod group_set;
 mod parts;
+mod paths;
 mod reasons;
 mod representations;
 mod visits;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use apollo_compiler::ast::Argument;
@@ -19,10 +22,13 @@ use federation::query_plan::{PathElement, Representation};
 use federation::supergraph::TypeId;
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
 
 use self::contexts::{ContextLevel, EntryContext, WrittenValue};
+pub(crate) use self::group_set::GroupSet;
 use self::parts::DeferredObjects;
 pub(crate) use self::parts::WrittenPart;
+pub(crate) use self::paths::{PathId, Paths};
 use self::reasons::Purpose;
 use crate::place::{Arrival, Arrivals, Solved, Visit};
 use crate::planner::PlanError;
@@ -43,8 +49,6 @@ pub(crate) struct Tree {
     /// Whether the runtime type is stored.
     pub(crate) typename: bool,
     pub(crate) fields: Vec<TreeField>,
-    /// Index in `fields`.
-    known: FxHashMap<(Name, Conditions, Rc<[TypeId]>), usize>,
     /// What holds for every object here.
     base: Option<Conditions>,
 }
@@ -52,12 +56,21 @@ pub(crate) struct Tree {
 /// One field sent to a subgraph.
 #[derive(Debug)]
 pub(crate) struct TreeField {
-    pub(crate) storage_name: Name,
-    pub(crate) field: Name,
+    /// The field as the operation, or a field set, selects it.
+    pub(crate) item: Rc<Item>,
     pub(crate) arguments: Rc<[Node<Argument>]>,
     pub(crate) types: Rc<[TypeId]>,
     pub(crate) conditions: Conditions,
     pub(crate) child: Option<TreeId>,
+}
+
+/// What makes a field of a tree one.
+#[derive(PartialEq, Eq, Hash)]
+struct FieldIdentity {
+    tree: TreeId,
+    storage_name: Name,
+    conditions: Conditions,
+    types: Rc<[TypeId]>,
 }
 
 /// One request.
@@ -68,7 +81,7 @@ pub(crate) struct Group {
     pub(crate) root: Option<RootTarget>,
     pub(crate) entries: Vec<Entry>,
     /// Groups that must have ended.
-    pub(crate) needs: BTreeSet<usize>,
+    pub(crate) needs: GroupSet,
     pub(crate) reasons: Vec<String>,
 }
 
@@ -76,14 +89,14 @@ pub(crate) struct Group {
 #[derive(Debug)]
 pub(crate) struct RootTarget {
     pub(crate) node: NodeId,
-    pub(crate) path: Vec<PathElement>,
+    pub(crate) path: PathId,
     pub(crate) tree: TreeId,
 }
 
 /// One `_entities` field.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) path: Vec<PathElement>,
+    pub(crate) path: PathId,
     /// Selections on object types, by type.
     pub(crate) objects: Option<TreeId>,
     /// Selections on interfaces and interface objects.
@@ -105,23 +118,44 @@ struct Cursor {
 /// Where a selection set is written.
 #[derive(Debug, Clone)]
 struct Position {
-    path: Vec<PathElement>,
+    path: PathId,
     conditions: Conditions,
     /// What objects above make known, the outermost first.
     levels: Rc<[Rc<ContextLevel>]>,
     /// Groups that tell the types which the path speaks of.
-    typed_by: BTreeSet<usize>,
+    typed_by: GroupSet,
+}
+
+/// A field as it is called: equal for all types that select it alike.
+struct Call(Rc<Item>);
+
+impl Call {
+    fn identity(&self) -> (&Name, &Name, Option<SetId>) {
+        (&self.0.field, &self.0.storage_name, self.0.child)
+    }
+}
+
+impl PartialEq for Call {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0) || self.identity() == other.identity()
+    }
+}
+
+impl Eq for Call {}
+
+impl Hash for Call {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
 }
 
 /// A field to be written once all types that select it are known.
 #[derive(PartialEq, Eq, Hash)]
 struct Pending {
-    field: Name,
-    storage_name: Name,
-    child: Option<SetId>,
+    call: Call,
     conditions: Conditions,
     context_variables: Vec<Name>,
-    at: Vec<ResolvedAt>,
+    at: SmallVec<[ResolvedAt; 1]>,
 }
 
 /// A fetch that resolves a field.
@@ -142,7 +176,7 @@ struct PendingField {
     types: Vec<TypeId>,
     list_depth: usize,
     /// Groups that tell which objects have it.
-    typed_by: BTreeSet<usize>,
+    typed_by: GroupSet,
 }
 
 type PendingFields = IndexMap<Pending, PendingField, FxBuildHasher>;
@@ -154,6 +188,11 @@ enum Need {
     /// The groups of a pending field, by index.
     Pending(usize),
 }
+
+type Needs = SmallVec<[Need; 2]>;
+
+/// The tree and the group of a visit.
+type WrittenAt = (TreeId, usize);
 
 /// Fields of one selection set being written.
 #[derive(Default)]
@@ -171,7 +210,10 @@ struct Place<'p> {
     is_abstract: bool,
     solved: Rc<Solved>,
     cursors: Vec<Cursor>,
-    written: FxHashMap<(usize, Conditions), Vec<Need>>,
+    /// By item, the conditions under which it is needed.
+    written: Vec<SmallVec<[(Conditions, Needs); 1]>>,
+    /// Visits for what is resolved without inputs, and the conditions for which they are made.
+    visited: SmallVec<[(usize, Conditions, WrittenAt); 4]>,
     writing: &'p mut Writing,
 }
 
@@ -180,7 +222,12 @@ pub(crate) struct Fetches<'s, 'a> {
     search: &'s mut Search<'a>,
     pub(crate) groups: Vec<Group>,
     trees: Vec<Tree>,
+    pub(crate) paths: Paths,
     entity_groups: FxHashMap<Slot, usize>,
+    /// Indices in [`Tree::fields`].
+    known_fields: FxHashMap<FieldIdentity, usize>,
+    /// By group and path, indices of its entries.
+    entries: FxHashMap<(usize, PathId), SmallVec<[usize; 1]>>,
     fields_count: usize,
     context_variables_count: usize,
     /// What is to be written for each part of the answer, and the parts before it.
@@ -199,7 +246,10 @@ impl<'s, 'a> Fetches<'s, 'a> {
             search,
             groups: Vec::new(),
             trees: Vec::new(),
+            paths: Paths::default(),
             entity_groups: FxHashMap::default(),
+            entries: FxHashMap::default(),
+            known_fields: FxHashMap::default(),
             fields_count: 0,
             context_variables_count: 0,
             deferred: BTreeMap::new(),
@@ -232,11 +282,11 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 },
                 root: Some(RootTarget {
                     node: arrival.node,
-                    path: Vec::new(),
+                    path: PathId::ROOT,
                     tree,
                 }),
                 entries: Vec::new(),
-                needs: BTreeSet::new(),
+                needs: GroupSet::default(),
                 reasons: Vec::new(),
             });
             cursors.push(Cursor {
@@ -248,10 +298,10 @@ impl<'s, 'a> Fetches<'s, 'a> {
             });
         }
         let position = Position {
-            path: Vec::new(),
+            path: PathId::ROOT,
             conditions: no_conditions,
             levels: Rc::from([]),
-            typed_by: BTreeSet::new(),
+            typed_by: GroupSet::default(),
         };
         self.write_set(root, &cursors, &position)?;
         Ok(())
@@ -266,13 +316,13 @@ impl<'s, 'a> Fetches<'s, 'a> {
     }
 
     /// Returns the groups that resolve the set.
-    fn write_set(&mut self, set: SetId, cursors: &[Cursor], position: &Position) -> Result<BTreeSet<usize>, PlanError> {
+    fn write_set(&mut self, set: SetId, cursors: &[Cursor], position: &Position) -> Result<GroupSet, PlanError> {
         let selection_set = self.search.sets.set(set);
         let (types, is_abstract) = (Rc::clone(&selection_set.types), selection_set.is_abstract);
         let is_told = !is_abstract || self.tell_type(cursors);
         self.defer(set, cursors, position);
         let mut writing = Writing::default();
-        let mut groups: BTreeSet<usize> = cursors.iter().map(|cursor| cursor.group).collect();
+        let mut groups: GroupSet = cursors.iter().map(|cursor| cursor.group).collect();
         let mut live: Vec<TypeId> = Vec::new();
         for type_id in types.iter() {
             let graph = self.search.graph;
@@ -287,13 +337,15 @@ impl<'s, 'a> Fetches<'s, 'a> {
             live.push(*type_id);
             let arrivals = seen.iter().map(Arrival::from).collect();
             let solved = self.search.place(set, *type_id, &arrivals)?;
+            writing.fields.reserve(solved.universe.own_count);
             let mut place = Place {
                 type_id: *type_id,
                 position,
                 is_abstract,
-                solved,
                 cursors: seen,
-                written: FxHashMap::default(),
+                written: vec![SmallVec::new(); solved.universe.items.len()],
+                visited: SmallVec::new(),
+                solved,
                 writing: &mut writing,
             };
             self.write_place(&mut place)?;
@@ -303,7 +355,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             let of_some = writing.fields.iter().filter(|(_, about)| !is_all(about));
             self.tell_types(of_some.map(|(field, _)| field));
         }
-        let mut below: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); writing.fields.len()];
+        let mut below: Vec<GroupSet> = vec![GroupSet::default(); writing.fields.len()];
         // What fields further down wait for comes first.
         let values = writing.value_fields();
         for index in values.iter().copied() {
@@ -313,7 +365,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
         }
         let levels = self.levels(position, &writing, &below);
         let position = Position {
-            path: position.path.clone(),
+            path: position.path,
             conditions: Rc::clone(&position.conditions),
             levels,
             typed_by: position.typed_by.clone(),
@@ -324,10 +376,10 @@ impl<'s, 'a> Fetches<'s, 'a> {
             }
         }
         for (group, waits_for) in &writing.waits {
-            let needs = below[*waits_for].iter().copied().filter(|needed| needed != group);
+            let needs = below[*waits_for].iter().filter(|needed| needed != group);
             self.groups[*group].needs.extend(needs);
         }
-        groups.extend(below.into_iter().flatten());
+        below.iter().for_each(|below| groups.unite(below));
         Ok(groups)
     }
 
@@ -344,7 +396,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
     /// Paths to what is below fields of some types speak of types: whoever resolves such a field tells them, where nobody
     /// else has to.
     fn tell_types<'f>(&mut self, fields: impl Iterator<Item = &'f Pending>) {
-        let composite = fields.filter(|field| field.child.is_some());
+        let composite = fields.filter(|field| field.call.0.child.is_some());
         for at in composite.flat_map(|field| &field.at).filter(|at| at.is_typed) {
             self.trees[at.tree.0 as usize].typename = true;
         }
@@ -370,8 +422,9 @@ impl<'s, 'a> Fetches<'s, 'a> {
     }
 
     /// Notes that an item is needed, and returns what must have ended for it to be known.
-    fn need(&mut self, place: &mut Place<'_>, index: usize, conditions: &Conditions) -> Result<Vec<Need>, PlanError> {
-        if let Some(needs) = place.written.get(&(index, Rc::clone(conditions))) {
+    fn need(&mut self, place: &mut Place<'_>, index: usize, conditions: &Conditions) -> Result<Needs, PlanError> {
+        let known = place.written[index].iter().find(|(known, _)| known == conditions);
+        if let Some((_, needs)) = known {
             return Ok(needs.clone());
         }
         let solved = Rc::clone(&place.solved);
@@ -383,8 +436,8 @@ impl<'s, 'a> Fetches<'s, 'a> {
         for wanted in context_needs.into_iter().flat_map(|needs| &needs.items) {
             self.need(place, *wanted, conditions)?;
         }
-        let mut needs = Vec::new();
-        let mut at = Vec::new();
+        let mut needs = Needs::new();
+        let mut at = SmallVec::new();
         let typed_by = self.typed_by(place, index, conditions)?;
         let mut filled: Vec<Node<Argument>> = Vec::new();
         for visit in self.search.provision_visits(&solved, index)? {
@@ -408,9 +461,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             self.add_reason(group, place.type_id, item, purpose);
         }
         let field = Pending {
-            field: item.field.clone(),
-            storage_name: item.storage_name.clone(),
-            child: item.child,
+            call: Call(Rc::clone(item)),
             conditions: Rc::clone(conditions),
             context_variables: filled
                 .iter()
@@ -425,7 +476,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             arguments: item.arguments.iter().cloned().chain(filled).collect(),
             types: Vec::new(),
             list_depth,
-            typed_by: BTreeSet::new(),
+            typed_by: GroupSet::default(),
         });
         about.typed_by.extend(typed_by);
         if about.types.last() != Some(&place.type_id) {
@@ -434,7 +485,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
         if item.child.is_some() {
             needs.push(Need::Pending(position));
         }
-        place.written.insert((index, Rc::clone(conditions)), needs.clone());
+        place.written[index].push((Rc::clone(conditions), needs.clone()));
         Ok(needs)
     }
 
@@ -488,8 +539,8 @@ impl<'s, 'a> Fetches<'s, 'a> {
         (field, about): (&Pending, &PendingField),
         is_for_all: bool,
         position: &Position,
-    ) -> Result<BTreeSet<usize>, PlanError> {
-        let mut groups: BTreeSet<usize> = field.at.iter().map(|at| at.group).collect();
+    ) -> Result<GroupSet, PlanError> {
+        let mut groups: GroupSet = field.at.iter().map(|at| at.group).collect();
         let mut cursors = Vec::new();
         for at in &field.at {
             let child = self.add_field(at.tree, field, about)?;
@@ -503,22 +554,29 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 });
             }
         }
-        let Some(child) = field.child else {
+        let Some(child) = field.call.0.child else {
             return Ok(groups);
         };
-        let mut path = position.path.clone();
+        let mut path = position.path;
         if !is_for_all {
-            path.push(PathElement::TypeCondition(self.names(&about.types)));
+            let type_condition = PathElement::TypeCondition(self.names(&about.types));
+            path = self.paths.enter(path, type_condition);
         }
-        path.push(PathElement::Field(field.storage_name.clone()));
-        path.extend(std::iter::repeat_n(PathElement::Items, about.list_depth));
+        path = self
+            .paths
+            .enter(path, PathElement::Field(field.call.0.storage_name.clone()));
+        for _ in 0..about.list_depth {
+            path = self.paths.enter(path, PathElement::Items);
+        }
+        let mut typed_by = position.typed_by.clone();
+        typed_by.unite(&about.typed_by);
         let below = Position {
             path,
             conditions: Rc::clone(&field.conditions),
             levels: Rc::clone(&position.levels),
-            typed_by: position.typed_by.union(&about.typed_by).copied().collect(),
+            typed_by,
         };
-        groups.extend(self.write_set(child, &cursors, &below)?);
+        groups.unite(&self.write_set(child, &cursors, &below)?);
         Ok(groups)
     }
 
@@ -530,17 +588,21 @@ impl<'s, 'a> Fetches<'s, 'a> {
         let base = self.trees[tree.0 as usize].base.clone().unwrap_or_else(|| Rc::from([]));
         let conditions = without(&field.conditions, &base);
         let types: Rc<[TypeId]> = about.types.as_slice().into();
-        let child = field.child.map(|_| both(&base, &conditions));
-        let identity = (field.storage_name.clone(), Rc::clone(&conditions), Rc::clone(&types));
-        if let Some(known) = self.trees[tree.0 as usize].known.get(&identity) {
+        let child = field.call.0.child.map(|_| both(&base, &conditions));
+        let identity = FieldIdentity {
+            tree,
+            storage_name: field.call.0.storage_name.clone(),
+            conditions: Rc::clone(&conditions),
+            types: Rc::clone(&types),
+        };
+        if let Some(known) = self.known_fields.get(&identity) {
             return Ok(self.trees[tree.0 as usize].fields[*known].child);
         }
         let child = child.map(|base| self.add_tree(&base));
         let tree = &mut self.trees[tree.0 as usize];
-        tree.known.insert(identity, tree.fields.len());
+        self.known_fields.insert(identity, tree.fields.len());
         tree.fields.push(TreeField {
-            storage_name: field.storage_name.clone(),
-            field: field.field.clone(),
+            item: Rc::clone(&field.call.0),
             arguments: Rc::clone(&about.arguments),
             types,
             conditions,

@@ -83,7 +83,9 @@ struct Occurrence<'a> {
     selections: Source<'a>,
 }
 
-type ByResponseName<'a> = IndexMap<&'a Name, Vec<Occurrence<'a>>, FxBuildHasher>;
+type Occurrences<'a> = SmallVec<[Occurrence<'a>; 1]>;
+
+type ByResponseName<'a> = IndexMap<&'a Name, Occurrences<'a>, FxBuildHasher>;
 
 #[derive(Default)]
 struct Collected<'a> {
@@ -117,12 +119,14 @@ pub(crate) struct Normalizer<'a> {
     known: FxHashMap<Identity, SetId>,
     /// By what they hold.
     equal: FxHashMap<Rc<SelectionSet>, SetId>,
-    storage_names: FxHashMap<(Name, String), Name>,
+    /// By field and call.
+    storage_names: FxHashMap<Name, FxHashMap<String, Name>>,
     storage_taken: FxHashSet<Name>,
     /// By storage name.
     shapes: FxHashMap<Name, ShapeId>,
     possible_types: FxHashMap<TypeId, TypeSet>,
     no_conditions: Conditions,
+    no_arguments: Rc<[Node<Argument>]>,
     items_count: usize,
 }
 
@@ -147,6 +151,7 @@ impl<'a> Normalizer<'a> {
             shapes: FxHashMap::default(),
             possible_types: FxHashMap::default(),
             no_conditions: Rc::from([]),
+            no_arguments: Rc::from([]),
             items_count: 0,
         }
     }
@@ -200,7 +205,7 @@ impl<'a> Normalizer<'a> {
     ///
     /// # Errors
     /// [`PlanError::TooLarge`].
-    pub(crate) fn calls(&mut self, root: SetId) -> Result<Vec<Item>, PlanError> {
+    pub(crate) fn calls(&mut self, root: SetId) -> Result<Vec<Rc<Item>>, PlanError> {
         let set = Rc::clone(self.set(root));
         // By item, alternatives that none of its selections so far holds in.
         let mut otherwise: FxHashMap<u32, Vec<Conditions>> = FxHashMap::default();
@@ -212,13 +217,13 @@ impl<'a> Normalizer<'a> {
             for before in open {
                 let conditions = both(&before, &entry.conditions);
                 if !contradicts(&conditions) {
-                    let item = set.items[index as usize].clone();
+                    let item = Item::clone(&set.items[index as usize]);
                     let alternatives = Vec::new();
-                    calls.push(Item {
+                    calls.push(Rc::new(Item {
                         conditions,
                         alternatives,
                         ..item
-                    });
+                    }));
                 }
                 still_open.extend(complement(&before, &entry.conditions));
                 self.items_count += 1;
@@ -232,7 +237,7 @@ impl<'a> Normalizer<'a> {
     }
 
     /// A set with other items than the root has: one run of a mutation.
-    pub(crate) fn part(&mut self, root: SetId, items: Vec<Item>) -> SetId {
+    pub(crate) fn part(&mut self, root: SetId, items: Vec<Rc<Item>>) -> SetId {
         let part = SelectionSet {
             types: Rc::clone(&self.set(root).types),
             is_abstract: false,
@@ -487,13 +492,18 @@ impl<'a> Normalizer<'a> {
                     item: Some(builder.items.len() as u32),
                 });
             }
-            builder.items.push(item);
+            builder.items.push(Rc::new(item));
         }
         Ok(())
     }
 
     /// Types that select the same occurrences, with the type of the field alike.
     fn partition(&self, all: &TypeSet, occurrences: &[&Occurrence<'a>]) -> Vec<(TypeSet, Vec<usize>)> {
+        if let [only] = occurrences
+            && only.types.len() == 1
+        {
+            return vec![(Rc::clone(&only.types), vec![0])];
+        }
         let everything: Vec<usize> = (0..occurrences.len()).collect();
         let is_uniform = occurrences
             .iter()
@@ -598,7 +608,10 @@ impl<'a> Normalizer<'a> {
         };
         Ok(Item {
             field: first.field.clone(),
-            arguments: first.arguments.into(),
+            arguments: match first.arguments {
+                [] => Rc::clone(&self.no_arguments),
+                arguments => arguments.into(),
+            },
             storage_name,
             types,
             conditions,
@@ -637,7 +650,7 @@ impl<'a> Normalizer<'a> {
 }
 
 struct SetBuilder {
-    items: Vec<Item>,
+    items: Vec<Rc<Item>>,
     response: Vec<ResponseEntry>,
     wants_typename: bool,
     twins: Twins,

@@ -1,5 +1,6 @@
 //! The planner: one operation in, one plan out.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use apollo_compiler::Name;
@@ -291,7 +292,7 @@ impl Planning<'_> {
 
     /// Root fields in order; those that one subgraph resolves one after the other go in one request.
     fn mutation(&mut self, search: &mut Search<'_>, root: SetId) -> Result<Option<PlanNode>, PlanError> {
-        let mut runs: Vec<(Vec<Item>, Vec<NodeId>)> = Vec::new();
+        let mut runs: Vec<(Vec<Rc<Item>>, Vec<NodeId>)> = Vec::new();
         for call in search.sets.calls(root)? {
             let resolves = |node: &NodeId| search.edge(*node, &call.field).is_some();
             let nodes: Vec<NodeId> = self.roots.iter().copied().filter(|node| resolves(node)).collect();

@@ -10,15 +10,21 @@ use federation::query_plan::{
 };
 use federation::supergraph::{Supergraph, TypeId, TypeKind};
 use rustc_hash::FxHashMap;
+use smallvec::{SmallVec, smallvec};
 
 use crate::normalize::Normalizer;
 use crate::selection::{Conditions, ResponseEntry, SetId, TypeSet, any_of};
+
+/// A type of a field, and the types of objects that have it so.
+type OfType<'t> = (&'t Type, SmallVec<[TypeId; 4]>);
 
 /// Makes shapes; equal sets share one.
 pub(crate) struct ResponseWriter<'n, 'a> {
     supergraph: &'a Supergraph,
     sets: &'n Normalizer<'a>,
     shapes: FxHashMap<SetId, Arc<ResponseShape>>,
+    /// That of leaves.
+    no_shape: Arc<ResponseShape>,
     /// Types of fields without wrappers, by name.
     named: FxHashMap<Name, FieldType>,
 }
@@ -29,6 +35,7 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
             supergraph,
             sets,
             shapes: FxHashMap::default(),
+            no_shape: Arc::default(),
             named: FxHashMap::default(),
         }
     }
@@ -94,11 +101,11 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
                 runtime_types: (entry.types != *all).then(|| self.names(&entry.types)),
                 conditions: entry.conditions.to_vec(),
                 field_type: FieldType::NonNull(Box::new(FieldType::Leaf(LeafType::String))),
-                selection: Arc::new(ResponseShape::default()),
+                selection: Arc::clone(&self.no_shape),
             }];
         };
         let item = &sets.set(set).items[item as usize];
-        let mut by_type: Vec<(&Type, Vec<TypeId>)> = Vec::new();
+        let mut by_type: SmallVec<[OfType<'_>; 1]> = SmallVec::new();
         for id in item.types.iter() {
             let Some(definition) = sets.field(*id, &item.field) else {
                 continue;
@@ -106,18 +113,22 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
             let known = by_type.iter_mut().find(|(known, _)| **known == definition.field_type);
             match known {
                 Some((_, types)) => types.push(*id),
-                None => by_type.push((&definition.field_type, vec![*id])),
+                None => by_type.push((&definition.field_type, smallvec![*id])),
             }
         }
         let mut fields = Vec::with_capacity(by_type.len());
         for (field_type, types) in by_type {
+            let selection = match item.child {
+                Some(child) => self.shape(child),
+                None => Arc::clone(&self.no_shape),
+            };
             fields.push(ResponseField {
                 response_name: entry.response_name.clone(),
                 source: ResponseSource::Stored(item.storage_name.clone()),
                 runtime_types: (types.len() < all.len()).then(|| self.names(&types)),
                 conditions: entry.conditions.to_vec(),
                 field_type: self.field_type(field_type),
-                selection: item.child.map_or_else(Arc::default, |child| self.shape(child)),
+                selection,
             });
         }
         fields

@@ -8,6 +8,7 @@ use apollo_compiler::ast::Argument;
 use apollo_compiler::{Name, Node};
 use federation::query_plan::BooleanCondition;
 use federation::supergraph::TypeId;
+use smallvec::{SmallVec, smallvec};
 
 /// Runtime types, sorted by id.
 pub(crate) type TypeSet = Rc<[TypeId]>;
@@ -37,7 +38,7 @@ pub(crate) struct SelectionSet {
     /// Whether `__typename` itself is asked for.
     pub(crate) wants_typename: bool,
     /// What subgraphs resolve.
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Vec<Rc<Item>>,
     /// What the client receives, in its order. Empty for sets that only keys and `@requires` need.
     pub(crate) response: Vec<ResponseEntry>,
     /// What is deferred of the objects here, by rising number of the part.
@@ -73,17 +74,25 @@ pub(crate) struct Item {
 
 impl Item {
     /// The cases in which the field is needed, where `conditions` hold for its place.
-    pub(crate) fn cases(&self, conditions: &Conditions) -> Vec<Conditions> {
+    pub(crate) fn cases(&self, conditions: &Conditions) -> SmallVec<[Conditions; 1]> {
+        let always = both(conditions, &self.conditions);
+        if self.alternatives.is_empty() || conditions.len() > CASES_MAX {
+            return if contradicts(&always) {
+                SmallVec::new()
+            } else {
+                smallvec![always]
+            };
+        }
         let cases = self
             .alternatives
             .iter()
             .map(|alternative| both(conditions, alternative));
         let cases: Vec<Conditions> = cases.filter(|case| !contradicts(case)).collect();
-        if !self.alternatives.is_empty() && cases.len() <= CASES_MAX && conditions.len() <= CASES_MAX {
-            return any_of(cases.iter());
+        match cases.len() <= CASES_MAX {
+            true => any_of(cases.iter()).into(),
+            false if contradicts(&always) => SmallVec::new(),
+            false => smallvec![always],
         }
-        let always = both(conditions, &self.conditions);
-        if contradicts(&always) { Vec::new() } else { vec![always] }
     }
 }
 

@@ -14,7 +14,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::place::{Arrival, Arrivals, Completion, Origin, Provision, Solved, Visit, context_stage, is_of_some};
 use crate::planner::PlanError;
 use crate::search::Search;
-use crate::selection::{Item, SetId};
+use crate::selection::SetId;
 use crate::universe::{Jump, Required, Universe, Way};
 
 /// A solution in the making.
@@ -273,15 +273,17 @@ impl Search<'_> {
         };
         let first = first.stage;
         let universe = Rc::clone(&run.universe);
-        for (item, Item { field, child, .. }) in universe.items.iter().enumerate() {
-            let Some(child) = *child else { continue };
+        for (index, item) in universe.items.iter().enumerate() {
+            let Some(child) = item.child else { continue };
             for visit in 0..run.visits.len() {
-                let target = self.edge(run.visits[visit].node, field).and_then(|edge| edge.target);
+                let target = self
+                    .edge(run.visits[visit].node, &item.field)
+                    .and_then(|edge| edge.target);
                 if run.visits[visit].stage == first
                     && let Some(target) = target
                     && self.is_complete_at_once(child, target)?
                 {
-                    self.offer_edge(run, (item, visit))?;
+                    self.offer_edge(run, (index, visit))?;
                     break;
                 }
             }

@@ -31,11 +31,10 @@ pub(crate) struct Numbering {
 
 impl Numbering {
     fn fetch(&mut self, fetch: &mut Arc<Fetch>) {
-        let mut numbered = Fetch::clone(fetch);
-        self.numbers.insert(numbered.id, self.next);
-        numbered.id = self.next;
+        let fetch = Arc::make_mut(fetch);
+        self.numbers.insert(fetch.id, self.next);
+        fetch.id = self.next;
         self.next += 1;
-        *fetch = Arc::new(numbered);
     }
 
     /// Numbers the fetches of a node, and then those of the next.
@@ -87,7 +86,7 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
     /// Groups outside of `groups` that these wait for. The numbers are those of the fetches before [`Numbering`].
     pub(crate) fn needed_before(&self, groups: Range<usize>) -> Vec<u32> {
         let all = &self.fetches.groups;
-        let needed = all[groups.clone()].iter().flat_map(|group| group.needs.iter().copied());
+        let needed = all[groups.clone()].iter().flat_map(|group| group.needs.iter());
         let before = needed.filter(|needed| !groups.contains(needed) && self.is_sent(&all[*needed]));
         let before: BTreeSet<usize> = before.collect();
         before.into_iter().map(|group| group as u32).collect()
@@ -106,7 +105,12 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
     }
 
     fn component(&self, groups: &BTreeSet<usize>) -> PlanNode {
-        let needs_nothing = |group: &usize| self.fetches.groups[*group].needs.is_disjoint(groups);
+        let needs_nothing = |group: &usize| {
+            self.fetches.groups[*group]
+                .needs
+                .iter()
+                .all(|needed| !groups.contains(&needed))
+        };
         let (first, rest): (BTreeSet<usize>, BTreeSet<usize>) = groups.iter().copied().partition(needs_nothing);
         if first.is_empty() {
             // Needs lead to earlier stages only, so there is no circle; order by stage all the same.
@@ -131,8 +135,8 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
         // Per group, one that it hangs together with; itself, for one of each component.
         let mut leads: Vec<usize> = (0..sorted.len()).collect();
         for (index, group) in sorted.iter().enumerate() {
-            for needed in &self.fetches.groups[*group].needs {
-                if let Ok(other) = sorted.binary_search(needed) {
+            for needed in self.fetches.groups[*group].needs.iter() {
+                if let Ok(other) = sorted.binary_search(&needed) {
                     let (one, other) = (lead(&mut leads, index), lead(&mut leads, other));
                     leads[one.max(other)] = one.min(other);
                 }
@@ -160,7 +164,7 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
             Some(root) => {
                 document.root(root.node, root.tree, &conditions);
                 FetchTarget::Root {
-                    path: root.path.clone(),
+                    path: self.fetches.paths.elements(root.path),
                 }
             }
             None => {
@@ -177,7 +181,7 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
                     EntityFetch {
                         response_name,
                         variable,
-                        path: entry.path.clone(),
+                        path: self.fetches.paths.elements(entry.path),
                         representations: grouped(&entry.representations),
                         conditions: alternatives.iter().map(|all| all.to_vec()).collect(),
                         context_variables: entry.contexts.iter().map(|context| context.variable.clone()).collect(),

@@ -17,7 +17,7 @@ use crate::selection::{Item, SetId};
 /// All that may be selected at a place: what is asked for, and what keys and `@requires` may need.
 pub(crate) struct Universe {
     /// The set's own items first.
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Vec<Rc<Item>>,
     /// How many of `items` are the set's own.
     pub(crate) own_count: usize,
     /// Per own item, where jumps lead that resolve it, without repeats; found when it is asked for.
@@ -77,7 +77,7 @@ pub(crate) struct Way {
 }
 
 impl Universe {
-    fn of(items: Vec<Item>) -> Self {
+    fn of(items: Vec<Rc<Item>>) -> Self {
         Self {
             own_count: items.len(),
             resolvers: vec![OnceCell::new(); items.len()],
@@ -125,7 +125,7 @@ impl<'a> Search<'a> {
             .items
             .iter()
             .filter(|item| item.types.binary_search(&type_id).is_ok());
-        let items: Vec<Item> = own.cloned().collect();
+        let items: Vec<Rc<Item>> = own.cloned().collect();
         let universe = Rc::new(Universe::of(items));
         self.own_universes.insert((set, type_id), Rc::clone(&universe));
         universe
@@ -263,10 +263,10 @@ impl<'a> Search<'a> {
                 return known;
             }
             if alike.all(|(_, item)| self.sets.may_share(hidden, item)) {
-                universe.items.push(Item {
+                universe.items.push(Rc::new(Item {
                     storage_name,
                     ..hidden.clone()
-                });
+                }));
                 return universe.items.len() - 1;
             }
             number += 1;

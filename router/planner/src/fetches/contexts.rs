@@ -8,7 +8,7 @@ use apollo_compiler::{Name, Node};
 use federation::query_plan::{ContextSource, ContextVariable};
 use federation::supergraph::{ContextArgument, TypeId};
 
-use super::{Fetches, Need, Place, Position, TreeId, Writing};
+use super::{Fetches, GroupSet, Need, Place, Position, TreeId, Writing};
 use crate::contexts::WantedId;
 use crate::planner::PlanError;
 use crate::selection::Item;
@@ -24,7 +24,7 @@ struct LevelValue {
     wanted: WantedId,
     source: ContextSource,
     /// What must have ended for the value to be known.
-    groups: BTreeSet<usize>,
+    groups: GroupSet,
 }
 
 /// A value as one type of a position has it.
@@ -60,7 +60,7 @@ impl<'a> Fetches<'_, 'a> {
     pub(super) fn note_values(&mut self, place: &mut Place<'_>) {
         let solved = Rc::clone(&place.solved);
         for (wanted, items) in &solved.universe.values {
-            let written = place.written.iter().filter(|((item, _), _)| items.contains(item));
+            let written = items.iter().flat_map(|item| &place.written[*item]);
             let needs: Vec<Need> = written.flat_map(|(_, needs)| needs.iter().copied()).collect();
             let Some(first) = items.first().filter(|_| !needs.is_empty()) else {
                 continue;
@@ -88,21 +88,19 @@ impl<'a> Fetches<'_, 'a> {
     /// The levels for what is below a position.
     ///
     /// * `below`: per field that was written, the groups that resolve it with all below it.
-    pub(super) fn levels(
-        &self,
-        position: &Position,
-        writing: &Writing,
-        below: &[BTreeSet<usize>],
-    ) -> Rc<[Rc<ContextLevel>]> {
+    pub(super) fn levels(&self, position: &Position, writing: &Writing, below: &[GroupSet]) -> Rc<[Rc<ContextLevel>]> {
         if writing.values.is_empty() {
             return Rc::clone(&position.levels);
         }
         let mut values: Vec<LevelValue> = Vec::new();
         for written in &writing.values {
-            let groups = written.needs.iter().flat_map(|need| match need {
-                Need::Group(group) => BTreeSet::from([*group]),
-                Need::Pending(index) => below[*index].clone(),
-            });
+            let mut groups = GroupSet::default();
+            for need in &written.needs {
+                match need {
+                    Need::Group(group) => groups.insert(*group),
+                    Need::Pending(index) => groups.unite(&below[*index]),
+                }
+            }
             let alike = values
                 .iter_mut()
                 .find(|known| known.wanted == written.wanted && known.source.value == written.value);
@@ -111,16 +109,16 @@ impl<'a> Fetches<'_, 'a> {
                 Some(known) => {
                     known.source.runtime_types.extend(runtime_types);
                     known.source.runtime_types.sort_unstable();
-                    known.groups.extend(groups);
+                    known.groups.unite(&groups);
                 }
                 None => values.push(LevelValue {
                     wanted: written.wanted,
                     source: ContextSource {
-                        depth: position.path.len(),
+                        depth: self.paths.depth(position.path),
                         runtime_types,
                         value: written.value.clone(),
                     },
-                    groups: groups.collect(),
+                    groups,
                 }),
             }
         }
@@ -142,7 +140,7 @@ impl<'a> Fetches<'_, 'a> {
             for level in place.position.levels.iter().rev() {
                 for value in level.values.iter().filter(|value| value.wanted == wanted) {
                     sources.push(value.source.clone());
-                    let needs = value.groups.iter().copied().filter(|needed| *needed != group);
+                    let needs = value.groups.iter().filter(|needed| *needed != group);
                     self.groups[group].needs.extend(needs);
                 }
                 // Whatever object stands here sets the context, so that none further up is asked.

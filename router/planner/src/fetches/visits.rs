@@ -1,13 +1,12 @@
 //! The requests that visits are part of: where the fields of a visit are written, and what the request waits for.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use federation::query_graph::{KeyEdgeKind, NodeId};
 use federation::query_plan::Representation;
 
 use super::representations::add_representation;
-use super::{Entry, Fetches, Group, Need, Place, RootTarget, TreeId};
+use super::{Entry, Fetches, Group, GroupSet, Need, PathId, Place, RootTarget, WrittenAt};
 use crate::place::Origin;
 use crate::planner::PlanError;
 use crate::selection::Conditions;
@@ -21,7 +20,25 @@ impl Fetches<'_, '_> {
         visit: usize,
         requires: Option<&[usize]>,
         conditions: &Conditions,
-    ) -> Result<(TreeId, usize), PlanError> {
+    ) -> Result<WrittenAt, PlanError> {
+        let mut visited = place.visited.iter().filter(|_| requires.is_none());
+        if let Some((_, _, at)) = visited.find(|(known, needed, _)| *known == visit && needed == conditions) {
+            return Ok(*at);
+        }
+        let at = self.visit_anew(place, visit, requires, conditions)?;
+        if requires.is_none() {
+            place.visited.push((visit, Rc::clone(conditions), at));
+        }
+        Ok(at)
+    }
+
+    fn visit_anew(
+        &mut self,
+        place: &mut Place<'_>,
+        visit: usize,
+        requires: Option<&[usize]>,
+        conditions: &Conditions,
+    ) -> Result<WrittenAt, PlanError> {
         let solved = Rc::clone(&place.solved);
         let jump_index = match solved.visits[visit].origin {
             Origin::Arrival(index) => {
@@ -32,9 +49,9 @@ impl Fetches<'_, '_> {
         };
         let jump = &solved.universe.jumps[jump_index];
         // The root object is always there.
-        let first = place.cursors.first().filter(|_| !place.position.path.is_empty());
+        let first = place.cursors.first().filter(|_| place.position.path != PathId::ROOT);
         let mut needs: Vec<Need> = first.map(|cursor| Need::Group(cursor.group)).into_iter().collect();
-        needs.extend(place.position.typed_by.iter().copied().map(Need::Group));
+        needs.extend(place.position.typed_by.iter().map(Need::Group));
         for item in jump
             .key
             .iter()
@@ -69,7 +86,7 @@ impl Fetches<'_, '_> {
         Ok((tree, group))
     }
 
-    fn root_visit(&mut self, place: &Place<'_>, slot: Slot, node: NodeId) -> (TreeId, usize) {
+    fn root_visit(&mut self, place: &Place<'_>, slot: Slot, node: NodeId) -> WrittenAt {
         let known = (self.part_begin..self.groups.len()).find(|index| {
             let group = &self.groups[*index];
             let root = group.root.as_ref();
@@ -85,11 +102,11 @@ impl Fetches<'_, '_> {
             slot,
             root: Some(RootTarget {
                 node,
-                path: place.position.path.clone(),
+                path: place.position.path,
                 tree,
             }),
             entries: Vec::new(),
-            needs: BTreeSet::new(),
+            needs: GroupSet::default(),
             reasons: Vec::new(),
         });
         (tree, self.groups.len() - 1)
@@ -101,24 +118,25 @@ impl Fetches<'_, '_> {
         slot: Slot,
         jump: usize,
         representation: Representation,
-    ) -> (TreeId, usize) {
+    ) -> WrittenAt {
         let group = *self.entity_groups.entry(slot).or_insert_with(|| {
             self.groups.push(Group {
                 slot,
                 root: None,
                 entries: Vec::new(),
-                needs: BTreeSet::new(),
+                needs: GroupSet::default(),
                 reasons: Vec::new(),
             });
             self.groups.len() - 1
         });
         let entries = &mut self.groups[group].entries;
-        let known = entries.iter_mut().position(|entry| {
-            entry.path == place.position.path && add_representation(&mut entry.representations, &representation)
-        });
+        let here = self.entries.entry((group, place.position.path)).or_default();
+        let fits = |index: &usize| add_representation(&mut entries[*index].representations, &representation);
+        let known = here.iter().copied().find(fits);
         let entry_index = known.unwrap_or_else(|| {
+            here.push(entries.len());
             entries.push(Entry {
-                path: place.position.path.clone(),
+                path: place.position.path,
                 objects: None,
                 interfaces: Vec::new(),
                 representations: vec![representation],

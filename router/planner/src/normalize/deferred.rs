@@ -11,7 +11,7 @@ use apollo_compiler::executable::DirectiveList;
 use federation::deferral::{ActiveDefers, label};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{ByResponseName, Occurrence};
+use super::{ByResponseName, Occurrence, Occurrences};
 use crate::selection::{Conditions, PartId, TypeSet};
 
 /// Most parts of one answer; what is deferred beyond them comes with what is around it. Nested fragments multiply them.
@@ -102,7 +102,7 @@ pub(super) fn split<'a>(
     for (name, mut occurrences) in fields {
         // Parts are numbered from the outside to the inside; the set's own fields are not deferred from here.
         occurrences.sort_by_key(|occurrence| (occurrence.part != own, occurrence.part));
-        let mut by_part: BTreeMap<Option<PartId>, Vec<Occurrence<'a>>> = BTreeMap::new();
+        let mut by_part: BTreeMap<Option<PartId>, Occurrences<'a>> = BTreeMap::new();
         for occurrence in occurrences {
             let part = owner(&by_part, &occurrence).unwrap_or(occurrence.part.filter(|_| occurrence.part != own));
             by_part.entry(part).or_default().push(occurrence);
@@ -118,7 +118,7 @@ pub(super) fn split<'a>(
 }
 
 /// The earlier part that has a field whenever an occurrence selects it.
-fn owner(by_part: &BTreeMap<Option<PartId>, Vec<Occurrence<'_>>>, later: &Occurrence<'_>) -> Option<Option<PartId>> {
+fn owner(by_part: &BTreeMap<Option<PartId>, Occurrences<'_>>, later: &Occurrence<'_>) -> Option<Option<PartId>> {
     let covers = |earlier: &Occurrence<'_>| {
         earlier.part != later.part
             && earlier

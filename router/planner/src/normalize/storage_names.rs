@@ -28,13 +28,13 @@ impl<'a> Normalizer<'a> {
         if builder.by_name {
             let _ = write!(call, " as {response_name}");
         }
-        let plain = self.intern(occurrence.field, call.clone());
+        let plain = self.intern(occurrence.field, &call);
         // In the whole operation, so that it holds in every request: a field that another subgraph requires of one type may
         // stand beside the client's of another.
         let shape = self.shape(types[0], occurrence.field);
         match *self.shapes.entry(plain.clone()).or_insert(shape) {
             known if known == shape => plain,
-            _ => self.intern(occurrence.field, format!("{call} {shape:?}")),
+            _ => self.intern(occurrence.field, &format!("{call} {shape:?}")),
         }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Normalizer<'a> {
     pub(crate) fn twin_name(&mut self, field: &Name, plain: &Name, number: usize) -> Name {
         match number {
             0 => plain.clone(),
-            _ => self.intern(field, format!("twin {number} of {plain}")),
+            _ => self.intern(field, &format!("twin {number} of {plain}")),
         }
     }
 
@@ -143,8 +143,9 @@ impl<'a> Normalizer<'a> {
     }
 
     /// The field's own name for its first call, `name_2` for the next one, and so on.
-    fn intern(&mut self, field: &Name, call: String) -> Name {
-        if let Some(name) = self.storage_names.get(&(field.clone(), call.clone())) {
+    fn intern(&mut self, field: &Name, call: &str) -> Name {
+        let calls = self.storage_names.get(field);
+        if let Some(name) = calls.and_then(|calls| calls.get(call)) {
             return name.clone();
         }
         let mut name = field.clone();
@@ -154,7 +155,8 @@ impl<'a> Normalizer<'a> {
             name = Name::new(&format!("{field}_{number}")).expect("a name with letters and digits after it is a name");
         }
         self.storage_taken.insert(name.clone());
-        self.storage_names.insert((field.clone(), call), name.clone());
+        let calls = self.storage_names.entry(field.clone()).or_default();
+        calls.insert(call.to_owned(), name.clone());
         name
     }
 }
@@ -169,7 +171,7 @@ struct Nulls {
 }
 
 /// The item of the same call for all of its types.
-fn twin<'i>(item: &Item, others: &'i [Item]) -> Option<&'i Item> {
+fn twin<'i>(item: &Item, others: &'i [Rc<Item>]) -> Option<&'i Rc<Item>> {
     others
         .iter()
         .find(|other| other.storage_name == item.storage_name && item.types.iter().all(|id| other.types.contains(id)))
