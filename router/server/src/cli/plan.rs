@@ -7,13 +7,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use executor::coerce_variables;
+use federation::deferral::{ActiveDefers, DeferConditions};
 use federation::error::{Location, RequestError};
 use federation::limits::Limits;
 use federation::operation::{self, Operation};
 use federation::query_plan::QueryPlan;
 use federation::supergraph::{ActiveLabels, Supergraph};
 use planner::Planner;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::{Format, Outcome, write_output};
 use crate::text_file;
@@ -32,6 +34,9 @@ pub(super) struct PlanArgs {
     /// A label of `@override(from:, label:)` that is on; may be given several times.
     #[arg(long, value_name = "LABEL")]
     override_label: Vec<String>,
+    /// Variables of the request, as a JSON object: they say which `@defer(if: $variable)` hold. Without them none does.
+    #[arg(long, value_name = "JSON")]
+    variables: Option<String>,
     /// `text`: the plan as an indented tree. `json`: one object with `plan`, `fetches`, `stages` and `plan_ms`.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -46,15 +51,17 @@ pub(super) fn run(arguments: &PlanArgs) -> Result<Outcome> {
     let text = read(&arguments.operation)?;
     let supergraph = Supergraph::parse(&sdl).with_context(|| arguments.supergraph.display().to_string())?;
     let supergraph = Arc::new(supergraph);
-    let operation = match parse(&text, &supergraph, arguments) {
-        Ok(operation) => operation,
+    let parsed = parse(&text, &supergraph, arguments)
+        .and_then(|operation| Ok((defers(&operation, arguments.variables.as_deref())?, operation)));
+    let (defers, operation) = match parsed {
+        Ok(parsed) => parsed,
         Err(errors) => {
             io::stderr().write_all(errors.as_bytes())?;
             return Ok(Outcome::Failure);
         }
     };
     let labels = labels(&supergraph, &arguments.override_label)?;
-    let (plan, plan_ms) = plan_repeatedly(&supergraph, &operation, &labels, arguments.repeat)?;
+    let (plan, plan_ms) = plan_repeatedly(&supergraph, &operation, (&labels, &defers), arguments.repeat)?;
     let output = match arguments.format {
         Format::Text => plan.to_string(),
         Format::Json => {
@@ -91,6 +98,21 @@ fn parse(text: &str, supergraph: &Supergraph, arguments: &PlanArgs) -> Result<Op
     operation::validate(&document, supergraph.api_schema(), arguments.operation_name.as_deref()).map_err(explain)
 }
 
+/// Which fragments a client would get later that reads answers in parts; or one line for each wrong variable.
+fn defers(operation: &Operation, variables: Option<&str>) -> Result<ActiveDefers, String> {
+    let variables = match variables {
+        None => Map::new(),
+        Some(text) => {
+            let given = serde_json::from_str(text).map_err(|error| format!("error: --variables: {error}\n"))?;
+            coerce_variables(operation, Some(given)).map_err(|errors| {
+                let lines = errors.iter().map(|error| format!("error: --variables: {error}\n"));
+                lines.collect::<String>()
+            })?
+        }
+    };
+    Ok(DeferConditions::of(operation).active(&variables))
+}
+
 fn labels(supergraph: &Supergraph, names: &[String]) -> Result<ActiveLabels> {
     let ids = names.iter().map(|name| {
         let id = supergraph.override_label(name);
@@ -103,7 +125,7 @@ fn labels(supergraph: &Supergraph, names: &[String]) -> Result<ActiveLabels> {
 fn plan_repeatedly(
     supergraph: &Arc<Supergraph>,
     operation: &Operation,
-    labels: &ActiveLabels,
+    (labels, defers): (&ActiveLabels, &ActiveDefers),
     times: u32,
 ) -> Result<(QueryPlan, f64)> {
     let mut durations = Vec::new();
@@ -112,7 +134,7 @@ fn plan_repeatedly(
         // A planner of its own each time, so that nothing it may have learnt helps the next.
         let planner = Planner::new(Arc::clone(supergraph));
         let begin = Instant::now();
-        let plan = planner.plan(operation, labels)?;
+        let plan = planner.plan_in_parts(operation, labels, defers)?;
         durations.push(begin.elapsed());
         last = Some(plan);
     }

@@ -10,6 +10,7 @@ mod headers;
 mod healthcheck;
 mod mutations;
 mod override_labels;
+mod plan;
 mod reload;
 
 use std::sync::{Arc, Mutex};
