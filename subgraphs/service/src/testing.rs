@@ -1,5 +1,9 @@
 //! Support for the tests of services: a database per test, tokens for any viewer, and requests without a socket.
 
+pub mod access;
+mod sdl;
+pub mod statements;
+
 use crate::app::{App, AssembleOptions, Service, assemble};
 use crate::auth::{AccessClaims, InternalKey, Role, Scopes, SigningKey, TokenSettings, TokenVerifier, Viewer};
 use crate::clock::Clock;
@@ -19,12 +23,17 @@ use tower::ServiceExt;
 
 /// Runs `test` with an empty database of its own: always on SQLite, and also on PostgreSQL and MySQL/MariaDB when
 /// `TEST_POSTGRES_URL` and `TEST_MYSQL_URL` name servers on which databases may be created.
+#[allow(
+    clippy::print_stdout,
+    reason = "shown when the test fails: the last line names the database that it failed on"
+)]
 pub async fn each_database<F, Fut>(test: F)
 where
     F: Fn(String) -> Fut,
     Fut: Future<Output = ()>,
 {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    println!("on SQLite");
     test(format!("sqlite:{}", folder.path().join("test.sqlite").display())).await;
     for variable in ["TEST_POSTGRES_URL", "TEST_MYSQL_URL"] {
         let Ok(server) = std::env::var(variable) else { continue };
@@ -45,6 +54,7 @@ where
             .execute_unprepared(&create)
             .await
             .expect("may create databases");
+        println!("on {}, database {name}", url.scheme());
         test(url.to_string()).await;
         let force = if variable == "TEST_POSTGRES_URL" {
             " WITH (FORCE)"

@@ -5,7 +5,9 @@
 #![allow(clippy::large_futures, reason = "a whole shop is a local of each test")]
 
 mod access;
+mod access_table;
 mod carts;
+mod currencies;
 mod neighbours;
 mod ordering;
 mod shop;

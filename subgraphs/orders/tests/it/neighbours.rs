@@ -32,10 +32,12 @@ struct Inner {
     snatched: bool,
     /// A price rise between the quote and the reservation.
     raised: bool,
+    /// Reservations are gone before they are committed, and their units with them.
+    lapsed: bool,
 }
 
 struct Stocked {
-    price_minor: i64,
+    price: Price,
     on_hand: i64,
     reserved: i64,
 }
@@ -52,13 +54,21 @@ impl Shelf {
         self.inner.lock().unwrap()
     }
 
-    /// Puts variant `index` on the shelf and answers with its id.
+    /// Puts variant `index` on the shelf, for euros, and answers with its id.
     pub(crate) fn stock(&self, index: u64, price_minor: i64, on_hand: i64) -> String {
+        self.stock_for(index, (price_minor, "EUR"), on_hand)
+    }
+
+    /// Puts variant `index` on the shelf and answers with its id.
+    pub(crate) fn stock_for(&self, index: u64, (amount_minor, currency_code): (i64, &str), on_hand: i64) -> String {
         let variant_id = id::seeded("var", index);
         self.lock().variants.insert(
             variant_id.clone(),
             Stocked {
-                price_minor,
+                price: Price {
+                    amount_minor,
+                    currency_code: currency_code.to_owned(),
+                },
                 on_hand,
                 reserved: 0,
             },
@@ -82,6 +92,10 @@ impl Shelf {
 
     pub(crate) fn snatch(&self) {
         self.lock().snatched = true;
+    }
+
+    pub(crate) fn lapse(&self) {
+        self.lock().lapsed = true;
     }
 
     pub(crate) fn raise_prices(&self) {
@@ -109,10 +123,7 @@ impl Inner {
             product_title: "Trail shoe".to_owned(),
             variant_title: "38 / Red".to_owned(),
             image_url: None,
-            price: Price {
-                amount_minor: stocked.price_minor,
-                currency_code: "EUR".to_owned(),
-            },
+            price: stocked.price.clone(),
             weight_grams: Some(700),
             tax_class: "standard".to_owned(),
             available_for_sale: true,
@@ -132,9 +143,14 @@ impl Inner {
 async fn quote(State(shelf): State<Shelf>, Json(request): Json<QuoteRequest>) -> Result<Json<Quote>, StatusCode> {
     let inner = shelf.lock();
     inner.up()?;
-    let found = request.variant_ids.iter().filter(|_| request.currency_code == "EUR");
+    let known = request
+        .variant_ids
+        .iter()
+        .filter_map(|variant_id| inner.quote(variant_id));
     Ok(Json(Quote {
-        variants: found.filter_map(|variant_id| inner.quote(variant_id)).collect(),
+        variants: known
+            .filter(|quote| quote.price.currency_code == request.currency_code)
+            .collect(),
     }))
 }
 
@@ -153,11 +169,7 @@ async fn reserve(
         return Ok(Json(ReservationReply::Released));
     }
     if inner.snatched {
-        let shortages = vec![Shortage {
-            variant_id: request.lines[0].variant_id.clone(),
-            reason: ShortageReason::OutOfStock,
-            quantity_available: 0,
-        }];
+        let shortages = shortages(&request);
         return Ok(Json(ReservationReply::Refused { shortages }));
     }
     if known.is_none() {
@@ -187,6 +199,15 @@ async fn reserve(
     }))
 }
 
+/// The first line has run out.
+fn shortages(request: &ReservationRequest) -> Vec<Shortage> {
+    vec![Shortage {
+        variant_id: request.lines[0].variant_id.clone(),
+        reason: ShortageReason::OutOfStock,
+        quantity_available: 0,
+    }]
+}
+
 async fn commit(State(shelf): State<Shelf>, Path(order_id): Path<String>) -> Result<Json<CommitReply>, StatusCode> {
     let mut inner = shelf.lock();
     inner.up()?;
@@ -195,6 +216,10 @@ async fn commit(State(shelf): State<Shelf>, Path(order_id): Path<String>) -> Res
     };
     if known.released {
         return Ok(Json(CommitReply::Released));
+    }
+    if inner.lapsed {
+        let shortages = shortages(&known.request);
+        return Ok(Json(CommitReply::Refused { shortages }));
     }
     if !known.committed {
         for line in &known.request.lines {

@@ -45,12 +45,29 @@ impl Shop {
         shop
     }
 
+    /// A shop with the orders of the demo shop.
+    pub(crate) async fn open_seeded() -> Shop {
+        let file = TempSqlite::new();
+        let options = TestOptions {
+            seed: true,
+            ..TestOptions::default()
+        };
+        let mut shop = Shop::open_with(&file.url.clone(), options, config_of_orders()).await;
+        shop._files.push(file);
+        shop
+    }
+
     pub(crate) async fn open_on(url: &str, clock: Clock) -> Shop {
-        let payments_file = TempSqlite::new();
         let options = TestOptions {
             clock,
             ..TestOptions::default()
         };
+        Shop::open_with(url, options, config_of_orders()).await
+    }
+
+    /// A shop with other settings of orders; peers are those of the shop.
+    pub(crate) async fn open_with(url: &str, options: TestOptions, orders_config: orders::Config) -> Shop {
+        let payments_file = TempSqlite::new();
         let peers = Peers {
             reviews: None,
             ..Peers::in_process(&options.internal_key)
@@ -82,12 +99,13 @@ impl Shop {
         ]);
         let payments_options = TestOptions {
             clock: Clock::System,
+            seed: false,
             ..options.clone()
         };
         let payments = TestService::start::<Payments>(&payments_file.url, config, payments_options).await;
         let webhook = payments.app.webhook.clone().unwrap();
         tokio::spawn(async move { axum::serve(webhook_listener, webhook).await.unwrap() });
-        let orders = TestService::start::<Orders>(url, config_of_orders(), options).await;
+        let orders = TestService::start::<Orders>(url, orders_config, options).await;
         let shelf = Shelf::default();
         peers.users.unwrap().bind(users());
         peers.products.unwrap().bind(shelf.router());
@@ -204,6 +222,25 @@ impl Shop {
         shown.collect()
     }
 
+    /// What the gateway has booked, in minor units: `PLACED 4597 taken 4597 back 0 EUR`, oldest first.
+    pub(crate) async fn ledger(&self) -> Vec<String> {
+        let request = Request::get("/__ledger").body(Body::empty()).unwrap();
+        let response = self.gateway.clone().oneshot(request).await.unwrap();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let ledger: Value = serde_json::from_slice(&body).unwrap();
+        let booked = ledger["payments"].as_array().unwrap().iter().map(|payment| {
+            format!(
+                "{} of {} {} taken {} back {}",
+                payment["status"].as_str().unwrap(),
+                payment["amount_minor"],
+                payment["currency"].as_str().unwrap(),
+                payment["captured_minor"],
+                payment["refunded_minor"]
+            )
+        });
+        booked.collect()
+    }
+
     /// The shopper decides on the page of the payment.
     pub(crate) async fn decide(&self, payment_id: &str, decision: &str) {
         let query = "query($id: ID!) { payment(id: $id) { nextAction { ... on RedirectAction { url } } } }";
@@ -285,7 +322,7 @@ pub(crate) fn config_of_orders() -> orders::Config {
     config(&[])
 }
 
-fn config<C: Args + FromArgMatches>(flags: &[(&str, &str)]) -> C {
+pub(crate) fn config<C: Args + FromArgMatches>(flags: &[(&str, &str)]) -> C {
     let command = C::augment_args(clap::Command::new("test"));
     let arguments = flags.iter().map(|(name, value)| format!("--{name}={value}"));
     let matches = command.get_matches_from(std::iter::once("test".to_owned()).chain(arguments));

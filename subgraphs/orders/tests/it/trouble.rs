@@ -7,6 +7,9 @@ use futures::future::join_all;
 use orders::Migrator;
 use orders::domain::{Edit, LEASE, OrderFile, OrderStatus};
 use orders::store::{KeyUse, Store};
+use sea_orm::ConnectionTrait as _;
+use serde_json::json;
+use service::auth::Role;
 use service::clock::Clock;
 use service::database::{Database, DatabaseOptions};
 use service::testing::each_database;
@@ -213,4 +216,65 @@ async fn an_order_that_cannot_be_reserved_fails_in_the_end() {
         "FAILED"
     );
     assert_eq!(shop.shelf.count(&shoe), (5, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goods_that_are_gone_when_the_money_is_held_cost_nothing() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let order_id = shop.place(&[(&shoe, 1)]).await;
+    shop.shelf.lapse();
+    shop.pay(&order_id, "tok_ok").await;
+    shop.wait_for(&order_id, "FAILED").await;
+    assert_eq!(
+        shop.order(&order_id, "failureReason canPay").await,
+        json!({"failureReason": "OUT_OF_STOCK", "canPay": false})
+    );
+    assert_eq!(shop.payments(&order_id).await, ["VOIDED 0.00 back 0.00"]);
+    assert_eq!(shop.ledger().await, ["voided of 9480 EUR taken 0 back 0"]);
+}
+
+/// SQLite's limit on pages stands for the disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_on_the_disk_is_not_acknowledged() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 1_000);
+    let disk = shop.orders.app.database.write();
+    let limit = async |pages: &str| {
+        let pragma = format!("PRAGMA max_page_count = {pages}");
+        disk.execute_unprepared(&pragma).await.unwrap();
+    };
+    // Less than there are is as many as there are.
+    limit("1").await;
+    let token = shop.token(2, &[Role::Customer]);
+    let create =
+        "mutation($input: OrderCreateInput!) { orderCreate(input: $input) { order { id } userErrors { code } } }";
+    let (mut placed, mut refused) = (0, None);
+    while refused.is_none() && placed < 500 {
+        let input = json!({ "input": input(&format!("k{placed}"), &[(&shoe, 1)]) });
+        let answer = shop.orders.query(create, input.clone(), Some(&token)).await;
+        if answer["errors"].is_null() {
+            placed += 1;
+        } else {
+            assert_eq!(answer["errors"][0]["extensions"]["code"], "INTERNAL_SERVER_ERROR");
+            refused = Some(input);
+        }
+    }
+    let refused = refused.expect("the disk is full at some time");
+    limit("1000000").await;
+    // What was acknowledged is there, what was not has left nothing behind, and can be asked for again.
+    let answer = shop.orders.query(create, refused, Some(&token)).await;
+    assert!(answer["data"]["orderCreate"]["order"]["id"].is_string(), "{answer:#}");
+    let admin = shop.token(0, &[Role::Admin]);
+    for _ in 0..600 {
+        let query =
+            "{ all: orders { totalCount } waiting: orders(filter: {status: [AWAITING_PAYMENT]}) { totalCount } }";
+        let orders = shop.orders.query(query, json!({}), Some(&admin)).await["data"].clone();
+        assert_eq!(orders["all"]["totalCount"], placed + 1);
+        if orders["waiting"] == orders["all"] {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(shop.shelf.count(&shoe), (1_000, placed + 1));
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access_table;
 mod authorization;
 mod commands;
 mod dialects;

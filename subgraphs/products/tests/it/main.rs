@@ -1,5 +1,6 @@
 //! The products service, through GraphQL and its internal endpoints only.
 
+mod access_table;
 mod authorization;
 mod browsing;
 mod changes;

@@ -1,8 +1,11 @@
 //! No N+1: the number of SQL statements does not grow with the number of entities.
 
 use super::Shop;
+use expect_test::expect_file;
+use products::Products;
 use serde_json::{Value, json};
 use service::id;
+use service::testing::statements::StatementTable;
 
 /// Statements for 1, 10 and 50 representations of one type.
 async fn entity_statements(shop: &Shop, typename: &str, prefix: &str, selection: &str) -> [u64; 3] {
@@ -75,4 +78,26 @@ async fn a_list_costs_the_same_for_one_and_for_fifty() {
         let statements = shop.service.statements_of(query, json!({ "first": first }), None).await;
         assert_eq!(statements, 4, "list, total, categories, variants; {first} products");
     }
+}
+
+/// What the schema has, at 1, 10 and 100: the demo shop has as many of everything but categories.
+#[tokio::test]
+async fn everything_is_loaded_at_once() {
+    let shop = Shop::open().await;
+    let mut table = StatementTable::new::<Products>(&shop.service, super::admin(&shop.service));
+    let options = [(
+        "variantBySelectedOptions",
+        "(selectedOptions: [{name: \"Size\", value: \"M\"}])",
+    )];
+    // The first categories are roots.
+    for (typename, prefix, first) in [
+        ("Product", "prod", 0),
+        ("ProductVariant", "var", 0),
+        ("Category", "cat", 20),
+    ] {
+        let entity = |number| json!({ "__typename": typename, "id": id::seeded(prefix, first + number) });
+        table.count_entities(&entity, &options).await;
+    }
+    table.count_list("products").await;
+    expect_file!["statements.txt"].assert_eq(&table.text());
 }

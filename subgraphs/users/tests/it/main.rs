@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-mod access;
+mod access_table;
 mod addresses;
 mod authorization;
 mod batching;
