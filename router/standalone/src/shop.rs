@@ -14,6 +14,7 @@ use reviews::Reviews;
 use service::auth::{InternalKey, TokenSettings, TokenVerifier};
 use service::clock::Clock;
 use service::database::DatabaseOptions;
+use service::events::EventOptions;
 use service::peer::Peers;
 use service::{App, AssembleOptions, Service, assemble};
 use tokio_util::sync::CancellationToken;
@@ -166,6 +167,7 @@ impl<'a> Wiring<'a> {
             verifier: self.verifier.clone(),
             internal_key: self.internal_key.clone(),
             peers: self.peers.clone(),
+            events: EventOptions::default(),
             shutdown: self.shutdown.clone(),
             clock: Clock::System,
         };

@@ -6,15 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
-use http::Method;
 use service::clock::Clock;
-use service::contract::events::Event;
+use service::events::RelayBell;
 use service::fault;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::domain::OrderFile;
 use crate::neighbours::Neighbours;
@@ -34,14 +33,6 @@ const STEPS_MAX: usize = 32;
 /// Sagas that one round drives at the same time.
 const DRIVEN_AT_ONCE: usize = 16;
 
-const PUSH_LEASE: TimeDelta = TimeDelta::seconds(15);
-
-/// Longest wait between two pushes of one event, in seconds.
-const PUSH_DELAY_SECONDS_MAX: i64 = 60;
-
-/// Where reviews takes events.
-const EVENTS_PATH: &str = "/internal/events";
-
 /// Drives sagas. Cheap to clone.
 #[derive(Clone)]
 pub struct Driver {
@@ -49,17 +40,19 @@ pub struct Driver {
     neighbours: Neighbours,
     clock: Clock,
     wake: Arc<Notify>,
+    relay: RelayBell,
 }
 
 impl Driver {
-    /// A driver of the orders in `store`.
+    /// A driver of the orders in `store`, who rings `relay` when there may be an event.
     #[must_use]
-    pub fn new(store: Store, neighbours: Neighbours, clock: Clock) -> Self {
+    pub fn new(store: Store, neighbours: Neighbours, clock: Clock, relay: RelayBell) -> Self {
         Self {
             store,
             neighbours,
             clock,
             wake: Arc::default(),
+            relay,
         }
     }
 
@@ -136,13 +129,14 @@ impl Driver {
                 }
             });
             if let Some(after) = heard.await? {
+                self.relay.ring();
                 log_step(&file, &after);
             }
         }
         Ok(())
     }
 
-    /// Drives everything that is due and pushes what is to be pushed.
+    /// Drives everything that is due.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails; what was not done stays due.
@@ -156,7 +150,7 @@ impl Driver {
             }
         });
         driving.await;
-        self.push_events().await
+        Ok(())
     }
 
     /// Works until `shutdown`.
@@ -172,26 +166,6 @@ impl Driver {
                 error!(error, "The background work failed; it will be tried again");
             }
         }
-    }
-
-    async fn push_events(&self) -> Result<(), StoreError> {
-        let Some(reviews) = self.neighbours.reviews() else {
-            return Ok(());
-        };
-        for due in self.store.take_due_events(self.now(), PUSH_LEASE).await? {
-            let pushed = reviews.call::<Event, serde::de::IgnoredAny>(Method::POST, EVENTS_PATH, Some(&due.event));
-            if let Err(error) = pushed.await {
-                warn!(event.id = due.event.id, %error, "Event `{}` was not taken by reviews", due.event.id);
-                let delay = (1_i64 << due.attempt.clamp(0, 10)).min(PUSH_DELAY_SECONDS_MAX);
-                self.store
-                    .event_postponed(&due, self.now() + TimeDelta::seconds(delay))
-                    .await?;
-            } else {
-                fault::point("orders.outbox.pushed");
-                self.store.event_acknowledged(&due.event.id).await?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ pub mod domain;
 pub mod driver;
 mod entity;
 mod graphql;
-pub mod internal;
+mod internal;
 pub mod migration;
 pub mod neighbours;
 pub mod paying;
@@ -29,6 +29,7 @@ pub use migration::Migrator;
 
 use crate::checkout::Checkout;
 use crate::driver::Driver;
+use crate::internal::Consumer;
 use crate::neighbours::Neighbours;
 use crate::store::Store;
 
@@ -38,6 +39,7 @@ pub struct Orders;
 impl Service for Orders {
     const NAME: &'static str = "orders";
     const DURABLE: bool = true;
+    const EVENTS: bool = true;
     type Config = Config;
     type Migrator = Migrator;
 
@@ -51,7 +53,7 @@ impl Service for Orders {
 
     async fn routes(context: ServiceContext, config: Config) -> anyhow::Result<Routes> {
         let store = Store::new(context.database);
-        let driver = Driver::new(store, Neighbours::new(context.peers), context.clock);
+        let driver = Driver::new(store, Neighbours::new(context.peers), context.clock, context.relay);
         let checkout = Checkout {
             driver: driver.clone(),
             pricing: Arc::new(config.pricing()?),
@@ -61,8 +63,8 @@ impl Service for Orders {
         tokio::spawn(driver.clone().run(context.shutdown));
         Ok(Routes {
             public: graphql::router(checkout, context.verifier),
-            internal: internal::router(driver),
-            webhook: None,
+            events: Some(Arc::new(Consumer { driver })),
+            ..Routes::default()
         })
     }
 }

@@ -35,12 +35,6 @@ impl Neighbours {
         Self { peers }
     }
 
-    /// Where events for reviews go.
-    #[must_use]
-    pub fn reviews(&self) -> Option<&PeerClient> {
-        self.peers.reviews.as_ref()
-    }
-
     /// Who buys, and one of their addresses.
     ///
     /// # Errors

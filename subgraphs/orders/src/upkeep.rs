@@ -1,8 +1,8 @@
-//! What the operator should know of the saga and the outbox, and tidying up. Changes no order.
+//! What the operator should know of the sagas. Changes nothing.
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use metrics::gauge;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -13,11 +13,7 @@ use crate::store::StoreError;
 
 const INTERVAL: Duration = Duration::from_secs(15);
 
-/// How long the id of an event that was taken in is kept. Payments sends an event that was not acknowledged every
-/// minute, so a month is far beyond any second delivery.
-const INBOX_KEPT: TimeDelta = TimeDelta::days(30);
-
-/// Measures and tidies up until `shutdown`.
+/// Measures until `shutdown`.
 pub(crate) async fn run(driver: Driver, shutdown: CancellationToken) {
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -42,9 +38,7 @@ pub async fn round(driver: &Driver) -> Result<(), StoreError> {
     }
     let overdue = seconds_since(driver.store().longest_due().await?, now);
     gauge!("saga_overdue_seconds", "service" => "orders").set(overdue);
-    let oldest = seconds_since(driver.store().oldest_event().await?, now);
-    gauge!("outbox_oldest_seconds", "service" => "orders").set(oldest);
-    driver.store().prune_inbox(now - INBOX_KEPT).await
+    Ok(())
 }
 
 fn seconds_since(then: Option<DateTime<Utc>>, now: DateTime<Utc>) -> f64 {

@@ -32,6 +32,7 @@ pub struct Payments;
 impl Service for Payments {
     const NAME: &'static str = "payments";
     const DURABLE: bool = true;
+    const EVENTS: bool = true;
     type Config = Config;
     type Migrator = Migrator;
 
@@ -45,16 +46,14 @@ impl Service for Payments {
 
     async fn routes(context: ServiceContext, config: Config) -> anyhow::Result<Routes> {
         let store = Store::new(context.database.clone());
-        let processor = Processor::new(store, config.gateways(&context.clock)?, context.clock.clone());
-        tokio::spawn(runner::run(
-            processor.clone(),
-            context.peers.orders.clone(),
-            context.shutdown.clone(),
-        ));
+        let gateways = config.gateways(&context.clock)?;
+        let processor = Processor::new(store, gateways, context.clock.clone(), context.relay);
+        tokio::spawn(runner::run(processor.clone(), context.shutdown.clone()));
         Ok(Routes {
             public: graphql::router(processor.clone(), context.verifier),
             internal: internal::router(processor.clone()),
             webhook: Some(webhook::router(processor)),
+            events: None,
         })
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use service::clock::Clock;
 use service::contract::payments::{AuthorizeRequest, RefusalCode};
+use service::events::RelayBell;
 use service::fault;
 use service::money::{AMOUNT_MINOR_MAX, Currency};
 use sha2::{Digest as _, Sha256};
@@ -61,17 +62,19 @@ pub struct Processor {
     gateways: Arc<[Guarded]>,
     clock: Clock,
     wake: Arc<Notify>,
+    relay: RelayBell,
 }
 
 impl Processor {
-    /// The first of `gateways` is the default one; there must be one.
+    /// The first of `gateways` is the default one; there must be one. `relay` is rung when there may be an event.
     #[must_use]
-    pub fn new(store: Store, gateways: Vec<Guarded>, clock: Clock) -> Self {
+    pub fn new(store: Store, gateways: Vec<Guarded>, clock: Clock, relay: RelayBell) -> Self {
         Self {
             store,
             gateways: gateways.into(),
             clock,
             wake: Arc::default(),
+            relay,
         }
     }
 
@@ -449,6 +452,7 @@ impl Processor {
         });
         let ((), payment) = changed.await?.ok_or(CommandError::NotFound)?.map_err(refused)?;
         self.wake();
+        self.relay.ring();
         Ok(payment)
     }
 

@@ -54,7 +54,7 @@ impl Service for Products {
             public: graphql::router(store.clone(), media_urls.clone(), context.verifier)
                 .merge(media::router(store.clone())),
             internal: internal::router(store, media_urls),
-            webhook: None,
+            ..Routes::default()
         })
     }
 }

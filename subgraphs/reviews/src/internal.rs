@@ -1,49 +1,29 @@
-//! `POST /internal/events`: orders tells who bought what, users whose account was deleted.
-//!
-//! 204 for an event that took effect, had before, or is of no interest here; 400 for one that cannot be read.
+//! Events of others: orders tells who bought what, users whose account was deleted. Each takes effect once.
 
 use crate::store::{Effect, Store};
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
-use http::StatusCode;
-use service::contract::events::{Event, ORDERS_PAID, OrderPaid, USERS_ERASED, UserErased};
+use service::contract::events::{Event, ORDERS_PAID, OrderPaid, USERS_ERASED, Unreadable, UserErased};
+use service::events::{ConsumeError, EventConsumer};
 
-/// Longest id of an event, in bytes: the width of its column.
-const EVENT_ID_BYTES_MAX: usize = 64;
-
-pub(crate) fn router(store: Store) -> Router {
-    Router::new().route("/internal/events", post(receive)).with_state(store)
+/// Lets events take effect on reviews.
+pub(crate) struct Consumer {
+    pub(crate) store: Store,
 }
 
-async fn receive(State(store): State<Store>, Json(event): Json<Event>) -> Response {
-    if !(1..=EVENT_ID_BYTES_MAX).contains(&event.id.len()) {
-        return (StatusCode::BAD_REQUEST, "the id of an event is 1 to 64 bytes\n").into_response();
-    }
-    let effect = match effect(&event) {
-        Ok(Some(effect)) => effect,
-        Ok(None) => return StatusCode::NO_CONTENT.into_response(),
-        Err(error) => return (StatusCode::BAD_REQUEST, format!("`{}`: {error}\n", event.event_type)).into_response(),
-    };
-    match store.apply(&event.id, effect).await {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(error) => {
-            tracing::error!(
-                error = format!("{:#}", anyhow::Error::from(error)),
-                event.id,
-                "An event failed"
-            );
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+#[async_trait::async_trait]
+impl EventConsumer for Consumer {
+    async fn consume(&self, event: &Event) -> Result<(), ConsumeError> {
+        match effect(event)? {
+            Some(effect) => self.store.apply(&event.id, effect).await.map_err(ConsumeError::failed),
+            None => Ok(()),
         }
     }
 }
 
 /// `None` for a type that does nothing here.
-fn effect(event: &Event) -> Result<Option<Effect>, serde_json::Error> {
+fn effect(event: &Event) -> Result<Option<Effect>, Unreadable> {
     Ok(match event.event_type.as_str() {
         ORDERS_PAID => {
-            let paid: OrderPaid = serde_json::from_value(event.data.clone())?;
+            let paid: OrderPaid = event.read()?;
             let mut product_ids: Vec<String> = paid.lines.into_iter().map(|line| line.product_id).collect();
             product_ids.sort();
             product_ids.dedup();
@@ -53,7 +33,7 @@ fn effect(event: &Event) -> Result<Option<Effect>, serde_json::Error> {
             })
         }
         USERS_ERASED => {
-            let erased: UserErased = serde_json::from_value(event.data.clone())?;
+            let erased: UserErased = event.read()?;
             Some(Effect::Erased {
                 user_id: erased.user_id,
             })

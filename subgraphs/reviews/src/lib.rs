@@ -14,8 +14,10 @@ mod store;
 
 pub use config::ReviewsConfig;
 
+use internal::Consumer;
 use service::database::Database;
 use service::{Routes, Service, ServiceContext};
+use std::sync::Arc;
 use store::Store;
 
 /// The reviews service.
@@ -30,6 +32,7 @@ pub fn sdl() -> String {
 
 impl Service for Reviews {
     const NAME: &'static str = "reviews";
+    const EVENTS: bool = true;
     type Config = ReviewsConfig;
     type Migrator = migration::Migrator;
 
@@ -45,8 +48,8 @@ impl Service for Reviews {
         let store = Store::new(context.database.clone(), context.clock.clone());
         Ok(Routes {
             public: graphql::router(store.clone(), config, context.verifier),
-            internal: internal::router(store),
-            webhook: None,
+            events: Some(Arc::new(Consumer { store })),
+            ..Routes::default()
         })
     }
 }

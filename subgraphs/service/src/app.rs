@@ -3,8 +3,9 @@
 use crate::auth::{InternalKey, TokenVerifier};
 use crate::clock::Clock;
 use crate::database::{Database, DatabaseOptions};
+use crate::events::{EventConsumer, EventOptions, PeerTransport, Relay, RelayBell};
 use crate::peer::Peers;
-use crate::{internal, telemetry};
+use crate::{events, internal, telemetry};
 use anyhow::Context;
 use axum::Router;
 use axum::extract::State;
@@ -13,6 +14,7 @@ use axum::routing::get;
 use http::StatusCode;
 use sea_orm_migration::MigratorTrait;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -24,6 +26,9 @@ pub trait Service: Send + Sync + 'static {
 
     /// Whether a commit must be on disk before it is answered; see [`DatabaseOptions::durable`].
     const DURABLE: bool = false;
+
+    /// Whether it writes or reads events; then [`events::Migration`] is among its migrations.
+    const EVENTS: bool = false;
 
     /// The service's own settings. Doc comments are the help text.
     type Config: clap::Args + Clone + std::fmt::Debug + Send + Sync;
@@ -52,6 +57,8 @@ pub struct ServiceContext {
     pub internal_key: InternalKey,
     /// The other services.
     pub peers: Peers,
+    /// To be rung when an event was written.
+    pub relay: RelayBell,
     /// Ends background work.
     pub shutdown: CancellationToken,
     /// The time.
@@ -59,7 +66,7 @@ pub struct ServiceContext {
 }
 
 /// The routes of a service, as it makes them; [`assemble`] adds the layers that all services have.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Routes {
     /// `/graphql`, and whatever else the router or the edge may reach.
     pub public: Router,
@@ -67,6 +74,8 @@ pub struct Routes {
     pub internal: Router,
     /// `/webhooks/…`, for gateways.
     pub webhook: Option<Router>,
+    /// Reads the events of other services.
+    pub events: Option<Arc<dyn EventConsumer>>,
 }
 
 /// A service that is ready to be served, over sockets or within the process.
@@ -101,6 +110,8 @@ pub struct AssembleOptions {
     pub internal_key: InternalKey,
     /// The other services.
     pub peers: Peers,
+    /// How events are kept and sent.
+    pub events: EventOptions,
     /// Ends background work, and readiness.
     pub shutdown: CancellationToken,
     /// The time.
@@ -119,6 +130,7 @@ impl AssembleOptions {
             verifier,
             internal_key: InternalKey::generate(),
             peers: Peers::default(),
+            events: EventOptions::default(),
             shutdown: CancellationToken::new(),
             clock: Clock::System,
         }
@@ -153,15 +165,30 @@ pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -
         database.clone(),
         options.shutdown.clone(),
     ));
+    let relay = Relay {
+        service: S::NAME,
+        database: database.for_background(),
+        transport: Arc::new(PeerTransport::new(options.peers.clone())),
+        clock: options.clock.clone(),
+        options: options.events,
+        bell: RelayBell::default(),
+    };
     let context = ServiceContext {
         database: database.clone(),
         verifier: options.verifier,
         internal_key: options.internal_key.clone(),
         peers: options.peers,
+        relay: relay.bell.clone(),
         shutdown: options.shutdown.clone(),
         clock: options.clock,
     };
-    let routes = S::routes(context, config).await?;
+    let mut routes = S::routes(context, config).await?;
+    if S::EVENTS {
+        tokio::spawn(relay.run(options.shutdown.clone()));
+    }
+    if let Some(consumer) = routes.events {
+        routes.internal = routes.internal.merge(events::router(consumer));
+    }
     let layered = |router: Router| telemetry::observed(router.layer(CatchPanicLayer::new()), S::NAME);
     Ok(App {
         public: layered(routes.public),

@@ -95,6 +95,7 @@ async fn run_serve<S: Service>(common: ServeConfig, own: S::Config) -> anyhow::R
         verifier: common.auth.verifier(S::NAME)?,
         peers: common.peers.peers(&internal_key)?,
         internal_key,
+        events: common.events.options(),
         shutdown: shutdown.clone(),
         clock: common.clock(),
     };

@@ -3,6 +3,7 @@
 use crate::auth::{InternalKey, TokenSettings, TokenVerifier};
 use crate::clock::Clock;
 use crate::database::DatabaseOptions;
+use crate::events::EventOptions;
 use crate::peer::{PeerClient, Peers};
 use crate::telemetry::LogFormat;
 use anyhow::Context;
@@ -29,6 +30,9 @@ pub struct ServeConfig {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
     pub peers: PeersConfig,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
+    pub events: EventsConfig,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would replace the help of the command")]
     pub tracing: TracingConfig,
@@ -276,6 +280,31 @@ fn with_host_suffix(url: &Url, suffix: &str) -> anyhow::Result<Url> {
             .with_context(|| format!("SERVICE_HOST_SUFFIX makes `{host}`, which is no host"))?;
     }
     Ok(url)
+}
+
+/// How events are kept and sent.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EventsConfig {
+    /// Times that an event may be refused before it is parked, and waits for `events replay`. Twenty take a quarter of an
+    /// hour: whoever deploys a consumer that refuses by mistake has that long.
+    #[arg(long, env = "EVENT_REFUSALS_MAX", default_value_t = 20, value_parser = clap::value_parser!(i32).range(1..))]
+    pub event_refusals_max: i32,
+
+    /// Days that an event which was sent, and the id of one that was taken in, are kept. A duplicate that comes later
+    /// would take effect again, and none does: events are sent every minute until they are taken.
+    #[arg(long, env = "EVENTS_KEPT_DAYS", default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=3650))]
+    pub events_kept_days: i64,
+}
+
+impl EventsConfig {
+    /// What the relay needs.
+    #[must_use]
+    pub fn options(&self) -> EventOptions {
+        EventOptions {
+            refusals_max: self.event_refusals_max,
+            kept: chrono::TimeDelta::days(self.events_kept_days),
+        }
+    }
 }
 
 /// Where spans go.

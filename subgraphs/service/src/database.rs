@@ -93,13 +93,7 @@ impl Database {
     /// [`ConnectError`]; no message holds the password.
     pub async fn connect(url: &str, options: &DatabaseOptions) -> Result<Database, ConnectError> {
         let statements: Arc<AtomicU64> = Arc::default();
-        let count = |mut connection: DatabaseConnection| {
-            let statements = Arc::clone(&statements);
-            connection.set_metric_callback(move |_| {
-                statements.fetch_add(1, Ordering::Relaxed);
-            });
-            connection
-        };
+        let count = |connection| counted(connection, &statements);
         let (read, write) = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => {
                 create_folder(url)?;
@@ -187,6 +181,19 @@ impl Database {
         self.statements.load(Ordering::Relaxed)
     }
 
+    /// The same connections for background work, whose statements are counted apart: so that what a request takes can
+    /// be told.
+    #[must_use]
+    pub fn for_background(&self) -> Database {
+        let statements: Arc<AtomicU64> = Arc::default();
+        Database {
+            read: counted(self.read.clone(), &statements),
+            write: counted(self.write.clone(), &statements),
+            statements,
+            connections_max: self.connections_max,
+        }
+    }
+
     /// How many connections there are, of readers and writers together.
     #[must_use]
     pub fn connections(&self) -> Connections {
@@ -218,6 +225,14 @@ impl Database {
             }
         }
     }
+}
+
+fn counted(mut connection: DatabaseConnection, statements: &Arc<AtomicU64>) -> DatabaseConnection {
+    let statements = Arc::clone(statements);
+    connection.set_metric_callback(move |_| {
+        statements.fetch_add(1, Ordering::Relaxed);
+    });
+    connection
 }
 
 /// Connections of one process to its database.

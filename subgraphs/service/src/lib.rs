@@ -13,6 +13,7 @@ pub mod config;
 pub mod contract;
 pub mod database;
 pub mod deadline;
+pub mod events;
 pub mod fault;
 pub mod graphql;
 mod http;

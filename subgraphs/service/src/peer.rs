@@ -110,6 +110,21 @@ impl Peers {
     }
 }
 
+impl Peers {
+    /// The service with this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&PeerClient> {
+        match name {
+            "users" => self.users.as_ref(),
+            "products" => self.products.as_ref(),
+            "orders" => self.orders.as_ref(),
+            "payments" => self.payments.as_ref(),
+            "reviews" => self.reviews.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// A client for the internal listener of one service. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct PeerClient {

@@ -41,6 +41,7 @@ pub fn sdl() -> String {
 
 impl Service for Users {
     const NAME: &'static str = "users";
+    const EVENTS: bool = true;
     type Config = UsersConfig;
     type Migrator = migration::Migrator;
 
@@ -66,6 +67,7 @@ impl Service for Users {
             store: store.clone(),
             hasher: PasswordHasher::new(config.password_hashes_max),
             outbox: Arc::default(),
+            relay: context.relay,
             keyring: keyring.clone(),
             tokens: context.verifier.settings().clone(),
             clock: context.clock.clone(),
@@ -74,13 +76,12 @@ impl Service for Users {
         let postman = Postman {
             accounts: accounts.clone(),
             mailer,
-            peers: context.peers,
         };
         tokio::spawn(postman.run(context.shutdown));
         Ok(Routes {
             public: graphql::router(accounts, context.verifier).merge(keyring::router(keyring)),
             internal: internal::router(store),
-            webhook: None,
+            ..Routes::default()
         })
     }
 }

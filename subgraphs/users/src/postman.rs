@@ -1,4 +1,4 @@
-//! The background of the service: sends the mails and pushes the events that wait in the outboxes, and sweeps.
+//! The background of the service: sends the mails that wait in their outbox, and sweeps.
 //!
 //! Woken when something was stored, and every second in any case, so that a lost wake-up or another replica's work costs
 //! a second and nothing else. What a crash leaves behind is due again when its lease ends. So a mail may come twice, but
@@ -10,10 +10,7 @@ use crate::mail::{Mail, MailError, Mailer};
 use crate::store::{DueMail, MailToken};
 use chrono::Duration;
 use futures::future::join_all;
-use http::Method;
-use service::contract::events::Event;
 use service::database::DbErr;
-use service::peer::{PeerClient, Peers};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,22 +18,18 @@ use tokio_util::sync::CancellationToken;
 const TICK: std::time::Duration = std::time::Duration::from_secs(1);
 const SWEEP_INTERVAL: std::time::Duration = std::time::Duration::from_secs(3600);
 
-/// Longer than the longest delivery or push.
+/// Longer than the longest delivery.
 const LEASE: Duration = Duration::seconds(60);
 /// A mail that nobody took for so long is given up.
 const MAIL_AGE_MAX: Duration = Duration::hours(24);
 /// Times that a refused mail is tried: a server that is set up wrongly refuses too, and may be mended.
 const REFUSALS_MAX: i32 = 5;
 const MAIL_DELAY_SECONDS_MAX: i64 = 1800;
-const PUSH_DELAY_SECONDS_MAX: i64 = 60;
-/// Where services take events.
-const EVENTS_PATH: &str = "/internal/events";
 
-/// Carries out what the outboxes hold.
+/// Carries out what the outbox of mails holds.
 pub(crate) struct Postman {
     pub(crate) accounts: Accounts,
     pub(crate) mailer: Arc<dyn Mailer>,
-    pub(crate) peers: Peers,
 }
 
 impl Postman {
@@ -45,7 +38,7 @@ impl Postman {
         let mut sweep_at = Instant::now();
         loop {
             if let Err(error) = self.round().await {
-                tracing::error!(error = %error, "The outboxes could not be read or written; it will be tried again");
+                tracing::error!(error = %error, "The outbox of mails could not be read or written; it will be tried again");
             }
             if Instant::now() >= sweep_at {
                 sweep_at = Instant::now() + SWEEP_INTERVAL;
@@ -70,7 +63,7 @@ impl Postman {
             // There may be more.
             self.accounts.outbox.notify_one();
         }
-        self.push_events().await
+        Ok(())
     }
 
     async fn deliver(&self, due: &DueMail) -> Result<(), DbErr> {
@@ -146,36 +139,5 @@ impl Postman {
             Occasion::VerifyEmail => !user.email_verified && user.email == due.mail.email,
             _ => true,
         }))
-    }
-
-    async fn push_events(&self) -> Result<(), DbErr> {
-        let store = &self.accounts.store;
-        for due in store.take_due_events(self.accounts.clock.now(), LEASE).await? {
-            let pushed = match self.peer(&due.consumer) {
-                Some(peer) => peer
-                    .call::<Event, ()>(Method::POST, EVENTS_PATH, Some(&due.event))
-                    .await
-                    .map_err(|error| error.to_string()),
-                None => Err("no address is set".to_owned()),
-            };
-            let Err(error) = pushed else {
-                store.event_acknowledged(&due).await?;
-                continue;
-            };
-            let (id, consumer) = (&due.event.id, &due.consumer);
-            tracing::warn!(event.id = id, error, "Event `{id}` was not taken by `{consumer}`");
-            let delay = (1_i64 << due.attempt.clamp(0, 10)).min(PUSH_DELAY_SECONDS_MAX);
-            let next_at = self.accounts.clock.now() + Duration::seconds(delay);
-            store.event_postponed(&due, next_at).await?;
-        }
-        Ok(())
-    }
-
-    fn peer(&self, name: &str) -> Option<&PeerClient> {
-        match name {
-            "orders" => self.peers.orders.as_ref(),
-            "reviews" => self.peers.reviews.as_ref(),
-            _ => None,
-        }
     }
 }

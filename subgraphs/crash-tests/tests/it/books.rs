@@ -74,7 +74,7 @@ impl Books {
             open.push(format!("{} {}", text(&row, "order_id")?, text(&row, "step")?));
         }
         for database in [&self.orders, &self.payments] {
-            for row in rows(database, "SELECT id FROM outbox_event").await? {
+            for row in rows(database, "SELECT id FROM event_outbox WHERE sent_at IS NULL").await? {
                 open.push(format!("event {}", text(&row, "id")?));
             }
         }

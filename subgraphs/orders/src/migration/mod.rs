@@ -23,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000002_carts::Migration),
             Box::new(m20261123_000003_events::Migration),
             Box::new(m20261127_000004_lease_owner::Migration),
+            Box::new(service::events::Migration),
         ]
     }
 }

@@ -157,28 +157,23 @@ impl Store {
     }
 }
 
-impl Store {
-    /// Deletes the user's cart, if there is one.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn cart_delete(&self, user_id: &str) -> Result<(), StoreError> {
-        let database = self.database.begin().await?;
-        let cart = cart::Entity::find()
-            .filter(cart::Column::UserId.eq(user_id))
-            .lock_exclusive()
-            .one(&database)
+impl Store {}
+
+/// Deletes the user's cart, if there is one.
+pub(super) async fn delete_cart(database: &DatabaseTransaction, user_id: &str) -> Result<(), DbErr> {
+    let cart = cart::Entity::find()
+        .filter(cart::Column::UserId.eq(user_id))
+        .lock_exclusive()
+        .one(database)
+        .await?;
+    if let Some(cart) = cart {
+        cart_line::Entity::delete_many()
+            .filter(cart_line::Column::CartId.eq(&cart.id))
+            .exec(database)
             .await?;
-        if let Some(cart) = cart {
-            cart_line::Entity::delete_many()
-                .filter(cart_line::Column::CartId.eq(&cart.id))
-                .exec(&database)
-                .await?;
-            cart::Entity::delete_by_id(cart.id).exec(&database).await?;
-        }
-        database.commit().await?;
-        Ok(())
+        cart::Entity::delete_by_id(cart.id).exec(database).await?;
     }
+    Ok(())
 }
 
 /// The id of the user's cart, which is made if need be; also notes that it changes now, and so holds its row until

@@ -10,9 +10,9 @@ use sea_orm::{
     QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
 };
 
-use service::fault;
+use service::{events, fault};
 
-use super::events::{insert_paid_event, take_in};
+use super::events::write_paid_event;
 use super::rows::{event_to_row, file, line_to_row, order_from_row, order_to_row, refund_to_row, saga_to_row};
 use super::{Store, StoreError};
 use crate::domain::{LEASE, OrderFile, OrderStatus};
@@ -176,7 +176,7 @@ impl Store {
                     return Ok(Some(Ok((decided, after))));
                 }
                 Update::Stale => {}
-                Update::LeaseLost => return Ok(None),
+                Update::LeaseLost | Update::KnownEvent => return Ok(None),
             }
         }
         Err(StoreError::Contended {
@@ -220,8 +220,11 @@ impl Store {
             insert_key(&database, order_id, key, event.at).await?;
         }
         fault::point_at("orders.saga.storing", after.saga.step.as_str());
-        if let Some((event_id, now)) = extra.event {
-            take_in(&database, event_id, now).await?;
+        if let Some((event_id, now)) = extra.event
+            && !events::take_in(&database, event_id, now).await?
+        {
+            database.rollback().await?;
+            return Ok(Update::KnownEvent);
         }
         self.follow(before, after, &database).await?;
         database.commit().await?;
@@ -239,7 +242,7 @@ impl Store {
             empty_cart(database, after).await?;
         }
         if reached(OrderStatus::Paid) {
-            insert_paid_event(database, after).await?;
+            write_paid_event(database, after).await?;
         }
         Ok(())
     }
@@ -358,6 +361,8 @@ enum Update {
     Stale,
     /// The saga is somebody else's.
     LeaseLost,
+    /// The event that the change is because of was taken in before.
+    KnownEvent,
 }
 
 /// Writes the saga; false when `lease` is not its lease any more.

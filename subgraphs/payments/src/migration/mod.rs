@@ -19,6 +19,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261123_000001_payments::Migration),
             Box::new(m20261127_000002_references::Migration),
+            Box::new(service::events::Migration),
         ]
     }
 }

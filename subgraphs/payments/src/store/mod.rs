@@ -3,16 +3,16 @@
 //! [`Store::change`] is the only way to change a payment: load, let the domain decide, and write payment, transactions
 //! and the event for orders in one local transaction that fails when somebody else was faster.
 
-mod events;
 mod payments;
 mod rows;
 mod seed;
+mod webhooks;
 
 use service::database::Database;
 
-pub use events::{DueWebhook, NewWebhook};
 pub use payments::Created;
 pub use seed::seed;
+pub use webhooks::{DueWebhook, NewWebhook};
 
 /// The tables of this service.
 #[derive(Clone)]

@@ -9,10 +9,11 @@ use sea_orm::{
     QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
 };
 use service::contract::payments::PaymentStatus;
+use service::events;
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 
-use super::events::{DueWebhook, insert_event};
 use super::rows::{payment_from_row, payment_to_row, transaction_to_row};
+use super::webhooks::DueWebhook;
 use super::{Store, StoreError};
 use crate::domain::Payment;
 use crate::entity::{payment, payment_transaction};
@@ -138,7 +139,7 @@ impl Store {
         let (mut seen, told) = (state(before), state(after));
         seen.version = told.version;
         if seen != told {
-            insert_event(&database, &changed_event(after, now), now).await?;
+            events::write(&database, &changed_event(after, now)).await?;
         }
         database.commit().await?;
         Ok(true)

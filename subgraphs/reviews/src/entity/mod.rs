@@ -6,6 +6,5 @@
     reason = "the derive makes public items that carry no text"
 )]
 
-pub mod inbox;
 pub mod purchase;
 pub mod review;

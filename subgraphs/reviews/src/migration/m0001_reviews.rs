@@ -1,6 +1,6 @@
 //! Reviews, purchases and the inbox.
 
-use crate::entity::{inbox, purchase, review};
+use crate::entity::{purchase, review};
 use sea_orm::DbErr;
 use sea_orm::sea_query::{Index, IndexCreateStatement, Table, TableCreateStatement};
 use sea_orm_migration::prelude::DeriveMigrationName;
@@ -55,12 +55,11 @@ fn purchases() -> TableCreateStatement {
 }
 
 fn inboxes() -> TableCreateStatement {
-    use inbox::Column::*;
     let mut table = Table::create();
     table
-        .table(inbox::Entity)
-        .col(string_len(EventId, 64).primary_key())
-        .col(big_integer(ReceivedAtMs));
+        .table("inbox")
+        .col(string_len("event_id", 64).primary_key())
+        .col(big_integer("received_at_ms"));
     table
 }
 

@@ -18,6 +18,6 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_reviews::Migration)]
+        vec![Box::new(m0001_reviews::Migration), Box::new(service::events::Migration)]
     }
 }

@@ -1,9 +1,10 @@
 //! What events of other services do here; each once.
 
 use super::{Result, Store};
-use crate::entity::{inbox, purchase, review};
+use crate::entity::{purchase, review};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, SqlErr};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use service::events;
 
 /// What an event does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,15 +19,8 @@ impl Store {
     /// Applies an event unless it was before.
     pub(crate) async fn apply(&self, event_id: &str, effect: Effect) -> Result<()> {
         let transaction = self.database.begin().await?;
-        let row = inbox::ActiveModel {
-            event_id: Set(event_id.to_owned()),
-            received_at_ms: Set(self.now_ms()),
-        };
-        // Not ON CONFLICT, whose MySQL form counts a row that stays as it is like a new one.
-        match inbox::Entity::insert(row).exec_without_returning(&transaction).await {
-            Ok(_) => {}
-            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => return Ok(()),
-            Err(error) => return Err(error.into()),
+        if !events::take_in(&transaction, event_id, self.clock.now()).await? {
+            return Ok(());
         }
         match effect {
             Effect::Bought { user_id, product_ids } => {

@@ -1,9 +1,13 @@
-//! Events between services: CloudEvents 1.0 in JSON, sent by `POST /internal/events` and acknowledged by any 2xx.
+//! Events between services: CloudEvents 1.0 in JSON, sent by `POST /internal/events` and acknowledged by any 2xx, or by
+//! a broker.
 //!
 //! Delivery is at least once and in no promised order: a consumer stores [`Event::id`] in the transaction of the
-//! effect, answers 204 for one it knows already, and also for a type it does not care about.
+//! effect, answers 204 for one it knows already, and also for a type it does not care about. How is in
+//! [`crate::events`].
 
+use super::payments::PAYMENT_CHANGED;
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The envelope. `data` is read by `type`: [`ORDERS_PAID`] holds an [`OrderPaid`], and so on.
@@ -27,6 +31,45 @@ pub struct Event {
     pub aggregate_version: i64,
     /// What else there is to say.
     pub data: serde_json::Value,
+}
+
+impl Event {
+    /// The data, of the shape that belongs to the type.
+    ///
+    /// # Errors
+    /// [`Unreadable`] when it is of another.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Unreadable> {
+        T::deserialize(&self.data).map_err(|source| Unreadable {
+            event_type: self.event_type.clone(),
+            source,
+        })
+    }
+}
+
+/// The data of an event is not what its type promises.
+#[derive(Debug, thiserror::Error)]
+#[error("the data of `{event_type}` cannot be read")]
+pub struct Unreadable {
+    /// Type of the event.
+    pub event_type: String,
+    /// Where it differs.
+    #[source]
+    pub source: serde_json::Error,
+}
+
+/// Where services take events.
+pub const PATH: &str = "/internal/events";
+
+/// Names of the services that read events of this type.
+#[must_use]
+pub fn readers(event_type: &str) -> &'static [&'static str] {
+    match event_type {
+        ORDERS_PAID => &["reviews"],
+        PAYMENT_CHANGED => &["orders"],
+        // Payments keeps amounts and ids only.
+        USERS_ERASED => &["orders", "reviews"],
+        _ => &[],
+    }
 }
 
 /// An order is paid in full; data: [`OrderPaid`].

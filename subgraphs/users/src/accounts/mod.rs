@@ -17,6 +17,7 @@ use crate::password_hasher::{HashError, PasswordHasher};
 use crate::store::Store;
 use service::auth::TokenSettings;
 use service::clock::Clock;
+use service::events::RelayBell;
 use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -26,8 +27,10 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) hasher: PasswordHasher,
     pub(crate) keyring: Keyring,
-    /// Woken when a mail or an event was stored.
+    /// Woken when a mail was stored.
     pub(crate) outbox: Arc<Notify>,
+    /// Rung when an event was written.
+    pub(crate) relay: RelayBell,
     pub(crate) tokens: TokenSettings,
     pub(crate) clock: Clock,
     pub(crate) config: UsersConfig,

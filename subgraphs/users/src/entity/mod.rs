@@ -8,7 +8,6 @@ pub(crate) mod erased_user;
 pub(crate) mod login_failure;
 pub(crate) mod mail_outbox;
 pub(crate) mod mail_token;
-pub(crate) mod outbox_event;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
 pub(crate) mod signing_key;

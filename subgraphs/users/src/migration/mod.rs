@@ -21,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_accounts::Migration),
             Box::new(m0002_sessions::Migration),
             Box::new(m0003_outboxes::Migration),
+            Box::new(service::events::Migration),
         ]
     }
 }

@@ -1,40 +1,20 @@
-//! Erasure of accounts, and the events that tell other services.
+//! Erasure of accounts, and the event that tells other services.
 
 use super::Store;
 use super::attempts::forget;
 use super::mail_outbox::{NewMail, insert_mail};
 use super::users::lock_user;
 use crate::domain::{Attempts, Occasion};
-use crate::entity::{erased_user, mail_outbox, outbox_event, user};
-use chrono::{DateTime, Duration, Utc};
-use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use crate::entity::{erased_user, mail_outbox, user};
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter};
 use service::contract::events::{Event, USERS_ERASED, UserErased};
-
-/// Events that are taken at once.
-const DUE_MAX: u64 = 50;
-
-/// An event that its consumer has not acknowledged.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct DueEvent {
-    pub(crate) event: Event,
-    /// Name of the service that must hear of it.
-    pub(crate) consumer: String,
-    /// Times it was pushed in vain.
-    pub(crate) attempt: i32,
-}
+use service::events;
 
 impl Store {
-    /// Deletes an account with all that belongs to it, and stores the event for each of `consumers` and a last mail;
-    /// false when there is no such account (any more).
-    pub(crate) async fn erase_user(
-        &self,
-        user_id: &str,
-        consumers: &[&str],
-        now: DateTime<Utc>,
-    ) -> Result<bool, DbErr> {
+    /// Deletes an account with all that belongs to it, and stores the event and a last mail; false when there is no
+    /// such account (any more).
+    pub(crate) async fn erase_user(&self, user_id: &str, now: DateTime<Utc>) -> Result<bool, DbErr> {
         let transaction = self.database.begin().await?;
         let Some(erased) = lock_user(&transaction, user_id).await? else {
             return Ok(false);
@@ -54,7 +34,7 @@ impl Store {
         erased_user::Entity::insert(row)
             .exec_without_returning(&transaction)
             .await?;
-        insert_events(&transaction, user_id, consumers, now).await?;
+        write_event(&transaction, user_id, now).await?;
         let farewell = NewMail {
             occasion: Occasion::AccountErased,
             email: erased.email,
@@ -64,66 +44,9 @@ impl Store {
         transaction.commit().await?;
         Ok(true)
     }
-
-    /// Events to push now, oldest first; each is handed to one caller for `lease`.
-    pub(crate) async fn take_due_events(&self, now: DateTime<Utc>, lease: Duration) -> Result<Vec<DueEvent>, DbErr> {
-        use outbox_event::Column;
-        let due = outbox_event::Entity::find()
-            .filter(Column::NextAt.lte(now))
-            .order_by_asc(Column::NextAt)
-            .order_by_asc(Column::Id)
-            .limit(DUE_MAX)
-            .all(self.database.read())
-            .await?;
-        let mut taken = Vec::new();
-        for row in due {
-            let this = Column::Id.eq(&row.id).and(Column::Consumer.eq(&row.consumer));
-            let claimed = outbox_event::Entity::update_many()
-                .col_expr(Column::NextAt, Expr::value(now + lease))
-                .filter(this.and(Column::NextAt.eq(row.next_at)))
-                .exec(self.database.write())
-                .await?;
-            if claimed.rows_affected == 1 {
-                let unreadable = |error: serde_json::Error| DbErr::Custom(format!("event `{}`: {error}", row.id));
-                taken.push(DueEvent {
-                    event: serde_json::from_str(&row.event).map_err(unreadable)?,
-                    consumer: row.consumer,
-                    attempt: row.attempt,
-                });
-            }
-        }
-        Ok(taken)
-    }
-
-    /// The consumer has stored the event.
-    pub(crate) async fn event_acknowledged(&self, due: &DueEvent) -> Result<(), DbErr> {
-        let this = (due.event.id.clone(), due.consumer.clone());
-        outbox_event::Entity::delete_by_id(this)
-            .exec(self.database.write())
-            .await?;
-        Ok(())
-    }
-
-    /// The consumer did not answer; the event is pushed again at `next_at`.
-    pub(crate) async fn event_postponed(&self, due: &DueEvent, next_at: DateTime<Utc>) -> Result<(), DbErr> {
-        use outbox_event::Column;
-        outbox_event::Entity::update_many()
-            .col_expr(Column::Attempt, Expr::value(due.attempt + 1))
-            .col_expr(Column::NextAt, Expr::value(next_at))
-            .filter(Column::Id.eq(&due.event.id).and(Column::Consumer.eq(&due.consumer)))
-            .exec(self.database.write())
-            .await?;
-        Ok(())
-    }
 }
 
-async fn insert_events(
-    connection: &impl ConnectionTrait,
-    user_id: &str,
-    consumers: &[&str],
-    now: DateTime<Utc>,
-) -> Result<(), DbErr> {
-    let plain = |error: serde_json::Error| DbErr::Custom(error.to_string());
+async fn write_event(connection: &impl ConnectionTrait, user_id: &str, now: DateTime<Utc>) -> Result<(), DbErr> {
     let data = UserErased {
         user_id: user_id.to_owned(),
     };
@@ -136,18 +59,7 @@ async fn insert_events(
         time: now,
         // The last thing that ever happens to an account, and the only one that is told.
         aggregate_version: 1,
-        data: serde_json::to_value(data).map_err(plain)?,
+        data: serde_json::to_value(data).map_err(|error| DbErr::Custom(error.to_string()))?,
     };
-    let text = serde_json::to_string(&event).map_err(plain)?;
-    let rows = consumers.iter().map(|consumer| outbox_event::ActiveModel {
-        id: Set(event.id.clone()),
-        consumer: Set((*consumer).to_owned()),
-        event: Set(text.clone()),
-        attempt: Set(0),
-        next_at: Set(now),
-    });
-    outbox_event::Entity::insert_many(rows)
-        .exec_without_returning(connection)
-        .await?;
-    Ok(())
+    events::write(connection, &event).await
 }

@@ -1,27 +1,14 @@
-//! Events for orders that wait to be acknowledged, and webhooks that wait to be worked on.
+//! Webhooks that wait to be worked on.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    SqlErr,
-};
-use service::contract::events::Event;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr};
 
 use super::{Store, StoreError};
-use crate::entity::{outbox_event, webhook_event};
+use crate::entity::webhook_event;
 
 const DUE_MAX: u64 = 50;
-
-/// An event that orders has not acknowledged.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DueEvent {
-    /// The event.
-    pub event: Event,
-    /// Times it was pushed in vain.
-    pub attempt: i32,
-}
 
 /// A verified webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,83 +40,7 @@ pub struct DueWebhook {
     pub attempt: i32,
 }
 
-pub(super) async fn insert_event(
-    connection: &impl ConnectionTrait,
-    event: &Event,
-    now: DateTime<Utc>,
-) -> Result<(), DbErr> {
-    let row = outbox_event::ActiveModel {
-        id: Set(event.id.clone()),
-        event: Set(serde_json::to_string(event).map_err(|error| DbErr::Custom(error.to_string()))?),
-        attempt: Set(0),
-        next_at: Set(now),
-    };
-    outbox_event::Entity::insert(row)
-        .exec_without_returning(connection)
-        .await?;
-    Ok(())
-}
-
 impl Store {
-    /// Events to push now, oldest first; each is handed to one caller for `lease`.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn take_due_events(&self, now: DateTime<Utc>, lease: TimeDelta) -> Result<Vec<DueEvent>, StoreError> {
-        use outbox_event::Column;
-        let due = outbox_event::Entity::find()
-            .filter(Column::NextAt.lte(now))
-            .order_by_asc(Column::Id)
-            .limit(DUE_MAX)
-            .all(self.database.read())
-            .await?;
-        let mut taken = Vec::new();
-        for row in due {
-            let claimed = outbox_event::Entity::update_many()
-                .col_expr(Column::NextAt, Expr::value(now + lease))
-                .filter(Column::Id.eq(&row.id))
-                .filter(Column::NextAt.eq(row.next_at))
-                .exec(self.database.write())
-                .await?;
-            if claimed.rows_affected == 1 {
-                let event = serde_json::from_str(&row.event).map_err(|_| StoreError::Row {
-                    id: row.id.clone(),
-                    what: "event",
-                })?;
-                taken.push(DueEvent {
-                    event,
-                    attempt: row.attempt,
-                });
-            }
-        }
-        Ok(taken)
-    }
-
-    /// Orders has stored the event.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn event_acknowledged(&self, event_id: &str) -> Result<(), StoreError> {
-        outbox_event::Entity::delete_by_id(event_id)
-            .exec(self.database.write())
-            .await?;
-        Ok(())
-    }
-
-    /// Orders did not answer; the event is pushed again at `next_at`.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn event_postponed(&self, due: &DueEvent, next_at: DateTime<Utc>) -> Result<(), StoreError> {
-        outbox_event::Entity::update_many()
-            .col_expr(outbox_event::Column::Attempt, Expr::value(due.attempt + 1))
-            .col_expr(outbox_event::Column::NextAt, Expr::value(next_at))
-            .filter(outbox_event::Column::Id.eq(&due.event.id))
-            .exec(self.database.write())
-            .await?;
-        Ok(())
-    }
-
     /// Stores a webhook; false when it was there before.
     ///
     /// # Errors

@@ -1,0 +1,59 @@
+//! The tables of events, the same in every service.
+
+/// Table `event_outbox`: events that this service wrote.
+pub(super) mod outbox {
+    use sea_orm::entity::prelude::*;
+
+    /// An event. It waits while it has `next_at`; else it was sent, or it is parked.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "event_outbox")]
+    pub(crate) struct Model {
+        /// `evt_…`
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        /// What it happened to. Events of one subject are sent one after the other.
+        pub subject: String,
+        /// Their order.
+        pub version: i64,
+        /// JSON of the event.
+        #[sea_orm(column_type = "Text")]
+        pub event: String,
+        /// Times that it was sent in vain.
+        pub attempt: i32,
+        /// How often of these it was refused by somebody who was there.
+        pub refusals: i32,
+        /// When it is sent (again). Whoever sends it moves this to the end of the lease first.
+        pub next_at: Option<DateTimeUtc>,
+        /// When everybody had taken it.
+        pub sent_at: Option<DateTimeUtc>,
+        /// Why it was sent in vain the last time.
+        #[sea_orm(column_type = "Text")]
+        pub error: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Table `event_inbox`: events of others that took effect here.
+pub(super) mod inbox {
+    use sea_orm::entity::prelude::*;
+
+    /// An event that must not take effect again.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "event_inbox")]
+    pub(crate) struct Model {
+        /// `evt_…`
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        /// For pruning.
+        pub received_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,80 @@
+//! Events in the tables that services had of their own before `event_outbox` and `event_inbox`.
+//!
+//! To be deleted, with those tables, in the release after the one that brought this.
+
+use super::entity::{inbox, outbox};
+use super::{inbox as taken, outbox as written};
+use crate::contract::events::Event;
+use sea_orm::sea_query::{Expr, Query};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, ExprTrait};
+use sea_orm_migration::SchemaManager;
+
+/// Moves what is left in the old tables to the new ones. May be repeated at any time, by several processes at once.
+pub(super) async fn take_over(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    if manager.has_table("outbox_event").await? {
+        move_outbox(manager.get_connection()).await?;
+    }
+    // Orders', and reviews'.
+    if manager.has_table("inbox_event").await? {
+        move_inbox(manager.get_connection(), "inbox_event", "id").await?;
+    }
+    if manager.has_table("inbox").await? {
+        move_inbox(manager.get_connection(), "inbox", "event_id").await?;
+    }
+    Ok(())
+}
+
+async fn move_outbox(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
+    // Users had a row for each consumer of an event.
+    let select = Query::select()
+        .columns(["id", "event"])
+        .distinct()
+        .from("outbox_event")
+        .order_by("id", sea_orm::Order::Asc)
+        .to_owned();
+    for row in connection.query_all(&select).await? {
+        let (id, text): (String, String) = (row.try_get("", "id")?, row.try_get("", "event")?);
+        let event: Event = serde_json::from_str(&text)
+            .map_err(|error| DbErr::Custom(format!("event `{id}` of `outbox_event` cannot be read: {error}")))?;
+        if outbox::Entity::find_by_id(&id).one(connection).await?.is_none() {
+            unless_there(written::write(connection, &event).await)?;
+        }
+        delete(connection, "outbox_event", "id", &id).await?;
+    }
+    Ok(())
+}
+
+async fn move_inbox(connection: &impl ConnectionTrait, table: &'static str, key: &'static str) -> Result<(), DbErr> {
+    let select = Query::select().column(key).from(table).to_owned();
+    let now = crate::clock::Clock::System.now();
+    for row in connection.query_all(&select).await? {
+        let id: String = row.try_get("", key)?;
+        if inbox::Entity::find_by_id(&id).one(connection).await?.is_none() {
+            unless_there(taken::take_in(connection, &id, now).await)?;
+        }
+        delete(connection, table, key, &id).await?;
+    }
+    Ok(())
+}
+
+/// Another process may have moved the row at the same time.
+fn unless_there<T>(moved: Result<T, DbErr>) -> Result<(), DbErr> {
+    match moved {
+        Err(error) if matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_))) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+async fn delete(
+    connection: &impl ConnectionTrait,
+    table: &'static str,
+    key: &'static str,
+    id: &str,
+) -> Result<(), DbErr> {
+    let delete = Query::delete()
+        .from_table(table)
+        .and_where(Expr::col(key).eq(id))
+        .to_owned();
+    connection.execute(&delete).await?;
+    Ok(())
+}

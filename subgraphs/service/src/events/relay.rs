@@ -1,0 +1,181 @@
+//! Sends what waits in the outbox, measures it, and tidies up.
+//!
+//! Woken when an event was written, and every second in any case, so that a lost wake-up or another replica's work costs
+//! a second and nothing else. Any number of replicas may run one.
+
+use super::outbox::{Next, Outbox};
+use super::transport::{SendError, Transport};
+use super::{EventOptions, entity, inbox, legacy};
+use crate::clock::Clock;
+use crate::contract::events::Event;
+use crate::database::Database;
+use crate::fault;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::StreamExt;
+use metrics::{counter, gauge};
+use sea_orm::DbErr;
+use sea_orm_migration::SchemaManager;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const TICK: Duration = Duration::from_secs(1);
+const MEASURE_INTERVAL: Duration = Duration::from_secs(15);
+const TIDY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// How long an event is one replica's to send. Longer than the longest call (10 s), which begins right after it.
+const LEASE: TimeDelta = TimeDelta::seconds(30);
+
+/// Events that are sent at the same time, each of another subject.
+const SENT_AT_ONCE: usize = 16;
+
+/// Longest wait between two attempts, in milliseconds: what is mended is noticed within a minute.
+const DELAY_MS_MAX: i64 = 60_000;
+
+/// Longest reason that is kept of a failure, in characters.
+const ERROR_CHARS_MAX: usize = 500;
+
+/// Wakes the relay of the service. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct RelayBell {
+    rung: Arc<Notify>,
+}
+
+impl RelayBell {
+    /// An event was written, and its transaction committed: the relay sends it now, not within a second.
+    pub fn ring(&self) {
+        self.rung.notify_one();
+    }
+}
+
+/// The relay of one service.
+pub(crate) struct Relay {
+    /// Name of the service, for metrics and logs.
+    pub(crate) service: &'static str,
+    pub(crate) database: Database,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) clock: Clock,
+    pub(crate) options: EventOptions,
+    pub(crate) bell: RelayBell,
+}
+
+impl Relay {
+    /// Works until `shutdown`.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let (mut measure_at, mut tidy_at) = (Instant::now(), Instant::now());
+        loop {
+            let worked = async {
+                self.round(&shutdown).await?;
+                if Instant::now() >= measure_at {
+                    measure_at = Instant::now() + MEASURE_INTERVAL;
+                    self.measure().await?;
+                }
+                if Instant::now() >= tidy_at {
+                    tidy_at = Instant::now() + TIDY_INTERVAL;
+                    self.tidy().await?;
+                }
+                Ok::<(), DbErr>(())
+            };
+            if let Err(error) = worked.await
+                && !shutdown.is_cancelled()
+            {
+                tracing::error!(%error, "The outbox could not be read or written; it will be tried again");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.bell.rung.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
+    /// Sends everything that is due.
+    ///
+    /// # Errors
+    /// [`DbErr`] when the database fails; what was not sent stays due, or is again when its lease ends.
+    pub(crate) async fn round(&self, shutdown: &CancellationToken) -> Result<(), DbErr> {
+        let outbox = Outbox::new(self.database.clone());
+        // What was sent uncovers the next of its subject; what was not is due later. So this ends.
+        while !shutdown.is_cancelled() {
+            let heads = outbox.heads(self.clock.now()).await?;
+            if heads.is_empty() {
+                break;
+            }
+            let outbox = &outbox;
+            let sent = futures::stream::iter(heads)
+                .map(|row| self.send(outbox, row))
+                .buffer_unordered(SENT_AT_ONCE)
+                .collect::<Vec<_>>();
+            sent.await.into_iter().collect::<Result<(), _>>()?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, outbox: &Outbox, mut row: entity::outbox::Model) -> Result<(), DbErr> {
+        let Some(lease_end) = outbox.claim(&row, self.clock.now(), LEASE).await? else {
+            return Ok(());
+        };
+        let sent = match serde_json::from_str::<Event>(&row.event) {
+            Ok(event) => self.transport.send(&event).await,
+            Err(error) => Err(SendError::Refused(format!("the row cannot be read: {error}"))),
+        };
+        let Err(error) = sent else {
+            fault::point(&format!("{}.events.sent", self.service));
+            self.count("sent");
+            return outbox.sent(&row.id, self.clock.now()).await;
+        };
+        row.attempt += 1;
+        row.refusals += i32::from(matches!(error, SendError::Refused(_)));
+        row.error = Some(error.to_string().chars().take(ERROR_CHARS_MAX).collect());
+        let id = &row.id;
+        let next = if row.refusals >= self.options.refusals_max {
+            self.count("parked");
+            tracing::error!(event.id = id, %error, "Event `{id}` was refused too often, and is parked");
+            Next::Parked
+        } else {
+            self.count("postponed");
+            tracing::warn!(event.id = id, %error, "Event `{id}` was not taken; it will be sent again");
+            Next::At(self.clock.now() + delay(row.attempt))
+        };
+        outbox.failed(&row, lease_end, next).await
+    }
+
+    fn count(&self, outcome: &'static str) {
+        counter!("events_sent_total", "service" => self.service, "outcome" => outcome).increment(1);
+    }
+
+    /// Tells what waits.
+    async fn measure(&self) -> Result<(), DbErr> {
+        let outbox = Outbox::new(self.database.clone());
+        let oldest = seconds_since(outbox.oldest().await?, self.clock.now());
+        gauge!("outbox_oldest_seconds", "service" => self.service).set(oldest);
+        gauge!("events_waiting", "service" => self.service).set(as_f64(outbox.waiting().await?));
+        gauge!("events_parked", "service" => self.service).set(as_f64(outbox.parked().await?));
+        Ok(())
+    }
+
+    /// Forgets what is old enough, and moves what an older replica wrote.
+    async fn tidy(&self) -> Result<(), DbErr> {
+        let before = self.clock.now() - self.options.kept;
+        Outbox::new(self.database.clone()).prune(before).await?;
+        inbox::prune(&self.database, before).await?;
+        legacy::take_over(&SchemaManager::new(self.database.write())).await
+    }
+}
+
+/// Twice as long each time, and by chance up to a half shorter, so that what failed together does not come together.
+fn delay(attempt: i32) -> TimeDelta {
+    let longest = (1_000_i64 << (attempt - 1).clamp(0, 10)).min(DELAY_MS_MAX);
+    TimeDelta::milliseconds(rand::random_range(longest / 2..=longest))
+}
+
+fn seconds_since(then: Option<DateTime<Utc>>, now: DateTime<Utc>) -> f64 {
+    then.map_or(0.0, |then| (now - then).as_seconds_f64().max(0.0))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a count of events is far below 2^53")]
+fn as_f64(count: u64) -> f64 {
+    count as f64
+}

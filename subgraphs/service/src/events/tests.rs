@@ -1,0 +1,363 @@
+//! Outbox, inbox and relay on every database.
+
+use super::entity::{inbox, outbox};
+use super::relay::Relay;
+use super::transport::{SendError, Transport};
+use super::{Event, EventOptions, Migration, RelayBell, take_in, write};
+use crate::clock::Clock;
+use crate::database::{Database, DatabaseOptions};
+use crate::testing::each_database;
+use chrono::{TimeDelta, Utc};
+use sea_orm::sea_query::{ColumnDef, Table};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, PaginatorTrait};
+use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Migration)]
+    }
+}
+
+async fn open<M: MigratorTrait>(url: &str) -> Database {
+    let database = Database::connect(url, &DatabaseOptions::default()).await.unwrap();
+    database.migrate::<M>().await.unwrap();
+    database
+}
+
+type Answer = fn(&Event) -> Result<(), SendError>;
+
+/// Remembers what was sent, and what was acknowledged.
+struct Recorder {
+    answer: Mutex<Answer>,
+    acknowledged: Mutex<Vec<Event>>,
+    pause: Duration,
+}
+
+impl Recorder {
+    fn new(answer: Answer) -> Arc<Recorder> {
+        Arc::new(Recorder {
+            answer: Mutex::new(answer),
+            acknowledged: Mutex::default(),
+            pause: Duration::from_millis(2),
+        })
+    }
+
+    fn answers(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    /// Subjects and versions, in the order in which they were acknowledged.
+    fn acknowledged(&self) -> Vec<(String, i64)> {
+        let acknowledged = self.acknowledged.lock().unwrap();
+        let short = |event: &Event| (event.subject.clone(), event.aggregate_version);
+        acknowledged.iter().map(short).collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl Transport for Recorder {
+    async fn send(&self, event: &Event) -> Result<(), SendError> {
+        tokio::time::sleep(self.pause).await;
+        let answer = (*self.answer.lock().unwrap())(event);
+        if answer.is_ok() {
+            self.acknowledged.lock().unwrap().push(event.clone());
+        }
+        answer
+    }
+}
+
+fn refuse(_: &Event) -> Result<(), SendError> {
+    Err(SendError::Refused("no, thanks".to_owned()))
+}
+
+fn away(_: &Event) -> Result<(), SendError> {
+    Err(SendError::Unreachable("nobody there".to_owned()))
+}
+
+fn take(_: &Event) -> Result<(), SendError> {
+    Ok(())
+}
+
+fn relay(database: &Database, transport: &Arc<Recorder>, clock: &Clock) -> Relay {
+    Relay {
+        service: "test",
+        database: database.clone(),
+        transport: transport.clone(),
+        clock: clock.clone(),
+        options: EventOptions {
+            refusals_max: 3,
+            ..EventOptions::default()
+        },
+        bell: RelayBell::default(),
+    }
+}
+
+fn event(subject: &str, version: i64, clock: &Clock) -> Event {
+    Event {
+        specversion: "1.0".to_owned(),
+        id: crate::id::new("evt"),
+        source: "test".to_owned(),
+        event_type: "test.changed".to_owned(),
+        subject: subject.to_owned(),
+        time: clock.now(),
+        aggregate_version: version,
+        data: serde_json::json!({ "name": "Größe 39 · 鞋" }),
+    }
+}
+
+async fn round(relay: &Relay) {
+    relay.round(&CancellationToken::new()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_replicas_send_each_event_once_and_each_subject_in_order() {
+    each_database(|url| async move {
+        let clock = Clock::manual(Utc::now());
+        let replicas = [open::<Migrator>(&url).await, open::<Migrator>(&url).await];
+        for version in 1..=8 {
+            for subject in ["ord_a", "ord_b", "ord_c", "ord_d", "ord_e"] {
+                write(replicas[0].write(), &event(subject, version, &clock))
+                    .await
+                    .unwrap();
+            }
+        }
+        let heard = Recorder::new(take);
+        let relays = replicas.each_ref().map(|replica| relay(replica, &heard, &clock));
+        // A round may end while the other replica still sends the only head there is.
+        for _ in 0..20 {
+            tokio::join!(round(&relays[0]), round(&relays[1]));
+        }
+        let mut by_subject: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for (subject, version) in heard.acknowledged() {
+            by_subject.entry(subject).or_default().push(version);
+        }
+        let in_order: Vec<i64> = (1..=8).collect();
+        assert_eq!(by_subject.len(), 5, "on {url}");
+        assert!(
+            by_subject.values().all(|versions| *versions == in_order),
+            "on {url}: {by_subject:?}"
+        );
+        for replica in replicas {
+            replica.close().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_committed_with_its_cause_and_outlives_a_crash_of_its_relay() {
+    each_database(|url| async move {
+        let clock = Clock::manual(Utc::now());
+        let database = open::<Migrator>(&url).await;
+        let heard = Recorder::new(take);
+        let relay = relay(&database, &heard, &clock);
+        let transaction = database.begin().await.unwrap();
+        write(&transaction, &event("ord_a", 1, &clock)).await.unwrap();
+        transaction.rollback().await.unwrap();
+        let transaction = database.begin().await.unwrap();
+        write(&transaction, &event("ord_b", 1, &clock)).await.unwrap();
+        transaction.commit().await.unwrap();
+
+        // Somebody takes it and dies.
+        let outbox = super::outbox::Outbox::new(database.clone());
+        let heads = outbox.heads(clock.now()).await.unwrap();
+        let lease = TimeDelta::seconds(30);
+        assert!(outbox.claim(&heads[0], clock.now(), lease).await.unwrap().is_some());
+        assert!(
+            outbox.claim(&heads[0], clock.now(), lease).await.unwrap().is_none(),
+            "on {url}"
+        );
+        round(&relay).await;
+        assert_eq!(heard.acknowledged(), [], "on {url}");
+        clock.advance(Duration::from_secs(30));
+        round(&relay).await;
+        assert_eq!(heard.acknowledged(), [("ord_b".to_owned(), 1)], "on {url}");
+        database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_park_an_event_and_silence_never_does() {
+    each_database(|url| async move {
+        let clock = Clock::manual(Utc::now());
+        let database = open::<Migrator>(&url).await;
+        let heard = Recorder::new(away);
+        let relay = relay(&database, &heard, &clock);
+        let outbox = super::outbox::Outbox::new(database.clone());
+        for version in [1, 2] {
+            write(database.write(), &event("ord_a", version, &clock)).await.unwrap();
+        }
+        for _ in 0..10 {
+            round(&relay).await;
+            clock.advance(Duration::from_secs(60));
+        }
+        assert_eq!(
+            (outbox.waiting().await.unwrap(), outbox.parked().await.unwrap()),
+            (2, 0)
+        );
+        let waited = outbox.oldest().await.unwrap().map(|oldest| clock.now() - oldest);
+        assert_eq!(waited, Some(TimeDelta::seconds(600)), "on {url}");
+        heard.answers(refuse);
+        for refusals in 1..=3 {
+            assert_eq!(
+                outbox.parked().await.unwrap(),
+                0,
+                "after {} refusals on {url}",
+                refusals - 1
+            );
+            round(&relay).await;
+            clock.advance(Duration::from_secs(60));
+        }
+        assert_eq!(
+            (outbox.waiting().await.unwrap(), outbox.parked().await.unwrap()),
+            (1, 1)
+        );
+        let parked = outbox::Entity::find().all(database.read()).await.unwrap().remove(0);
+        assert_eq!((parked.refusals, parked.error.as_deref()), (3, Some("no, thanks")));
+        // What comes after it goes on.
+        heard.answers(take);
+        round(&relay).await;
+        assert_eq!(heard.acknowledged(), [("ord_a".to_owned(), 2)], "on {url}");
+
+        // The one that was sent is forgotten in time, the one that is parked never.
+        outbox.prune(clock.now()).await.unwrap();
+        assert_eq!(outbox::Entity::find().count(database.read()).await.unwrap(), 2);
+        outbox.prune(clock.now() + TimeDelta::seconds(1)).await.unwrap();
+        assert_eq!(
+            outbox::Entity::find().count(database.read()).await.unwrap(),
+            1,
+            "on {url}"
+        );
+        database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_many_deliveries_takes_effect() {
+    each_database(|url| async move {
+        let database = open::<Migrator>(&url).await;
+        let now = Clock::System.now();
+        let deliver = async || {
+            let transaction = database.begin().await.unwrap();
+            let taken = take_in(&transaction, "evt_1", now).await.unwrap();
+            if taken {
+                transaction.commit().await.unwrap();
+            }
+            taken
+        };
+        // One that is rolled back does not count.
+        let transaction = database.begin().await.unwrap();
+        assert!(take_in(&transaction, "evt_1", now).await.unwrap());
+        transaction.rollback().await.unwrap();
+        let taken = futures::future::join_all((0..6).map(|_| deliver())).await;
+        assert_eq!(taken.iter().filter(|taken| **taken).count(), 1, "on {url}");
+        super::inbox::prune(&database, now).await.unwrap();
+        assert!(!deliver().await, "on {url}");
+        super::inbox::prune(&database, now + TimeDelta::milliseconds(1))
+            .await
+            .unwrap();
+        assert!(deliver().await, "on {url}");
+        database.close().await;
+    })
+    .await;
+}
+
+/// The tables that users had; those of the other services are like them.
+struct OldTables;
+
+impl MigrationName for OldTables {
+    fn name(&self) -> &'static str {
+        "m0001_old"
+    }
+}
+
+#[async_trait::async_trait]
+#[allow(
+    elided_lifetimes_in_paths,
+    reason = "`async_trait` matches the trait's signatures to the letter"
+)]
+impl MigrationTrait for OldTables {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let column = |name: &'static str| ColumnDef::new(name).string_len(40).not_null().to_owned();
+        let mut outbox = Table::create();
+        outbox
+            .table("outbox_event")
+            .col(column("id"))
+            .col(column("consumer"))
+            .col(ColumnDef::new("event").text().not_null());
+        manager.create_table(outbox).await?;
+        for (name, key) in [("inbox", "event_id"), ("inbox_event", "id")] {
+            let mut inbox = Table::create();
+            inbox.table(name).col(column(key));
+            manager.create_table(inbox).await?;
+        }
+        Ok(())
+    }
+}
+
+struct Before;
+
+impl MigratorTrait for Before {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(OldTables)]
+    }
+}
+
+struct After;
+
+impl MigratorTrait for After {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(OldTables), Box::new(Migration)]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_tables_of_before_hold_is_moved() {
+    each_database(|url| async move {
+        let database = open::<Before>(&url).await;
+        let clock = Clock::System;
+        let old = [event("usr_a", 1, &clock), event("usr_b", 1, &clock)];
+        let insert = async |event: &Event, consumer: &str| {
+            let json = serde_json::to_string(event).unwrap();
+            let sql = format!(
+                "INSERT INTO outbox_event (id, consumer, event) VALUES ('{}', '{consumer}', '{json}')",
+                event.id
+            );
+            database.write().execute_unprepared(&sql).await.unwrap();
+        };
+        insert(&old[0], "orders").await;
+        insert(&old[0], "reviews").await;
+        for sql in [
+            "INSERT INTO inbox VALUES ('evt_r')",
+            "INSERT INTO inbox_event VALUES ('evt_o')",
+        ] {
+            database.write().execute_unprepared(sql).await.unwrap();
+        }
+        database.migrate::<After>().await.unwrap();
+        // A replica of before goes on for a while.
+        insert(&old[1], "orders").await;
+        super::legacy::take_over(&SchemaManager::new(database.write()))
+            .await
+            .unwrap();
+
+        let heard = Recorder::new(take);
+        round(&relay(&database, &heard, &clock)).await;
+        let mut acknowledged = heard.acknowledged.lock().unwrap().clone();
+        acknowledged.sort_by(|left, right| left.id.cmp(&right.id));
+        assert_eq!(acknowledged, old, "on {url}");
+        let mut taken = inbox::Entity::find().all(database.read()).await.unwrap();
+        taken.sort_by(|left, right| left.id.cmp(&right.id));
+        let ids: Vec<&str> = taken.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, ["evt_o", "evt_r"], "on {url}");
+        database.close().await;
+    })
+    .await;
+}
