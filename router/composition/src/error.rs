@@ -4,9 +4,10 @@
 //! composers keep working. The sentences are our own.
 
 use std::fmt;
+use std::ops::Range;
 
 use apollo_compiler::ast::Value;
-use apollo_compiler::parser::{SourceMap, SourceSpan};
+use apollo_compiler::parser::SourceFile;
 
 /// A place in the SDL of one subgraph.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,11 +23,10 @@ pub struct SourceLocation {
 }
 
 impl SourceLocation {
-    /// Translates a span of `sources`; `None` for what composition made up itself.
-    pub(crate) fn of_span(subgraph: &str, sources: &SourceMap, span: Option<SourceSpan>) -> Option<Self> {
-        let span = span?;
-        let start = span.line_column(sources)?;
-        let end = span.line_column_range(sources).map(|range| range.end);
+    /// Translates bytes of the SDL of `subgraph`.
+    pub(crate) fn of_bytes(subgraph: &str, source: &SourceFile, bytes: Range<usize>) -> Option<Self> {
+        let start = source.get_line_column(bytes.start)?;
+        let end = source.get_line_column_range(bytes).map(|range| range.end);
         let length = end
             .filter(|end| end.line == start.line)
             .map(|end| end.column.saturating_sub(start.column));

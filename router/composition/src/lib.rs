@@ -22,6 +22,7 @@ mod inaccessible;
 mod link;
 mod merge;
 mod satisfiability;
+mod sdl;
 mod subgraph;
 mod supergraph_rules;
 mod upgrade;

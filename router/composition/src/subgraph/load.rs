@@ -18,6 +18,7 @@ use super::{DirectiveNames, SubgraphSchema};
 use crate::error::{CompositionError, ErrorCode, SourceLocation};
 use crate::federation_spec::{FEDERATION_IDENTITY, FederationDirective, NEWEST_VERSION, SCALARS};
 use crate::link::{Link, Links, Version, federation_link};
+use crate::sdl::{self, Places};
 
 /// Deepest nesting of selections, values and types that is read; the parser's own default overflows small stacks.
 const RECURSION_MAX: usize = 200;
@@ -27,12 +28,24 @@ const RECURSION_MAX: usize = 200;
 /// # Errors
 /// Everything that makes it no GraphQL schema, or no federation subgraph.
 pub(crate) fn load(subgraph: &Subgraph) -> Result<SubgraphSchema, Vec<CompositionError>> {
-    let mut loader = Loader {
-        subgraph,
-        sources: SourceMap::default(),
-    };
-    let mut document = loader.parse()?;
-    loader.sources = document.sources.clone();
+    let path = format!("{}.graphql", subgraph.name);
+    let read = sdl::read(&subgraph.sdl, &path);
+    if let Some(loaded) = read.and_then(|(document, places)| complete(subgraph, document, places).ok()) {
+        return Ok(loaded);
+    }
+    // What is wrong, people are told in the words of one parser.
+    let document = parse(subgraph, &path)?;
+    let places = Places::Parsed(document.sources.clone());
+    complete(subgraph, document, places)
+}
+
+/// Completes a document that is read.
+fn complete(
+    subgraph: &Subgraph,
+    mut document: Document,
+    places: Places,
+) -> Result<SubgraphSchema, Vec<CompositionError>> {
+    let loader = Loader { subgraph, places };
     let links = Links::read(&document).map_err(|errors| {
         errors
             .into_iter()
@@ -48,63 +61,66 @@ pub(crate) fn load(subgraph: &Subgraph) -> Result<SubgraphSchema, Vec<Compositio
         name: subgraph.name.clone(),
         routing_url: subgraph.routing_url.clone(),
         schema,
+        places: loader.places,
         links,
         directives,
         version,
     })
 }
 
+fn parse(subgraph: &Subgraph, path: &str) -> Result<Document, Vec<CompositionError>> {
+    let mut lines = subgraph.sdl.lines().map(str::trim_start);
+    if lines.all(|line| line.is_empty() || line.starts_with('#')) {
+        let message = format!(
+            "[{}] the schema is empty: it must define a type at least",
+            subgraph.name
+        );
+        return Err(vec![CompositionError::new(ErrorCode::InvalidGraphql, message)]);
+    }
+    let mut parser = Parser::new().recursion_limit(RECURSION_MAX);
+    parser
+        .parse_ast(subgraph.sdl.as_str(), path)
+        .map_err(|failure| graphql_errors(subgraph, &failure.errors, &failure.partial))
+}
+
+fn graphql_errors(subgraph: &Subgraph, diagnostics: &DiagnosticList, document: &Document) -> Vec<CompositionError> {
+    let errors = diagnostics
+        .iter()
+        .filter(|diagnostic| !is_accepted(diagnostic.error.unstable_error_name()));
+    let errors = errors.map(|diagnostic| {
+        let span = diagnostic.error.location();
+        let location = Places::Parsed(diagnostic.sources.clone()).locate(&subgraph.name, span);
+        let is_unknown_directive = diagnostic.error.unstable_error_name() == Some("UndefinedDirective");
+        let unknown = is_unknown_directive.then(|| federation_directive_at(diagnostic.sources, span));
+        let advice = unknown
+            .flatten()
+            .map_or(String::new(), |directive| advice_on_directive(directive, document));
+        let message = format!("[{}] {}{advice}", subgraph.name, diagnostic.error);
+        CompositionError::new(ErrorCode::InvalidGraphql, message).at([location.unwrap_or_else(|| begin(subgraph))])
+    });
+    errors.collect()
+}
+
+/// Where to look for what is written nowhere.
+fn begin(subgraph: &Subgraph) -> SourceLocation {
+    SourceLocation {
+        subgraph: subgraph.name.clone(),
+        line: 1,
+        column: 1,
+        length: None,
+    }
+}
+
 struct Loader<'a> {
     subgraph: &'a Subgraph,
-    sources: SourceMap,
+    places: Places,
 }
 
 impl Loader<'_> {
     fn error(&self, code: ErrorCode, span: Option<SourceSpan>, message: &str) -> CompositionError {
-        let location = SourceLocation::of_span(&self.subgraph.name, &self.sources, span);
-        let location = location.unwrap_or_else(|| self.begin());
+        let location = self.places.locate(&self.subgraph.name, span);
+        let location = location.unwrap_or_else(|| begin(self.subgraph));
         CompositionError::new(code, format!("[{}] {message}", self.subgraph.name)).at([location])
-    }
-
-    /// Where to look for what is written nowhere.
-    fn begin(&self) -> SourceLocation {
-        SourceLocation {
-            subgraph: self.subgraph.name.clone(),
-            line: 1,
-            column: 1,
-            length: None,
-        }
-    }
-
-    fn parse(&self) -> Result<Document, Vec<CompositionError>> {
-        let mut lines = self.subgraph.sdl.lines().map(str::trim_start);
-        if lines.all(|line| line.is_empty() || line.starts_with('#')) {
-            let name = &self.subgraph.name;
-            let message = format!("[{name}] the schema is empty: it must define a type at least");
-            return Err(vec![CompositionError::new(ErrorCode::InvalidGraphql, message)]);
-        }
-        let mut parser = Parser::new().recursion_limit(RECURSION_MAX);
-        parser
-            .parse_ast(self.subgraph.sdl.as_str(), format!("{}.graphql", self.subgraph.name))
-            .map_err(|failure| self.graphql_errors(&failure.errors, &failure.partial))
-    }
-
-    fn graphql_errors(&self, diagnostics: &DiagnosticList, document: &Document) -> Vec<CompositionError> {
-        let errors = diagnostics
-            .iter()
-            .filter(|diagnostic| !is_accepted(diagnostic.error.unstable_error_name()));
-        let errors = errors.map(|diagnostic| {
-            let location =
-                SourceLocation::of_span(&self.subgraph.name, diagnostic.sources, diagnostic.error.location());
-            let unknown = (diagnostic.error.unstable_error_name() == Some("UndefinedDirective"))
-                .then(|| federation_directive_at(diagnostic.sources, diagnostic.error.location()));
-            let advice = unknown
-                .flatten()
-                .map_or(String::new(), |directive| advice_on_directive(directive, document));
-            let message = format!("[{}] {}{advice}", self.subgraph.name, diagnostic.error);
-            CompositionError::new(ErrorCode::InvalidGraphql, message).at([location.unwrap_or_else(|| self.begin())])
-        });
-        errors.collect()
     }
 
     fn federation_version(&self, links: &Links) -> Result<Option<Version>, Vec<CompositionError>> {
@@ -198,11 +214,11 @@ impl Loader<'_> {
         let schema = builder
             .add_ast(document)
             .build()
-            .map_err(|failure| self.graphql_errors(&failure.errors, document))?;
+            .map_err(|failure| graphql_errors(self.subgraph, &failure.errors, document))?;
         let mut schema = match schema.validate() {
             Ok(schema) => schema.into_inner(),
             Err(failure) => {
-                let errors = self.graphql_errors(&failure.errors, document);
+                let errors = graphql_errors(self.subgraph, &failure.errors, document);
                 if !errors.is_empty() {
                     return Err(errors);
                 }

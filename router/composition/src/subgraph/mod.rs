@@ -18,6 +18,7 @@ use apollo_compiler::{Name, Node, Schema};
 use crate::error::{CompositionError, ErrorCode, SourceLocation};
 use crate::federation_spec::{FEDERATION_IDENTITY, FederationDirective, LINK_IDENTITY, SCALARS};
 use crate::link::{Link, Links, Version};
+use crate::sdl::Places;
 
 pub(crate) use load::load;
 
@@ -27,6 +28,7 @@ pub(crate) struct SubgraphSchema {
     pub(crate) name: String,
     pub(crate) routing_url: String,
     pub(crate) schema: Valid<Schema>,
+    pub(crate) places: Places,
     pub(crate) links: Links,
     pub(crate) directives: DirectiveNames,
     /// Version of the linked federation specification; `None` for Federation 1.
@@ -107,7 +109,7 @@ impl SubgraphSchema {
 
     /// Where a span of this subgraph's SDL is.
     pub(crate) fn locate(&self, span: Option<SourceSpan>) -> Option<SourceLocation> {
-        SourceLocation::of_span(&self.name, &self.schema.sources, span)
+        self.places.locate(&self.name, span)
     }
 
     /// An error at one place of this subgraph, opening with its name.
