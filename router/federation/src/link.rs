@@ -67,6 +67,21 @@ impl Links {
         Name::new(name.unwrap_or(specification)).unwrap_or_else(|_| Name::new_unchecked(specification))
     }
 
+    /// What `element` of `specification` is called in this schema: `join__type` for `@type` of join, unless the link says
+    /// otherwise. `element` is with its `@` when it is a directive, the name without.
+    pub(crate) fn element_name(&self, specification: &str, element: &str) -> Name {
+        let link = self.links.iter().find(|link| link.specification == specification);
+        let import = link.and_then(|link| link.imports.iter().find(|import| import.name == element));
+        let name = match import {
+            Some(import) => import.name_here.trim_start_matches('@').to_owned(),
+            None => {
+                let prefix = link.map_or(specification, |link| &link.prefix);
+                format!("{prefix}__{}", element.trim_start_matches('@'))
+            }
+        };
+        Name::new(&name).unwrap_or_else(|_| Name::new_unchecked(specification))
+    }
+
     pub(crate) fn owns_directive(&self, name: &str) -> bool {
         self.links.iter().any(|link| {
             name == link.prefix

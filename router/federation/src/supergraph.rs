@@ -4,6 +4,7 @@
 //! Does not check what composition has checked (satisfiability, field types).
 
 mod context;
+mod join_names;
 mod override_label;
 mod read;
 mod shape;
@@ -50,7 +51,7 @@ pub enum SupergraphError {
     /// Not a GraphQL schema.
     #[error("the supergraph is not a GraphQL schema: {0}")]
     Syntax(String),
-    /// There is no `enum join__Graph`, so no subgraph is known.
+    /// There is no `enum join__Graph`, whatever it is called there, so no subgraph is known.
     #[error("the supergraph names no subgraph (it has no `join__Graph` enum); is it the SDL of a plain schema?")]
     NoSubgraphs,
     /// A `@join__...` application is malformed, or names what is not there.

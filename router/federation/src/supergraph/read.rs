@@ -10,6 +10,7 @@ use apollo_compiler::{Name, Node, Schema};
 use rustc_hash::FxHashMap;
 
 use super::context::Contexts;
+use super::join_names::JoinNames;
 use super::override_label::{Labels, OverrideLabel};
 use super::shape::{ShapeId, number_shapes};
 use super::{
@@ -67,7 +68,7 @@ pub(super) fn read_joined_types(schema: &Schema) -> Result<JoinedTypes, Supergra
 /// The types, and what reading them has found besides.
 fn read_types(schema: &Schema) -> Result<(Reader<'_>, Vec<TypeDefinition>), SupergraphError> {
     let mut reader = Reader::new(schema)?;
-    // `@join` itself is linked as a rule, and its types are never the graph's.
+    // Join itself is linked as a rule, and its types are never the graph's.
     let links = Links::of(schema);
     let is_machinery = |name: &str| name.starts_with("join__") || links.owns_type(name);
     let names = schema.types.iter().filter(|(name, definition)| {
@@ -92,6 +93,7 @@ fn read_types(schema: &Schema) -> Result<(Reader<'_>, Vec<TypeDefinition>), Supe
 
 struct Reader<'a> {
     schema: &'a Schema,
+    join: Arc<JoinNames>,
     subgraphs: Vec<SubgraphEndpoint>,
     /// By the value of `join__Graph`.
     subgraph_ids: FxHashMap<Name, SubgraphId>,
@@ -108,17 +110,19 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(schema: &'a Schema) -> Result<Self, SupergraphError> {
-        let graphs = schema.get_enum("join__Graph").ok_or(SupergraphError::NoSubgraphs)?;
+        let links = Links::of(schema);
+        let join = Arc::new(JoinNames::of(&links));
+        let graphs = schema.get_enum(&join.graph_enum).ok_or(SupergraphError::NoSubgraphs)?;
         let mut subgraphs = Vec::with_capacity(graphs.values.len());
         let mut subgraph_ids = FxHashMap::default();
         for (value_name, value) in &graphs.values {
-            let coordinate = format!("join__Graph.{value_name}");
+            let coordinate = format!("{}.{value_name}", join.graph_enum);
             let graph = value
                 .directives
-                .get("join__graph")
+                .get(&join.graph_directive)
                 .ok_or_else(|| SupergraphError::Join {
                     coordinate: coordinate.clone(),
-                    reason: "has no @join__graph".to_owned(),
+                    reason: format!("has no @{}", join.graph_directive),
                 })?;
             let name = text(graph, "name").unwrap_or(value_name.as_str());
             subgraph_ids.insert(value_name.clone(), SubgraphId(subgraphs.len() as u32));
@@ -130,9 +134,9 @@ impl<'a> Reader<'a> {
         if subgraphs.is_empty() {
             return Err(SupergraphError::NoSubgraphs);
         }
-        let links = Links::of(schema);
         Ok(Self {
             schema,
+            join,
             subgraphs,
             subgraph_ids,
             type_ids: FxHashMap::default(),
@@ -156,7 +160,7 @@ impl<'a> Reader<'a> {
             ExtendedType::Enum(_) => (TypeKind::Enum, None),
             ExtendedType::InputObject(_) => (TypeKind::InputObject, None),
         };
-        let owner = definition.directives().get("join__owner");
+        let owner = definition.directives().get(&self.join.owner_directive);
         let owner = owner.map(|owner| self.graph(name, owner)).transpose()?.flatten();
         let mut fields = IndexMap::with_capacity_and_hasher(schema_fields.map_or(0, |fields| fields.len()), Default::default());
         for (field_name, field) in schema_fields.into_iter().flatten() {
@@ -193,12 +197,13 @@ impl<'a> Reader<'a> {
     }
 
     fn type_joins(&mut self, name: &Name, definition: &ExtendedType) -> Result<Vec<TypeJoin>, SupergraphError> {
-        let applied = || definition.directives().get_all("join__type");
+        let join = Arc::clone(&self.join);
+        let applied = || definition.directives().get_all(&join.type_directive);
         let mut joins: Vec<TypeJoin> = Vec::with_capacity(applied().count());
         for directive in applied() {
             let subgraph = self.graph(name, directive)?.ok_or_else(|| SupergraphError::Join {
                 coordinate: name.to_string(),
-                reason: "@join__type without `graph`".to_owned(),
+                reason: format!("@{} without `graph`", directive.name),
             })?;
             let index = joins.iter().position(|join| join.subgraph == subgraph);
             let index = index.unwrap_or_else(|| {
@@ -230,7 +235,8 @@ impl<'a> Reader<'a> {
         owner: Option<SubgraphId>,
     ) -> Result<FieldDefinition, SupergraphError> {
         let coordinate = format_args!("{type_name}.{}", field.name);
-        let applied: Vec<&Node<Directive>> = field.directives.get_all("join__field").collect();
+        let join = Arc::clone(&self.join);
+        let applied: Vec<&Node<Directive>> = field.directives.get_all(&join.field_directive).collect();
         let takers = applied.iter().copied();
         let takers: Vec<_> = takers.filter(|directive| text(directive, "override").is_some()).collect();
         // Exactly as many as there are: a graph has a hundred thousand of these lists.
@@ -343,16 +349,16 @@ impl<'a> Reader<'a> {
         let id = value.as_enum().and_then(|name| self.subgraph_ids.get(name).copied());
         id.map(Some).ok_or_else(|| SupergraphError::Join {
             coordinate: coordinate.to_owned(),
-            reason: format!("@{}: `{value}` is not a value of `join__Graph`", directive.name),
+            reason: format!("@{}: `{value}` is not a value of `{}`", directive.name, self.join.graph_enum),
         })
     }
 
-    /// By the type that `directive` (`@join__implements`, `@join__unionMember`) ties `definition` to: the subgraphs in
+    /// By the type that `directive` (`implements` or `unionMember` of join) ties `definition` to: the subgraphs in
     /// which it does. `None`: the version of the join specification does not say.
     fn ties<'d>(
         &self,
         definition: &'d ExtendedType,
-        (directive, argument): (&str, &str),
+        (directive, argument): (&Name, &str),
     ) -> Result<Option<FxHashMap<&'d str, Vec<SubgraphId>>>, SupergraphError> {
         if !self.schema.directive_definitions.contains_key(directive) {
             return Ok(None);
@@ -381,7 +387,7 @@ fn fill_possible_types(
         match definition {
             ExtendedType::Object(object) => {
                 tie(types, id, id, None);
-                let ties = reader.ties(definition, ("join__implements", "interface"))?;
+                let ties = reader.ties(definition, (&reader.join.implements_directive, "interface"))?;
                 for interface in &object.implements_interfaces {
                     let interface_id = known_type(reader, &name, &interface.name)?;
                     tie(types, interface_id, id, subgraphs_of(ties.as_ref(), &interface.name));
@@ -389,7 +395,7 @@ fn fill_possible_types(
                 }
             }
             ExtendedType::Union(union) => {
-                let ties = reader.ties(definition, ("join__unionMember", "member"))?;
+                let ties = reader.ties(definition, (&reader.join.union_member_directive, "member"))?;
                 for member in &union.members {
                     let member_id = known_type(reader, &name, &member.name)?;
                     tie(types, id, member_id, subgraphs_of(ties.as_ref(), &member.name));

@@ -29,6 +29,20 @@ fn every_version_is_read() {
     }
 }
 
+/// `@link(url: ".../join/v0.3", as: "j")` makes `@j__type` of `@join__type`.
+#[test]
+fn join_may_have_another_name() {
+    for version in ["v0.1", "v0.2", "v0.3", "v0.4", "v0.5"] {
+        let path = fixtures().join(version).join("supergraph.graphql");
+        let sdl = std::fs::read_to_string(&path).expect("a readable file");
+        let url = format!("join/{version}\"");
+        let renamed = sdl.replace(&url, &format!("{url}, as: \"j\"")).replace("join__", "j__");
+        let renamed = Supergraph::parse(&renamed).expect("a supergraph");
+        assert_eq!(describe(&renamed), describe(&read(&path)), "{version}");
+        assert_eq!(renamed.api_schema().sdl(), read(&path).api_schema().sdl(), "{version}");
+    }
+}
+
 #[test]
 fn a_field_overridden_for_a_part_of_the_requests_keeps_both_subgraphs() {
     let sdl = std::fs::read_to_string(fixtures().join("v0.4/supergraph.graphql")).expect("a readable file");
