@@ -25,19 +25,26 @@ const NAME_MAX: usize = 128;
 /// The span of each mark, one byte long.
 type Ruler = Arc<[SourceSpan]>;
 
-/// All rulers, which all documents share. Even ones are for nodes, odd ones for names.
-static RULERS: RwLock<Vec<Ruler>> = RwLock::new(Vec::new());
+/// Most rulers of a kind; 5 MiB. A document that needs more is left to the other parser.
+const RULERS_MAX: usize = 512;
 
-/// The ruler at an index.
-fn ruler(index: usize) -> Option<Ruler> {
-    if let Some(known) = RULERS.read().ok()?.get(index) {
-        return Some(Arc::clone(known));
+/// Rulers of one kind, which all documents share.
+struct Rulers(RwLock<Vec<Ruler>>);
+
+static NODE_RULERS: Rulers = Rulers(RwLock::new(Vec::new()));
+static NAME_RULERS: Rulers = Rulers(RwLock::new(Vec::new()));
+
+impl Rulers {
+    fn get(&self, index: usize) -> Option<Ruler> {
+        if let Some(known) = self.0.read().ok()?.get(index) {
+            return Some(Arc::clone(known));
+        }
+        let mut rulers = self.0.write().ok()?;
+        while rulers.len() <= index && index < RULERS_MAX {
+            rulers.push(make_ruler()?);
+        }
+        rulers.get(index).map(Arc::clone)
     }
-    let mut rulers = RULERS.write().ok()?;
-    while rulers.len() <= index {
-        rulers.push(make_ruler()?);
-    }
-    rulers.get(index).map(Arc::clone)
 }
 
 /// Every character of the text is a fault of its own, and so has a span.
@@ -65,7 +72,7 @@ impl Handles {
     pub(super) fn of_node(&mut self, bytes: Range<usize>) -> Option<SourceSpan> {
         let index = self.nodes.len();
         if index.is_multiple_of(PAIRS) {
-            self.node_rulers.push(ruler(2 * self.node_rulers.len())?);
+            self.node_rulers.push(NODE_RULERS.get(self.node_rulers.len())?);
             self.pair = (0, 0);
         } else if self.pair.0 == self.pair.1 {
             self.pair = (0, self.pair.1 + 1);
@@ -82,7 +89,7 @@ impl Handles {
     pub(super) fn of_name(&mut self, start: usize, length: usize) -> Option<SourceSpan> {
         let mark = self.names.len() % MARKS;
         if mark == 0 {
-            self.name_rulers.push(ruler(2 * self.name_rulers.len() + 1)?);
+            self.name_rulers.push(NAME_RULERS.get(self.name_rulers.len())?);
         }
         self.names.push(u32::try_from(start).ok()?);
         let ruler = self.name_rulers.last()?;
