@@ -82,8 +82,8 @@ pub(crate) struct Prepared {
 #[derive(Debug, Default)]
 pub(crate) struct Deprived(Vec<Waiting>);
 
-/// Response names of the fields that failed, by representation of their entity.
-type EntityFailures = FxHashMap<Vec<u8>, Vec<String>>;
+/// What failed, by representation of the entity: each time the numbers of the fields that it may have been.
+type EntityFailures = FxHashMap<Vec<u8>, Vec<Vec<u32>>>;
 
 /// Which stored objects the answer of a fetch belongs to.
 #[derive(Debug)]
@@ -310,9 +310,9 @@ impl<'p> State<'p> {
                 continue;
             }
             let wanted = &self.entity_entries.entry(waiting.number).fields;
-            let is_wanted = |name: &String| wanted.iter().any(|field| field.response_name.as_deref() == Some(name));
+            let is_wanted = |failed: &Vec<u32>| wanted.iter().any(|field| failed.contains(&field.id));
             let failed = failures.get(&waiting.representation);
-            if !knowledge.missing.is_empty() && failed.is_some_and(|names| !names.iter().all(is_wanted)) {
+            if !knowledge.missing.is_empty() && failed.is_some_and(|failed| !failed.iter().all(is_wanted)) {
                 deprived.push(waiting.clone());
             } else {
                 waiting.objects.iter().for_each(|object| self.store.set_failed(*object));

@@ -383,14 +383,15 @@ impl<'s, 'a> Fetches<'s, 'a> {
         Ok(groups)
     }
 
-    /// Has the runtime type told by whoever arrives and knows it; false if nobody does.
+    /// Has the runtime type told by everybody who arrives and knows it, so that nobody waits for another; false if nobody does.
     fn tell_type(&mut self, cursors: &[Cursor]) -> bool {
         let is_typed = |cursor: &&Cursor| !self.search.graph.node(cursor.node).is_interface_object;
-        let typed = cursors.iter().find(is_typed);
-        if let Some(cursor) = typed {
+        let mut is_told = false;
+        for cursor in cursors.iter().filter(is_typed) {
             self.trees[cursor.tree.0 as usize].typename = true;
+            is_told = true;
         }
-        typed.is_some()
+        is_told
     }
 
     /// Paths to what is below fields of some types speak of types: whoever resolves such a field tells them, where nobody

@@ -280,8 +280,9 @@ impl<'a, 'p> Absorption<'a, 'p> {
                 let asked = scope.asked.iter().find(|asked| asked.response_name == *name)?;
                 let (representation, objects) = asked.representations.get_index(*index)?;
                 if let Some(PathSegment::Field(field)) = rest.first().filter(|_| !scope.waiting.is_empty()) {
+                    let failed = self.fields_named(asked, field);
                     let failures = self.failures.entry(representation.clone()).or_default();
-                    failures.push(field.to_string());
+                    failures.push(failed);
                 }
                 (asked.position, *objects.first()?, rest)
             }
@@ -290,6 +291,20 @@ impl<'a, 'p> Absorption<'a, 'p> {
         let mut stored = self.path_of(position, object)?;
         stored.extend_from_slice(rest);
         Some(stored)
+    }
+
+    /// Numbers of the fields under one name that an `_entities` field asked for.
+    fn fields_named(&self, asked: &Asked, name: &str) -> Vec<u32> {
+        let entries = self.state.entity_entries;
+        let number = entries.number(self.fetch, asked.position);
+        let fields = number.map_or(&[][..], |number| &entries.entry(number).fields);
+        let which = asked.question.as_ref().and_then(|question| question.fields.as_deref());
+        let is_asked = |index: usize| which.is_none_or(|which| which.contains(&index));
+        let named = fields.iter().enumerate().filter(|(index, field)| {
+            let response_name = field.response_name.as_deref();
+            is_asked(*index) && response_name.is_none_or(|response_name| response_name == name)
+        });
+        named.map(|(_, field)| field.id).collect()
     }
 
     /// Where the data of the whole fetch would have been: the one object, or the list that all of them are in.

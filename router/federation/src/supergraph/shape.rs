@@ -58,7 +58,8 @@ fn write_type(text: &mut String, field_type: &Type, is_composite: &impl Fn(&Name
     }
     let mut wrapped = field_type;
     while wrapped.is_list() {
-        text.push_str(if wrapped.is_non_null() { "]!" } else { "]" });
+        // Before the bracket: after it, the mark would be taken for one of the item.
+        text.push_str(if wrapped.is_non_null() { "!]" } else { "]" });
         wrapped = wrapped.item_type();
     }
     if wrapped.is_non_null() {

@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use apollo_compiler::ast::{Argument, Type};
 use apollo_compiler::{Name, Node};
+use federation::field_set::FieldSetSelection;
 use federation::supergraph::TypeId;
 use smallvec::SmallVec;
 
 use super::{Normalizer, Occurrence, SetBuilder};
-use crate::selection::{Item, SetId, TypeSet};
+use crate::selection::{Item, SelectionSet, SetId, TypeSet};
 
 impl<'a> Normalizer<'a> {
     pub(super) fn storage_name(
@@ -108,7 +109,27 @@ impl<'a> Normalizer<'a> {
         for item in &right.items {
             nulls.spread |= twin(item, &left.items).is_none() && self.is_any(item, Self::is_non_null);
         }
+        nulls.clash |= self.requires_any(left, &right.items) || self.requires_any(right, &left.items);
         nulls
+    }
+
+    /// Whether a field of a set may require an object that `others` select parts of: it stands beside them then, with all that
+    /// it is sent for.
+    fn requires_any(&self, set: &SelectionSet, others: &[Rc<Item>]) -> bool {
+        let types_and_items = set
+            .items
+            .iter()
+            .flat_map(|item| item.types.iter().map(move |id| (*id, item)));
+        let definitions = types_and_items.filter_map(|(id, item)| self.field(id, &item.field));
+        let field_sets = definitions.flat_map(|field| field.joins.iter().filter_map(|join| join.requires.as_ref()));
+        let mut required = field_sets.flat_map(|field_set| &field_set.selections);
+        required.any(|selection| match selection {
+            FieldSetSelection::Field(required) => {
+                let mut objects = others.iter().filter(|other| other.child.is_some());
+                objects.any(|other| other.field == required.name)
+            }
+            FieldSetSelection::InlineFragment { .. } => false,
+        })
     }
 
     /// Whether something holds for the field of some type.

@@ -85,9 +85,11 @@ fn expected(graph: &Graph, layouts: &[SubgraphLayout]) -> BTreeSet<String> {
                 lines.extend(members.map(|(member, _)| format!("{name} = {member}")));
             }
             Kind::Enum { values, usage } => {
-                let values = values.iter().filter(|(_, known)| match usage {
-                    Usage::Input => known_to_all(known),
-                    Usage::Output | Usage::Both => known_to_some(known),
+                // What nothing uses is merged like what is only given.
+                let is_input = *usage == Usage::Input && is_taken(graph, layouts, name);
+                let values = values.iter().filter(|(_, known)| match is_input {
+                    true => known_to_all(known),
+                    false => known_to_some(known),
                 });
                 lines.extend(values.map(|(value, _)| format!("{name} = {value}")));
             }
@@ -100,6 +102,22 @@ fn expected(graph: &Graph, layouts: &[SubgraphLayout]) -> BTreeSet<String> {
         }
     }
     lines
+}
+
+/// Whether an argument or a field of an input that some subgraph declares has a type.
+fn is_taken(graph: &Graph, layouts: &[SubgraphLayout], type_name: &str) -> bool {
+    layouts.iter().enumerate().any(|(subgraph, layout)| {
+        let takes = |input: &InputDef| input.subgraphs.has(subgraph) && input.ty.base() == type_name;
+        layout.types.iter().any(|(name, fields)| {
+            let mut fields = fields.keys().filter_map(|field| graph.field(name, field));
+            let mut inputs = match &graph.types[name].kind {
+                Kind::Input(inputs) => inputs.values().collect(),
+                _ => Vec::new(),
+            }
+            .into_iter();
+            inputs.any(takes) || fields.any(|(_, field)| field.arguments.values().any(takes))
+        })
+    })
 }
 
 /// Fields and interfaces that any subgraph declares, and fields of objects that stand for the type's interfaces.

@@ -49,21 +49,28 @@ pub(super) fn difference(expected: &Answer, data: &str, errors: &[Value]) -> Opt
         }
     }
     let told: BTreeSet<&str> = errors.iter().filter_map(|error| error["message"].as_str()).collect();
+    let is_told = |error: &Value| {
+        let message = error["message"].as_str().unwrap_or_default();
+        (is_own(error) || hidden_failures.contains(message)) && told.contains(message)
+    };
+    // One that is told where its value stands elsewhere explains the null here as well.
+    let told_elsewhere = expected_errors.iter().filter(|error| is_told(error));
     let explained: BTreeSet<String> = errors
         .iter()
+        .chain(told_elsewhere)
         .map(|error| null_of(&expected["data"], error, true))
         .collect();
-    let alike: BTreeSet<String> = errors
-        .iter()
-        .map(|error| null_of(&expected["data"], error, false))
-        .collect();
+    // Under several aliases, or in an entity at several places.
+    let object_of = |error: &Value| {
+        let null = null_of(&expected["data"], error, false);
+        null.rsplit_once('/')
+            .map_or_else(String::new, |(object, _)| object.to_owned())
+    };
+    let alike: BTreeSet<String> = errors.iter().map(object_of).collect();
     let unexplained = expected_errors.iter().find(|error| {
-        let message = error["message"].as_str().unwrap_or_default();
-        let is_told = (is_own(error) || hidden_failures.contains(message)) && told.contains(message);
         !explained.contains(&null_of(&expected["data"], error, true))
-            && !is_told
-            // A null that should not be, in an entity: with the message of all of these.
-            && (is_own(error) || !alike.contains(&null_of(&expected["data"], error, false)))
+            // A null that should not be has the message of all of these.
+            && (is_own(error) || !alike.contains(&object_of(error)))
     });
     unexplained.map(|error| format!("no error explains the null at {}", error["path"]))
 }
