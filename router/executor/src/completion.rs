@@ -4,18 +4,21 @@
 //! since the nearest place where null is allowed. Does not fetch, and adds no error for a null that a failed fetch, or an
 //! error of a subgraph, explains already.
 
-use std::io::Write as _;
+mod leaf;
+mod response_path;
+
 use std::rc::Rc;
 
 use bytes::Bytes;
 use federation::error::ErrorCode;
-use federation::query_plan::{BooleanCondition, FieldType, LeafType, ResponseField, ResponseShape, ResponseSource};
+use federation::query_plan::{BooleanCondition, FieldType, ResponseField, ResponseShape, ResponseSource};
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value as JsonValue};
 use smallvec::SmallVec;
 
+pub(crate) use self::response_path::response_path;
 use crate::response::{GraphqlError, ResponsePathSegment};
-use crate::store::{ListId, NameId, ObjectId, PathSegment, Store, StoredStep, Text, Value, write_string};
+use crate::store::{ListId, NameId, ObjectId, Store, StoredStep, Value, write_string};
 
 /// Longest answer in bytes. 256 MiB: an entity that is stored once may be written many times.
 const DATA_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -446,33 +449,6 @@ impl<'s, 'a> Completion<'s, 'a> {
         self.object(object, &shapes, runtime_type)
     }
 
-    /// Writes a scalar or an enum, which must be what its type says (GraphQL spec, "Scalars", "Result Coercion").
-    fn leaf(&mut self, value: Value, leaf_type: &LeafType) -> Result<(), Propagate> {
-        let store = self.store;
-        match (leaf_type, value) {
-            (LeafType::CustomScalar(_), value)
-            | (LeafType::Boolean, value @ Value::Boolean(_))
-            | (LeafType::String | LeafType::Id, value @ Value::String(_)) => store.write(value, &mut self.out),
-            (LeafType::Int, Value::Number(text)) => match int(store.bytes(text)) {
-                Some(int) => {
-                    let _ = write!(self.out, "{int}");
-                }
-                None => return Err(self.invalid("expected a whole number of 32 bits".to_owned())),
-            },
-            (LeafType::Float, Value::Number(text)) if is_finite(store.bytes(text)) => {
-                store.write(value, &mut self.out);
-            }
-            (LeafType::Id, Value::Number(text)) if is_whole(store.bytes(text)) => {
-                write_string(store.bytes(text), &mut self.out);
-            }
-            (LeafType::Enum { values, .. }, Value::String(text)) if knows(values, store, text) => {
-                store.write(value, &mut self.out);
-            }
-            (leaf_type, _) => return Err(self.invalid(expectation(leaf_type))),
-        }
-        Ok(())
-    }
-
     /// Adds a field error at the current path.
     fn invalid(&mut self, message: String) -> Propagate {
         if self.errors.len() == ERRORS_MAX {
@@ -496,160 +472,4 @@ fn is_of<N: AsRef<str>>(types: Option<&[N]>, runtime_type: Option<&str>) -> bool
     types.is_none_or(|types| {
         runtime_type.is_some_and(|name| types.binary_search_by(|known| known.as_ref().cmp(name)).is_ok())
     })
-}
-
-fn expectation(leaf_type: &LeafType) -> String {
-    match leaf_type {
-        LeafType::Int => "expected a whole number of 32 bits".to_owned(),
-        LeafType::Float => "expected a finite number".to_owned(),
-        LeafType::String => "expected a string".to_owned(),
-        LeafType::Boolean => "expected true or false".to_owned(),
-        LeafType::Id => "expected a string or a whole number".to_owned(),
-        LeafType::CustomScalar(name) => format!("expected a `{name}`"),
-        // The value is not told: it may be one that is hidden from clients.
-        LeafType::Enum { name, .. } => format!("expected a value of the enum `{name}`"),
-    }
-}
-
-fn knows<N: AsRef<str>>(values: &[N], store: &Store, text: Text) -> bool {
-    let text = store.decoded(text);
-    values.binary_search_by(|value| value.as_ref().cmp(&text)).is_ok()
-}
-
-fn number_text(number: &[u8]) -> Option<&str> {
-    std::str::from_utf8(number).ok()
-}
-
-/// `1`, `-1`, and `1.0` or `1e2`, which some languages write for whole numbers.
-fn int(number: &[u8]) -> Option<i32> {
-    let number = number_text(number)?;
-    if let Ok(int) = number.parse() {
-        return Some(int);
-    }
-    let float: f64 = number.parse().ok()?;
-    let is_int = float.fract() == 0.0 && float >= f64::from(i32::MIN) && float <= f64::from(i32::MAX);
-    is_int.then_some(float as i32)
-}
-
-fn is_finite(number: &[u8]) -> bool {
-    // Fewer than 300 digits without an exponent are.
-    let is_short = number.len() < 300 && !number.iter().any(|byte| matches!(byte, b'e' | b'E'));
-    is_short
-        || number_text(number)
-            .and_then(|number| number.parse().ok())
-            .is_some_and(f64::is_finite)
-}
-
-fn is_whole(number: &[u8]) -> bool {
-    number.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
-}
-
-/// Most places of the answer that are followed for one error: a client may select a field under many aliases, on every
-/// level, and one place is enough.
-const BRANCHES_MAX: usize = 32;
-
-/// A way through the answer that a stored path may take.
-#[derive(Clone)]
-struct Branch<'a> {
-    path: Vec<ResponsePathSegment>,
-    shapes: Vec<&'a ResponseShape>,
-    /// The part of the answer in which it ends.
-    part: Option<u32>,
-}
-
-/// A stored path as the client knows it: response names for storage names, up to the first field it did not select; and the
-/// part of the answer that the last of them belongs to. `None` when it selects the field of objects of other types only, so
-/// that nothing of the answer depends on it.
-///
-/// Where the client selects a field under several aliases, the first that leads on is taken: below another one, the rest
-/// of the path may not be selected.
-pub(crate) fn response_path(
-    (store, shape): (&Store, &ResponseShape),
-    path: &[PathSegment],
-    variables: &Map<String, JsonValue>,
-) -> Option<(Vec<ResponsePathSegment>, Option<u32>)> {
-    let mut branches = vec![Branch {
-        path: Vec::new(),
-        shapes: vec![shape],
-        part: None,
-    }];
-    let mut value = Some(Value::Object(Store::ROOT));
-    for segment in path {
-        let storage_name = match segment {
-            PathSegment::Item(index) => {
-                let item = ResponsePathSegment::Item(*index);
-                branches.iter_mut().for_each(|branch| branch.path.push(item.clone()));
-                value = value.and_then(|value| below(store, value, segment));
-                continue;
-            }
-            PathSegment::Field(storage_name) => storage_name,
-        };
-        let typename = match value {
-            Some(Value::Object(object)) => store.typename(object),
-            _ => None,
-        };
-        let mut is_of_others = false;
-        let mut longer: Vec<Branch<'_>> = Vec::new();
-        for branch in &branches {
-            let begin = longer.len();
-            let has_room = begin < BRANCHES_MAX;
-            for (part, field) in branch.fields() {
-                let is_source = matches!(&field.source, ResponseSource::Stored(name) if name.as_str() == storage_name);
-                if !is_source || !holds(&field.conditions, variables) {
-                    continue;
-                }
-                if let (Some(types), Some(typename)) = (&field.runtime_types, &typename)
-                    && !types.iter().any(|name| name == &**typename)
-                {
-                    is_of_others = true;
-                    continue;
-                }
-                let step = ResponsePathSegment::Field(field.response_name.to_string());
-                match longer[begin..]
-                    .iter_mut()
-                    .find(|known| known.path.last() == Some(&step))
-                {
-                    Some(known) => known.shapes.push(&*field.selection),
-                    None if has_room => longer.push(Branch {
-                        path: branch.path.iter().cloned().chain([step]).collect(),
-                        shapes: vec![&*field.selection],
-                        part,
-                    }),
-                    None => {}
-                }
-            }
-        }
-        if longer.is_empty() {
-            if is_of_others {
-                return None;
-            }
-            break;
-        }
-        branches = longer;
-        value = value.and_then(|value| below(store, value, segment));
-    }
-    let Branch { path, part, .. } = branches.swap_remove(0);
-    Some((path, part))
-}
-
-/// What a path leads to from a stored value.
-fn below(store: &Store, value: Value, segment: &PathSegment) -> Option<Value> {
-    match (value, segment) {
-        (Value::Object(object), PathSegment::Field(name)) => store.field_named(object, name),
-        (Value::List(list), PathSegment::Item(index)) => store.items(list).get(*index).copied(),
-        _ => None,
-    }
-}
-
-impl<'a> Branch<'a> {
-    /// The fields that may come next, each with its part.
-    fn fields(&self) -> impl Iterator<Item = (Option<u32>, &'a ResponseField)> {
-        let own = self.shapes.iter().flat_map(|shape| &shape.fields);
-        let own = own.map(|field| (self.part, field));
-        let deferred = self.shapes.iter().flat_map(|shape| &shape.deferred);
-        own.chain(deferred.flat_map(|fragment| {
-            let fields = fragment.shape.fields.iter();
-            fields.map(|field| (Some(fragment.part), field))
-        }))
-    }
 }

@@ -4,28 +4,29 @@
 //! A set is made once for each list of selections and types, so that a fragment used sixty times is one set, and the
 //! time does not grow with the operation's expansion. Sets that turn out equal are one as well.
 
+mod collecting;
 mod deferred;
 mod storage_names;
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use apollo_compiler::ast::{Argument, Value};
-use apollo_compiler::executable::{self, Directive, ExecutableDocument, Selection};
+use apollo_compiler::ast::Argument;
+use apollo_compiler::executable::{self, ExecutableDocument};
 use apollo_compiler::{Name, Node};
-use federation::field_set::{FieldSet, FieldSetSelection};
-use federation::query_plan::BooleanCondition;
+use federation::field_set::FieldSet;
 use federation::supergraph::{FieldDefinition, ShapeId, Supergraph, TypeId};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+pub(crate) use self::collecting::applied;
+use self::collecting::{ByResponseName, Collected, Occurrence, Occurrences, Within};
 pub(crate) use self::deferred::Parts;
-use self::deferred::{Standing, split};
+use self::deferred::split;
 use crate::planner::PlanError;
 use crate::selection::{
     Conditions, Deferred, Item, PartId, ResponseEntry, SelectionSet, SetId, TypeSet, any_of, both, complement,
-    contradicts, intersection, without,
+    contradicts, without,
 };
 
 /// Most fields in all sets of one operation: far more than people write, and planned in a second.
@@ -57,42 +58,11 @@ impl Source<'_> {
     }
 }
 
-/// What holds for selections: which objects they are for, when, and in which part of the answer.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Within {
-    types: TypeSet,
-    conditions: Conditions,
-    part: Option<PartId>,
-}
-
 /// Selections of one position.
 struct Selections<'a> {
     source: Source<'a>,
     conditions: Conditions,
     part: Option<PartId>,
-}
-
-/// One field as written.
-struct Occurrence<'a> {
-    order: u32,
-    field: &'a Name,
-    arguments: &'a [Node<Argument>],
-    types: TypeSet,
-    conditions: Conditions,
-    part: Option<PartId>,
-    selections: Source<'a>,
-}
-
-type Occurrences<'a> = SmallVec<[Occurrence<'a>; 1]>;
-
-type ByResponseName<'a> = IndexMap<&'a Name, Occurrences<'a>, FxBuildHasher>;
-
-#[derive(Default)]
-struct Collected<'a> {
-    order: u32,
-    fields: ByResponseName<'a>,
-    deferred: BTreeMap<PartId, Standing>,
-    fragments_seen: FxHashSet<(&'a Name, Within)>,
 }
 
 /// Objects that a set is for.
@@ -299,97 +269,6 @@ impl<'a> Normalizer<'a> {
         let id = self.build(collected, position, false)?;
         self.known.insert(identity, id);
         Ok(id)
-    }
-
-    fn collect(&mut self, source: Source<'a>, within: &Within, collected: &mut Collected<'a>) {
-        match source {
-            Source::Operation(selection_set) => {
-                for selection in &selection_set.selections {
-                    self.collect_selection(selection, within, collected);
-                }
-            }
-            Source::FieldSet(field_set) => {
-                for selection in &field_set.selections {
-                    match selection {
-                        FieldSetSelection::Field(field) => {
-                            let selections = Source::FieldSet(&field.selections);
-                            collected.push(&field.name, (&field.name, &field.arguments), within, selections);
-                        }
-                        FieldSetSelection::InlineFragment {
-                            type_condition,
-                            selections,
-                        } => {
-                            if let Some(within) = self.narrow(within, type_condition.as_ref()) {
-                                self.collect(Source::FieldSet(selections), &within, collected);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn collect_selection(&mut self, selection: &'a Selection, within: &Within, collected: &mut Collected<'a>) {
-        let Some(conditions) = applied(&within.conditions, selection.directives()) else {
-            return;
-        };
-        let within = Within {
-            conditions,
-            ..within.clone()
-        };
-        match selection {
-            Selection::Field(field) => {
-                let selections = Source::Operation(&field.selection_set);
-                collected.push(
-                    field.response_key(),
-                    (&field.name, &field.arguments),
-                    &within,
-                    selections,
-                );
-            }
-            Selection::InlineFragment(fragment) => {
-                if let Some(mut within) = self.narrow(&within, fragment.type_condition.as_ref()) {
-                    self.defer(selection, &mut within, collected);
-                    self.collect(Source::Operation(&fragment.selection_set), &within, collected);
-                }
-            }
-            Selection::FragmentSpread(spread) => {
-                let Some(fragment) = self.document.fragments.get(&spread.fragment_name) else {
-                    return;
-                };
-                let Some(mut within) = self.narrow(&within, Some(fragment.type_condition())) else {
-                    return;
-                };
-                self.defer(selection, &mut within, collected);
-                if collected.fragments_seen.insert((&fragment.name, within.clone())) {
-                    self.collect(Source::Operation(&fragment.selection_set), &within, collected);
-                }
-            }
-        }
-    }
-
-    /// Enters the part that a fragment begins, if it is deferred.
-    fn defer(&mut self, fragment: &'a Selection, within: &mut Within, collected: &mut Collected<'a>) {
-        let address = std::ptr::from_ref(fragment).addr();
-        if let Some(part) = self.parts.begin(address, fragment.directives(), within.part) {
-            within.part = Some(part);
-            collected.defer(within);
-        }
-    }
-
-    /// `None`: no object here is of that type.
-    fn narrow(&mut self, within: &Within, type_condition: Option<&Name>) -> Option<Within> {
-        let types = match type_condition {
-            None => Rc::clone(&within.types),
-            Some(name) => {
-                let id = self.supergraph.type_id(name)?;
-                intersection(&within.types, &self.possible_types(id))
-            }
-        };
-        (!types.is_empty()).then(|| Within {
-            types,
-            ..within.clone()
-        })
     }
 
     /// Every object type that may stand for `id` in some subgraph.
@@ -688,59 +567,7 @@ impl SetBuilder {
     }
 }
 
-impl<'a> Collected<'a> {
-    fn push(
-        &mut self,
-        response_name: &'a Name,
-        (field, arguments): (&'a Name, &'a [Node<Argument>]),
-        within: &Within,
-        selections: Source<'a>,
-    ) {
-        self.fields.entry(response_name).or_default().push(Occurrence {
-            order: self.order,
-            field,
-            arguments,
-            types: Rc::clone(&within.types),
-            conditions: Rc::clone(&within.conditions),
-            part: within.part,
-            selections,
-        });
-        self.order += 1;
-    }
-
-    /// Notes that the part of `within` stands here.
-    fn defer(&mut self, within: &Within) {
-        let Some(part) = within.part else { return };
-        let standing = self.deferred.entry(part).or_default();
-        let here = (Rc::clone(&within.types), Rc::clone(&within.conditions));
-        if !standing.contains(&here) {
-            standing.push(here);
-        }
-    }
-}
-
 /// Fields that the router answers from the API schema.
 pub(crate) fn is_introspection(field: &Name) -> bool {
     field == "__schema" || field == "__type"
-}
-
-/// `conditions` and those of `directives`; `None` when the selection is never taken.
-pub(crate) fn applied(conditions: &Conditions, directives: &executable::DirectiveList) -> Option<Conditions> {
-    let mut added: Vec<BooleanCondition> = Vec::new();
-    for (name, value) in [("skip", false), ("include", true)] {
-        match directives.get(name).and_then(|directive| condition(directive)) {
-            Some(Value::Boolean(given)) if *given != value => return None,
-            Some(Value::Variable(variable)) => added.push(BooleanCondition {
-                variable: variable.clone(),
-                value,
-            }),
-            _ => {}
-        }
-    }
-    let conditions = both(conditions, &added);
-    (!contradicts(&conditions)).then_some(conditions)
-}
-
-fn condition(directive: &Node<Directive>) -> Option<&Value> {
-    directive.specified_argument_by_name("if").map(AsRef::as_ref)
 }
