@@ -3,7 +3,9 @@
 use crate::auth::{InternalKey, TokenVerifier};
 use crate::clock::Clock;
 use crate::database::{Database, DatabaseOptions};
-use crate::events::{EventConsumer, EventOptions, PeerTransport, Relay, RelayBell};
+use crate::events::{
+    EventConsumer, EventOptions, Nats, Parked, PeerTransport, Relay, RelayBell, Subscriber, Transport,
+};
 use crate::peer::Peers;
 use crate::{events, internal, telemetry};
 use anyhow::Context;
@@ -165,27 +167,21 @@ pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -
         database.clone(),
         options.shutdown.clone(),
     ));
-    let relay = Relay {
-        service: S::NAME,
-        database: database.for_background(),
-        transport: Arc::new(PeerTransport::new(options.peers.clone())),
-        clock: options.clock.clone(),
-        options: options.events,
-        bell: RelayBell::default(),
-    };
+    let bell = RelayBell::default();
     let context = ServiceContext {
         database: database.clone(),
-        verifier: options.verifier,
+        verifier: options.verifier.clone(),
         internal_key: options.internal_key.clone(),
-        peers: options.peers,
-        relay: relay.bell.clone(),
+        peers: options.peers.clone(),
+        relay: bell.clone(),
         shutdown: options.shutdown.clone(),
-        clock: options.clock,
+        clock: options.clock.clone(),
     };
     let mut routes = S::routes(context, config).await?;
     if S::EVENTS {
-        tokio::spawn(relay.run(options.shutdown.clone()));
+        carry_events::<S>(&options, &database.for_background(), bell, routes.events.as_ref()).await?;
     }
+    // Also where a broker carries events, so that services may turn to it one after the other.
     if let Some(consumer) = routes.events {
         routes.internal = routes.internal.merge(events::router(consumer));
     }
@@ -200,6 +196,45 @@ pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -
         webhook: routes.webhook.map(layered),
         database,
     })
+}
+
+/// Begins to send the events of the service, and to take those of others.
+async fn carry_events<S: Service>(
+    options: &AssembleOptions,
+    database: &Database,
+    bell: RelayBell,
+    consumer: Option<&Arc<dyn EventConsumer>>,
+) -> anyhow::Result<()> {
+    let nats = match &options.events.nats {
+        Some(nats) => Some(Nats::connect(nats.clone(), S::NAME).await?),
+        None => None,
+    };
+    let transport: Arc<dyn Transport> = match &nats {
+        Some(nats) => Arc::new(nats.clone()),
+        None => Arc::new(PeerTransport::new(options.peers.clone())),
+    };
+    let relay = Relay {
+        service: S::NAME,
+        database: database.clone(),
+        transport,
+        clock: options.clock.clone(),
+        options: options.events.clone(),
+        bell,
+        consumer: consumer.cloned(),
+    };
+    tokio::spawn(relay.run(options.shutdown.clone()));
+    if let (Some(nats), Some(consumer)) = (nats, consumer) {
+        let subscriber = Subscriber {
+            service: S::NAME,
+            nats,
+            consumer: Arc::clone(consumer),
+            parked: Parked::new(database.clone()),
+            clock: options.clock.clone(),
+            refusals_max: options.events.refusals_max,
+        };
+        tokio::spawn(subscriber.run(options.shutdown.clone()));
+    }
+    Ok(())
 }
 
 #[derive(Clone)]

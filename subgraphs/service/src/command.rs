@@ -1,8 +1,10 @@
-//! The command line of a service: `serve`, `migrate`, `seed`, `schema`, `healthcheck`.
+//! The command line of a service: `serve`, `migrate`, `seed`, `schema`, `events`, `healthcheck`.
 
 use crate::app::{AssembleOptions, Service, assemble};
+use crate::clock::Clock;
 use crate::config::{AdminListenConfig, DatabaseConfig, LogConfig, ServeConfig};
 use crate::database::Database;
+use crate::events::operator;
 use crate::http;
 use balanced_client::probe;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -26,8 +28,31 @@ enum Command<Own: Args> {
     Seed(Offline),
     /// Print the subgraph's schema (federation SDL).
     Schema,
+    /// Look at events that failed too often, and have them tried again.
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// Ask the process that serves on this machine whether it is ready. Exit code 0: it is; 1: it is not, and why.
     Healthcheck(Healthcheck),
+}
+
+#[derive(Subcommand)]
+enum EventsCommand {
+    /// Print the events that are parked, one a line: id, `written` or `read`, type, subject, time, error, with tabs between.
+    List(Offline),
+    /// Have parked events tried again by the replicas that serve, within seconds.
+    Replay(Replay),
+}
+
+#[derive(Args)]
+struct Replay {
+    /// Id of the event, `evt_…`.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    id: Option<String>,
+    /// All that are parked.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    offline: Offline,
 }
 
 #[derive(Args)]
@@ -67,6 +92,8 @@ pub async fn run<S: Service>() -> ExitCode {
         Command::Migrate(offline) => run_offline::<S>(&offline, Seed::No).await,
         Command::Seed(offline) => run_offline::<S>(&offline, Seed::Yes).await,
         Command::Schema => print_schema::<S>(),
+        Command::Events(EventsCommand::List(offline)) => list_events::<S>(&offline).await,
+        Command::Events(EventsCommand::Replay(replay)) => replay_events::<S>(&replay).await,
         Command::Healthcheck(healthcheck) => probe(healthcheck.admin.admin_listen, "/readyz")
             .await
             .map_err(Into::into),
@@ -116,14 +143,45 @@ enum Seed {
 }
 
 async fn run_offline<S: Service>(offline: &Offline, seed: Seed) -> anyhow::Result<()> {
-    offline.log.init()?;
-    let options = offline.database.options(S::DURABLE);
-    let database = Database::connect(&offline.database.url(S::NAME), &options).await?;
+    let database = open::<S>(offline).await?;
     database.migrate::<S::Migrator>().await?;
     if seed == Seed::Yes {
         S::seed(&database).await?;
     }
     database.close().await;
+    Ok(())
+}
+
+async fn open<S: Service>(offline: &Offline) -> anyhow::Result<Database> {
+    offline.log.init()?;
+    let options = offline.database.options(S::DURABLE);
+    Ok(Database::connect(&offline.database.url(S::NAME), &options).await?)
+}
+
+async fn open_events<S: Service>(offline: &Offline) -> anyhow::Result<Database> {
+    anyhow::ensure!(S::EVENTS, "`{}` neither writes nor reads events", S::NAME);
+    open::<S>(offline).await
+}
+
+#[allow(clippy::print_stdout, reason = "printing is what the command is for")]
+async fn list_events<S: Service>(offline: &Offline) -> anyhow::Result<()> {
+    let database = open_events::<S>(offline).await?;
+    for event in operator::list(&database).await? {
+        println!("{event}");
+    }
+    database.close().await;
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "printing is what the command is for")]
+async fn replay_events<S: Service>(replay: &Replay) -> anyhow::Result<()> {
+    let database = open_events::<S>(&replay.offline).await?;
+    let count = operator::replay(&database, replay.id.as_deref(), Clock::System.now()).await?;
+    database.close().await;
+    if let (0, Some(id)) = (count, &replay.id) {
+        anyhow::bail!("there is no parked event `{id}`: `events list` shows those there are");
+    }
+    println!("{count} to be tried again");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use crate::auth::{InternalKey, TokenSettings, TokenVerifier};
 use crate::clock::Clock;
 use crate::database::DatabaseOptions;
-use crate::events::EventOptions;
+use crate::events::{EventOptions, NatsOptions};
 use crate::peer::{PeerClient, Peers};
 use crate::telemetry::LogFormat;
 use anyhow::Context;
@@ -294,6 +294,32 @@ pub struct EventsConfig {
     /// would take effect again, and none does: events are sent every minute until they are taken.
     #[arg(long, env = "EVENTS_KEPT_DAYS", default_value_t = 30, value_parser = clap::value_parser!(i64).range(1..=3650))]
     pub events_kept_days: i64,
+
+    /// NATS servers with JetStream that carry events: `nats://host:4222`, or `tls://…`, with commas between those of a
+    /// cluster; may hold `user:password@`. Without any, events go by signed requests to each service that reads them.
+    #[arg(long, env = "NATS_URL", default_value = "", hide_env_values = true)]
+    pub nats_url: String,
+
+    /// File with the credentials of a NATS user (JWT and seed, as `nsc` writes it), for servers that ask for them.
+    #[arg(long, env = "NATS_CREDENTIALS_FILE")]
+    pub nats_credentials_file: Option<PathBuf>,
+
+    /// File with certificates (PEM) that vouch for the NATS servers, where the machine's own do not.
+    #[arg(long, env = "NATS_CA_FILE")]
+    pub nats_ca_file: Option<PathBuf>,
+
+    /// Stream of events, and first part of their subjects: another one for each shop that shares a NATS. It is made when
+    /// it is not there, with one replica; for a cluster, make it with three first.
+    #[arg(long, env = "NATS_STREAM", default_value = "hansa", value_parser = stream_name)]
+    pub nats_stream: String,
+}
+
+fn stream_name(text: &str) -> Result<String, String> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    if (1..=32).contains(&text.len()) && text.chars().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    Err("1 to 32 letters, digits, `-` and `_`".to_owned())
 }
 
 impl EventsConfig {
@@ -303,6 +329,18 @@ impl EventsConfig {
         EventOptions {
             refusals_max: self.event_refusals_max,
             kept: chrono::TimeDelta::days(self.events_kept_days),
+            nats: (!self.nats_url.is_empty()).then(|| self.nats()),
+        }
+    }
+
+    fn nats(&self) -> NatsOptions {
+        NatsOptions {
+            url: self.nats_url.clone(),
+            credentials_file: self.nats_credentials_file.clone(),
+            ca_file: self.nats_ca_file.clone(),
+            stream: self.nats_stream.clone(),
+            // As long as the ids are that stop a second effect.
+            kept: Duration::from_secs(self.events_kept_days.unsigned_abs() * 24 * 3600),
         }
     }
 }

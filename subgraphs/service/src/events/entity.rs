@@ -37,6 +37,34 @@ pub(super) mod outbox {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Table `event_parked`: events of others that failed here too often.
+pub(super) mod parked {
+    use sea_orm::entity::prelude::*;
+
+    /// An event that waits for an operator; while it has `next_at`, it is being replayed.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "event_parked")]
+    pub(crate) struct Model {
+        /// `evt_…`, or the place in the stream of a message that is no event of ours.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        /// As it arrived.
+        #[sea_orm(column_type = "Text")]
+        pub event: String,
+        /// Why it failed the last time.
+        #[sea_orm(column_type = "Text")]
+        pub error: String,
+        pub parked_at: DateTimeUtc,
+        /// When it is tried again. Whoever does moves this to the end of the lease first.
+        pub next_at: Option<DateTimeUtc>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Table `event_inbox`: events of others that took effect here.
 pub(super) mod inbox {
     use sea_orm::entity::prelude::*;

@@ -1,6 +1,6 @@
 //! The tables of events, as a migration that each service with events has in its list.
 
-use super::entity::{inbox, outbox};
+use super::entity::{inbox, outbox, parked};
 use super::legacy;
 use crate::database::timestamp;
 use sea_orm::DbErr;
@@ -12,7 +12,7 @@ pub(super) const ID_BYTES_MAX: u32 = 80;
 /// Length of the id of what it happened to.
 const SUBJECT_BYTES_MAX: u32 = 80;
 
-/// Makes outbox and inbox, and moves over what waits in the tables that services had of their own before.
+/// Makes outbox, inbox and what is parked, and moves over what waits in the tables that services had of their own before.
 ///
 /// Those stay, empty: a replica of the version before may still write to them, and the relay moves that too.
 #[derive(Debug)]
@@ -45,11 +45,12 @@ impl MigrationTrait for Migration {
             .col(inbox::Column::ReceivedAt)
             .to_owned();
         create_index(manager, "event_inbox", "event_inbox_by_age", received).await?;
+        create_parked(manager).await?;
         legacy::take_over(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in ["event_inbox", "event_outbox"] {
+        for table in ["event_parked", "event_inbox", "event_outbox"] {
             manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
         Ok(())
@@ -86,6 +87,20 @@ async fn create_outbox(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         create_index(manager, "event_outbox", name, index).await?;
     }
     Ok(())
+}
+
+async fn create_parked(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    use parked::Column;
+    let mut table = Table::create();
+    table
+        .table(parked::Entity)
+        .if_not_exists()
+        .col(id(Column::Id))
+        .col(ColumnDef::new(Column::Event).text().not_null())
+        .col(ColumnDef::new(Column::Error).text().not_null())
+        .col(timestamp(manager, Column::ParkedAt).not_null())
+        .col(timestamp(manager, Column::NextAt));
+    manager.create_table(table).await
 }
 
 /// MySQL keeps what a migration made before it failed, so that the next try must find its way.

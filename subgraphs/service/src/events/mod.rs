@@ -5,6 +5,8 @@
 //! subject, until everybody who reads the event took it. A service that reads events gives an [`EventConsumer`], which
 //! calls [`take_in`] in the transaction of the effect: the table `event_inbox` lets each event take effect once.
 //!
+//! Events go by signed requests to each reader, or by NATS JetStream where [`EventOptions::nats`] says so.
+//!
 //! What was refused too often is *parked*: it waits for an operator, and what comes after it goes on. So consumers
 //! cannot count on any order, and tell newer from older by [`Event::aggregate_version`].
 //!
@@ -15,7 +17,12 @@ mod entity;
 mod inbox;
 mod legacy;
 mod migration;
+mod nats;
+#[cfg(test)]
+mod nats_tests;
+pub(crate) mod operator;
 mod outbox;
+mod parked;
 mod relay;
 #[cfg(test)]
 mod tests;
@@ -24,11 +31,14 @@ mod transport;
 pub use crate::contract::events::Event;
 pub use inbox::{ConsumeError, EventConsumer, take_in};
 pub use migration::Migration;
+pub use nats::NatsOptions;
 pub use outbox::write;
 pub use relay::RelayBell;
 pub use transport::{SendError, Transport};
 
 pub(crate) use inbox::router;
+pub(crate) use nats::{Nats, Subscriber};
+pub(crate) use parked::Parked;
 pub(crate) use relay::Relay;
 pub(crate) use transport::PeerTransport;
 
@@ -41,6 +51,8 @@ pub struct EventOptions {
     pub refusals_max: i32,
     /// How long an event that was sent, and the id of one that was taken in, are kept.
     pub kept: TimeDelta,
+    /// The broker; without one, events go to each reader by itself.
+    pub nats: Option<NatsOptions>,
 }
 
 impl Default for EventOptions {
@@ -48,6 +60,7 @@ impl Default for EventOptions {
         EventOptions {
             refusals_max: 20,
             kept: TimeDelta::days(30),
+            nats: None,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::outbox::{Next, Outbox};
 use super::transport::{SendError, Transport};
-use super::{EventOptions, entity, inbox, legacy};
+use super::{EventConsumer, EventOptions, Parked, entity, inbox, legacy};
 use crate::clock::Clock;
 use crate::contract::events::Event;
 use crate::database::Database;
@@ -59,6 +59,8 @@ pub(crate) struct Relay {
     pub(crate) clock: Clock,
     pub(crate) options: EventOptions,
     pub(crate) bell: RelayBell,
+    /// What replays the events that are parked here.
+    pub(crate) consumer: Option<Arc<dyn EventConsumer>>,
 }
 
 impl Relay {
@@ -91,7 +93,7 @@ impl Relay {
         }
     }
 
-    /// Sends everything that is due.
+    /// Sends everything that is due, and replays what an operator wants.
     ///
     /// # Errors
     /// [`DbErr`] when the database fails; what was not sent stays due, or is again when its lease ends.
@@ -109,6 +111,10 @@ impl Relay {
                 .buffer_unordered(SENT_AT_ONCE)
                 .collect::<Vec<_>>();
             sent.await.into_iter().collect::<Result<(), _>>()?;
+        }
+        if let Some(consumer) = &self.consumer {
+            let parked = Parked::new(self.database.clone());
+            parked.replay_due(&**consumer, &self.clock).await?;
         }
         Ok(())
     }
@@ -152,7 +158,8 @@ impl Relay {
         let oldest = seconds_since(outbox.oldest().await?, self.clock.now());
         gauge!("outbox_oldest_seconds", "service" => self.service).set(oldest);
         gauge!("events_waiting", "service" => self.service).set(as_f64(outbox.waiting().await?));
-        gauge!("events_parked", "service" => self.service).set(as_f64(outbox.parked().await?));
+        let parked = outbox.parked().await? + Parked::new(self.database.clone()).count().await?;
+        gauge!("events_parked", "service" => self.service).set(as_f64(parked));
         Ok(())
     }
 
@@ -166,7 +173,7 @@ impl Relay {
 }
 
 /// Twice as long each time, and by chance up to a half shorter, so that what failed together does not come together.
-fn delay(attempt: i32) -> TimeDelta {
+pub(super) fn delay(attempt: i32) -> TimeDelta {
     let longest = (1_000_i64 << (attempt - 1).clamp(0, 10)).min(DELAY_MS_MAX);
     TimeDelta::milliseconds(rand::random_range(longest / 2..=longest))
 }

@@ -3,7 +3,7 @@
 use super::entity::{inbox, outbox};
 use super::relay::Relay;
 use super::transport::{SendError, Transport};
-use super::{Event, EventOptions, Migration, RelayBell, take_in, write};
+use super::{Event, EventOptions, Migration, RelayBell, operator, take_in, write};
 use crate::clock::Clock;
 use crate::database::{Database, DatabaseOptions};
 use crate::testing::each_database;
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-struct Migrator;
+pub(super) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
@@ -24,7 +24,7 @@ impl MigratorTrait for Migrator {
     }
 }
 
-async fn open<M: MigratorTrait>(url: &str) -> Database {
+pub(super) async fn open<M: MigratorTrait>(url: &str) -> Database {
     let database = Database::connect(url, &DatabaseOptions::default()).await.unwrap();
     database.migrate::<M>().await.unwrap();
     database
@@ -95,10 +95,11 @@ fn relay(database: &Database, transport: &Arc<Recorder>, clock: &Clock) -> Relay
             ..EventOptions::default()
         },
         bell: RelayBell::default(),
+        consumer: None,
     }
 }
 
-fn event(subject: &str, version: i64, clock: &Clock) -> Event {
+pub(super) fn event(subject: &str, version: i64, clock: &Clock) -> Event {
     Event {
         specversion: "1.0".to_owned(),
         id: crate::id::new("evt"),
@@ -235,6 +236,42 @@ async fn refusals_park_an_event_and_silence_never_does() {
             1,
             "on {url}"
         );
+        database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_sees_what_is_parked_and_has_it_tried_again() {
+    each_database(|url| async move {
+        let clock = Clock::manual(Utc::now());
+        let database = open::<Migrator>(&url).await;
+        let heard = Recorder::new(refuse);
+        let relay = relay(&database, &heard, &clock);
+        let event = event("ord_a", 1, &clock);
+        write(database.write(), &event).await.unwrap();
+        let refused_three_times = async || {
+            for _ in 0..3 {
+                assert_eq!(operator::list(&database).await.unwrap(), []);
+                round(&relay).await;
+                clock.advance(Duration::from_secs(60));
+            }
+        };
+        refused_three_times().await;
+        let listed = operator::list(&database).await.unwrap();
+        let line = listed[0].to_string();
+        let expected = format!("{}\twritten\ttest.changed\tord_a\t", event.id);
+        assert!(line.starts_with(&expected) && line.ends_with("\tno, thanks"), "{line}");
+
+        let replay = async |id| operator::replay(&database, id, clock.now()).await.unwrap();
+        assert_eq!(replay(Some("evt_other")).await, 0);
+        assert_eq!(replay(None).await, 1);
+        refused_three_times().await;
+        assert_eq!(replay(Some(&event.id)).await, 1);
+        heard.answers(take);
+        round(&relay).await;
+        assert_eq!(heard.acknowledged(), [("ord_a".to_owned(), 1)], "on {url}");
+        assert_eq!(replay(None).await, 0, "what was sent is not sent again");
         database.close().await;
     })
     .await;

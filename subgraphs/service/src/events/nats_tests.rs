@@ -1,0 +1,241 @@
+//! Events through a real NATS, whose address is in `TEST_NATS_URL`.
+
+use super::nats::{Nats, NatsOptions, Subscriber};
+use super::parked::Parked;
+use super::tests::{Migrator, event, open};
+use super::transport::{SendError, Transport};
+use super::{ConsumeError, Event, EventConsumer, EventOptions, Relay, RelayBell, operator, take_in, write};
+use crate::clock::Clock;
+use crate::database::Database;
+use crate::testing::TempSqlite;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A stream of its own for a test, on the server that the environment names.
+fn options() -> Option<NatsOptions> {
+    let Ok(url) = std::env::var("TEST_NATS_URL") else {
+        println!("skipped: TEST_NATS_URL is not set");
+        return None;
+    };
+    Some(NatsOptions {
+        url,
+        credentials_file: None,
+        ca_file: None,
+        stream: crate::id::new("test"),
+        kept: Duration::from_secs(600),
+    })
+}
+
+/// Remembers what took effect; may be out of order.
+struct Reader {
+    database: Database,
+    taken: Mutex<Vec<String>>,
+    is_broken: AtomicBool,
+}
+
+impl Reader {
+    fn new(database: &Database) -> Arc<Reader> {
+        Arc::new(Reader {
+            database: database.clone(),
+            taken: Mutex::default(),
+            is_broken: AtomicBool::new(false),
+        })
+    }
+
+    async fn wait_for(&self, ids: &[String]) {
+        let mut wanted = ids.to_vec();
+        wanted.sort();
+        wait_until(async || {
+            let mut taken = self.taken.lock().unwrap().clone();
+            taken.sort();
+            taken == wanted
+        })
+        .await;
+    }
+}
+
+#[async_trait::async_trait]
+impl EventConsumer for Reader {
+    async fn consume(&self, event: &Event) -> Result<(), ConsumeError> {
+        if self.is_broken.load(Ordering::SeqCst) {
+            return Err(ConsumeError::failed(anyhow::anyhow!("out of order")));
+        }
+        let transaction = self.database.begin().await.map_err(ConsumeError::failed)?;
+        let is_new = take_in(&transaction, &event.id, event.time)
+            .await
+            .map_err(ConsumeError::failed)?;
+        if is_new {
+            transaction.commit().await.map_err(ConsumeError::failed)?;
+            self.taken.lock().unwrap().push(event.id.clone());
+        }
+        Ok(())
+    }
+}
+
+async fn wait_until(holds: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .expect("it comes about in time");
+}
+
+fn subscribe(nats: &Nats, reader: &Arc<Reader>, stop: &CancellationToken) {
+    let subscriber = Subscriber {
+        service: "reader",
+        nats: nats.clone(),
+        consumer: reader.clone(),
+        parked: Parked::new(reader.database.clone()),
+        clock: Clock::System,
+        refusals_max: 2,
+    };
+    tokio::spawn(subscriber.run(stop.clone()));
+}
+
+fn relay(nats: &Nats, reader: &Arc<Reader>) -> Relay {
+    Relay {
+        service: "writer",
+        database: reader.database.clone(),
+        transport: Arc::new(nats.clone()),
+        clock: Clock::System,
+        options: EventOptions::default(),
+        bell: RelayBell::default(),
+        consumer: Some(reader.clone()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_of_a_reader_share_what_a_relay_publishes() {
+    let Some(options) = options() else { return };
+    let sqlite = TempSqlite::new();
+    let database = open::<Migrator>(&sqlite.url).await;
+    let stop = CancellationToken::new();
+    let nats = Nats::connect(options.clone(), "writer").await.unwrap();
+    let mut ids = Vec::new();
+    for version in 1..=40 {
+        let event = event("ord_a", version, &Clock::System);
+        write(database.write(), &event).await.unwrap();
+        ids.push(event.id);
+    }
+    let reader = Reader::new(&database);
+    // Published before anybody reads, and with no stream there.
+    relay(&nats, &reader).round(&stop).await.unwrap();
+    assert_eq!(super::outbox::Outbox::new(database.clone()).waiting().await.unwrap(), 0);
+    for replica in ["reader-1", "reader-2"] {
+        subscribe(&Nats::connect(options.clone(), replica).await.unwrap(), &reader, &stop);
+    }
+    reader.wait_for(&ids).await;
+    // What is sent again is dropped by the broker; what it has forgotten, by the inbox.
+    let again = event("ord_b", 1, &Clock::System);
+    for _ in 0..3 {
+        nats.send(&again).await.unwrap();
+    }
+    ids.push(again.id);
+    reader.wait_for(&ids).await;
+    assert_eq!(nats.stored().await, 41);
+    stop.cancel();
+    nats.delete_stream().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reader_cannot_take_is_parked_and_replayed() {
+    let Some(options) = options() else { return };
+    let sqlite = TempSqlite::new();
+    let database = open::<Migrator>(&sqlite.url).await;
+    let stop = CancellationToken::new();
+    let nats = Nats::connect(options, "both").await.unwrap();
+    let reader = Reader::new(&database);
+    subscribe(&nats, &reader, &stop);
+    reader.is_broken.store(true, Ordering::SeqCst);
+    let event = event("usr_a", 1, &Clock::System);
+    nats.send(&event).await.unwrap();
+    nats.send_raw("not an event").await;
+    wait_until(async || operator::list(&database).await.unwrap().len() == 2).await;
+    let listed = operator::list(&database).await.unwrap();
+    let lines: Vec<String> = listed.iter().map(ToString::to_string).collect();
+    assert!(
+        lines[0].starts_with(&format!("{}\tread\ttest.changed\tusr_a\t", event.id)),
+        "{lines:?}"
+    );
+    assert!(
+        lines[0].ends_with("\tthe event could not be stored: out of order"),
+        "{lines:?}"
+    );
+    assert!(lines[1].starts_with("nats:2\tread\t?\t?\t?\tno event: "), "{lines:?}");
+
+    // It fails again, and then not.
+    let relay = relay(&nats, &reader);
+    for (is_broken, left) in [(true, 2), (false, 1)] {
+        reader.is_broken.store(is_broken, Ordering::SeqCst);
+        assert_eq!(
+            operator::replay(&database, Some(&event.id), Clock::System.now())
+                .await
+                .unwrap(),
+            1
+        );
+        relay.round(&stop).await.unwrap();
+        assert_eq!(operator::list(&database).await.unwrap().len(), left);
+    }
+    reader.wait_for(&[event.id]).await;
+    stop.cancel();
+    nats.delete_stream().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_away_is_waited_for() {
+    // A port that nobody listens at, since its listener is gone.
+    let address = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let options = NatsOptions {
+        url: format!("nats://{address}"),
+        credentials_file: None,
+        ca_file: None,
+        stream: "test".to_owned(),
+        kept: Duration::from_secs(600),
+    };
+    let nats = Nats::connect(options, "writer").await.unwrap();
+    let sent = nats.send(&event("ord_a", 1, &Clock::System)).await;
+    assert!(matches!(sent, Err(SendError::Unreachable(_))), "{sent:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_address_is_told_without_its_password() {
+    let options = NatsOptions {
+        url: "http://shop:hunter2@nats:4222".to_owned(),
+        credentials_file: None,
+        ca_file: None,
+        stream: "test".to_owned(),
+        kept: Duration::from_secs(600),
+    };
+    let error = Nats::connect(options, "writer").await.unwrap_err();
+    assert_eq!(
+        format!("{error:#}"),
+        "NATS_URL must be `nats://host:port` or `tls://host:port`"
+    );
+}
+
+impl Nats {
+    /// Number of messages in the stream.
+    async fn stored(&self) -> u64 {
+        self.stream().await.unwrap().cached_info().state.messages
+    }
+
+    async fn send_raw(&self, text: &'static str) {
+        let subject = format!("{}.raw", self.options.stream);
+        let published = self.context.publish(subject, text.into()).await.unwrap();
+        published.await.unwrap();
+    }
+
+    async fn delete_stream(&self) {
+        self.context.delete_stream(&self.options.stream).await.unwrap();
+    }
+}
