@@ -10,6 +10,7 @@ mod carts;
 mod currencies;
 mod neighbours;
 mod ordering;
+mod replicas;
 mod shop;
 mod state_machine;
 mod trouble;
