@@ -12,6 +12,8 @@ import yaml
 
 from environment import names_known_to
 
+# Servers of others: their images decide who they run as.
+SERVERS = {"nats", "postgres"}
 # Used by router.yaml, not by the binary itself.
 ROUTER_FILE = {"PLAYGROUND", "USERS_URL", "PRODUCTS_URL", "ORDERS_URL", "PAYMENTS_URL", "REVIEWS_URL",
                "OTEL_EXPORTER_OTLP_ENDPOINT"}
@@ -35,7 +37,7 @@ def check_service(name, service, compose, folder):
     is_once = service.get("command") == ["seed"]
     if not is_once and "healthcheck" not in service:
         yield "has no health check"
-    if name != "postgres":
+    if name not in SERVERS:
         if service.get("read_only") is not True or service.get("cap_drop") != ["ALL"] or service.get("user") != "65532:65532":
             yield "has more rights than in a cluster"
     if "build" not in service and "image" not in service:
@@ -48,7 +50,7 @@ def main():
     faults = [f"{name}: {fault}" for name, service in compose["services"].items()
               for fault in check_service(name, service, compose, path.parent)]
     for name, service in compose["services"].items():
-        if len(sys.argv) > 2 and name != "postgres":
+        if len(sys.argv) > 2 and name not in SERVERS:
             binary = Path(sys.argv[2]).resolve() / name.removesuffix("-seed")
             unknown = service["environment"].keys() - names_known_to(binary, service["command"][0]) - ROUTER_FILE
             faults += [f"{name}: the binary does not know {setting}" for setting in sorted(unknown)]

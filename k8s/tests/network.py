@@ -19,6 +19,8 @@ WANTED = {
     ("edge", "payments", "webhook"),
     *(("monitoring", name, "admin") for name in [*SUBGRAPHS, "router"]),
 }
+# Services that write or read events, which go by NATS where the component is listed.
+WITH_EVENTS = {"users", "orders", "payments", "reviews"}
 OUTSIDERS = {"edge": {"hansa/edge": "true"}, "monitoring": {"hansa/monitoring": "true"}, "elsewhere": {}}
 
 
@@ -95,6 +97,10 @@ def check_network(m):
         dns = any(port.get("port") == 53 for p in policies if selects(p["spec"]["podSelector"], labels)
                   for rule in p["spec"].get("egress", []) for port in rule.get("ports", []))
         m.check(dns, name, "names can be looked up")
+        if "events-to-nats" in m.of("NetworkPolicy"):
+            nats = ("namespace", {"hansa/nats": "true"}, False)
+            to_nats = allows(policies, "Egress", labels, nats, ("nats", 4222))
+            m.check(to_nats == (name in WITH_EVENTS), name, "services with events alone reach NATS")
         to_database = any(port.get("port") == 5432 for p in policies if selects(p["spec"]["podSelector"], labels)
                           for rule in p["spec"].get("egress", []) for port in rule.get("ports", []))
         m.check(to_database == (name != "router"), name, "subgraphs alone reach databases")

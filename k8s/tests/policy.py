@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from network import check_network
+from network import WITH_EVENTS, check_network
 
 SUBGRAPHS = ["users", "products", "orders", "payments", "reviews"]
 COMPONENTS = [*SUBGRAPHS, "router"]
@@ -27,7 +27,7 @@ PEERS = {"orders": ["USER_SERVICE_URL", "PRODUCT_SERVICE_URL", "PAYMENT_SERVICE_
          "users": ["ORDER_SERVICE_URL", "REVIEW_SERVICE_URL"]}
 # The Secrets that k8s/README.md says a namespace must hold.
 SECRETS = {*(f"{name}-database" for name in SUBGRAPHS), "payments-gateway", "internal-key", "jwt-keys",
-           "users-smtp", "traces"}
+           "users-smtp", "traces", "nats"}
 LABEL = "app.kubernetes.io/"
 
 
@@ -236,6 +236,20 @@ def check_monitored(m, name):
     m.check(any(wanted.items() <= e.items() for e in endpoints), name, "its admin port is scraped every 30 s")
 
 
+def check_events(m):
+    """Where events go by NATS, all services that have events go there, and none by itself."""
+    for name in sorted(WITH_EVENTS):
+        settings = [c["data"] for n, c in m.of("ConfigMap").items() if n.rpartition("-")[0] == name]
+        config = next((data for data in settings if "LOG_LEVEL" in data), {})
+        m.check(config.get("NATS_URL", "").startswith("tls://"), name, "services with events use NATS, by TLS")
+        deployment = m.of("Deployment").get(name)
+        containers = pod_of(deployment)["containers"] if deployment else []
+        files = [v.get("value", "") for c in containers for v in c.get("env", []) if v["name"] == "NATS_CREDENTIALS_FILE"]
+        mounts = {v["mountPath"] for c in containers for v in c.get("volumeMounts", [])}
+        is_file = len(files) == 1 and files[0].rpartition("/")[0] in mounts
+        m.check(is_file, name, "services with events log in to NATS by a file")
+
+
 def check_production(m):
     for name, deployment in m.ours().items():
         check_monitored(m, name)
@@ -248,6 +262,8 @@ def check_production(m):
         m.check(bounds == (3, True, True), name, "has a migration with an end")
     m.check(m.of("PrometheusRule"), "monitoring", "has alerts")
     check_network(m)
+    if "events-to-nats" in m.of("NetworkPolicy"):
+        check_events(m)
 
 
 def check_images_and_secrets(m, profile):

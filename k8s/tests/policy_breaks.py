@@ -204,6 +204,14 @@ GATEWAY_BREAKS = [
     ("the edge reaches `http` and `webhook` alone",
      lambda c: c.get("HTTPRoute", "router")["spec"]["rules"][0]["backendRefs"][0].update(port=9000)),
 ]
+NATS_BREAKS = [
+    ("services with events alone reach NATS", network("events-to-nats", lambda spec: spec.update(podSelector={}))),
+    ("services with events alone reach NATS", network("events-to-nats", lambda spec: spec["egress"][0]["ports"][0].update(port=80))),
+    *(("services with events use NATS, by TLS", lambda c, name=name: c.config(name).pop("NATS_URL"))
+      for name in ("users", "orders", "payments", "reviews")),
+    ("services with events log in to NATS by a file",
+     lambda c: c.app("orders").update(env=[v for v in c.app("orders")["env"] if not v["name"].startswith("NATS")])),
+]
 ALB_BREAKS = [
     ("the edge reaches `http` and `webhook` alone",
      lambda c: c.get("Ingress", "router")["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"].update(name="admin")),
@@ -217,7 +225,7 @@ ACK_BREAKS = [
 ]
 
 
-def cases(kinds):
+def cases(kinds, policies):
     """(rule, component or None, step)."""
     for rule, step in COMPONENT_BREAKS + (PRODUCTION_BREAKS if PROFILE == "production" else []):
         for name in COMPONENTS:
@@ -231,6 +239,7 @@ def cases(kinds):
     else:
         single += LOCAL_BREAKS
     single += GATEWAY_BREAKS if "HTTPRoute" in kinds else []
+    single += NATS_BREAKS if "events-to-nats" in policies else []
     single += ALB_BREAKS if "Ingress" in kinds else []
     single += ACK_BREAKS if "ExternalSecret" in kinds else []
     for rule, step in single:
@@ -242,7 +251,8 @@ def main():
     whole = check_all(objects, PROFILE)
     faults = [f"{name}: broken before anything was broken: {rule}" for name, rule in whole.breaches]
     broken, count = set(), 0
-    for rule, component, step in cases({o["kind"] for o in objects}):
+    policies = {o["metadata"]["name"] for o in objects if o["kind"] == "NetworkPolicy"}
+    for rule, component, step in cases({o["kind"] for o in objects}, policies):
         manifests = Copy(objects)
         step(manifests)
         count += 1
