@@ -1,6 +1,6 @@
 //! The books: what orders, payments, products and the gateway each say, held against each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
@@ -66,7 +66,7 @@ impl Books {
         }
     }
 
-    /// Sagas that go on, and events that were not taken.
+    /// Sagas that go on, events that were not sent, and those that orders has not taken.
     async fn under_way(&self) -> Result<Vec<String>> {
         let saga = "SELECT order_id, step FROM saga WHERE step NOT IN ('DONE', 'AWAIT_PAYMENT')";
         let mut open = Vec::new();
@@ -75,7 +75,14 @@ impl Books {
         }
         for database in [&self.orders, &self.payments] {
             for row in rows(database, "SELECT id FROM event_outbox WHERE sent_at IS NULL").await? {
-                open.push(format!("event {}", text(&row, "id")?));
+                open.push(format!("event {} waits", text(&row, "id")?));
+            }
+        }
+        // Payments tells orders alone.
+        let taken = ids(&self.orders, "SELECT id FROM event_inbox").await?;
+        for sent in ids(&self.payments, "SELECT id FROM event_outbox").await? {
+            if !taken.contains(&sent) {
+                open.push(format!("event {sent} was not taken"));
             }
         }
         Ok(open)
@@ -179,6 +186,10 @@ async fn stock(products: &Database) -> Result<Stock> {
         entry[4] += number(&row, "restocked")?;
     }
     Ok(stock)
+}
+
+async fn ids(database: &Database, sql: &str) -> Result<BTreeSet<String>> {
+    rows(database, sql).await?.iter().map(|row| text(row, "id")).collect()
 }
 
 async fn rows(database: &Database, sql: &str) -> Result<Vec<QueryResult>> {

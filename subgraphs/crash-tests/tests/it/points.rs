@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::books::Books;
-use crate::shop::Shop;
+use crate::shop::{self, Shop};
 
 /// What the shopper does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,6 +61,9 @@ const POINTS: &[(&str, Story)] = &[
     ("products.restock.stored", Story::CancelPaid),
 ];
 
+/// One more, when a broker carries the events.
+const NATS_POINT: (&str, Story) = ("orders.events.taken", Story::Buy);
+
 /// By default one in so many; `CRASH_ALL` takes all.
 const TAKEN_OF: usize = 3;
 
@@ -75,7 +78,8 @@ async fn whoever_dies_at_a_bad_moment_leaves_the_books_balanced() -> Result<()> 
     shop.set_webhooks("duplicate").await?;
     let books = Books::open(&shop).await?;
     let mut expected: BTreeMap<String, usize> = BTreeMap::new();
-    for (point, story) in POINTS.iter().step_by(step) {
+    let nats_point = std::env::var_os(shop::NATS).map(|_| &NATS_POINT);
+    for (point, story) in POINTS.iter().step_by(step).chain(nats_point) {
         die_once(&shop, point, *story)
             .await
             .with_context(|| format!("dying at {point}"))?;

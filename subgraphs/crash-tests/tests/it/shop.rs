@@ -18,6 +18,9 @@ pub(crate) const SERVICES: [&str; 5] = ["users", "products", "orders", "payments
 /// Names a database on a server, on which others may be created.
 const SERVER: &str = "CRASH_DATABASE_URL";
 
+/// Names a NATS that carries the events, instead of requests.
+pub(crate) const NATS: &str = "CRASH_NATS_URL";
+
 /// Minutes of leases and waiting pass in seconds.
 const CLOCK_TIMES: u32 = 10;
 
@@ -33,6 +36,7 @@ pub(crate) struct Shop {
     sandbox_port: u16,
     since_ms: u128,
     databases: BTreeMap<&'static str, String>,
+    stream: String,
     folder: TempDir,
     client: reqwest::Client,
     token: Mutex<String>,
@@ -66,6 +70,7 @@ impl Shop {
             sandbox_port: free_port()?,
             since_ms: SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis(),
             databases,
+            stream: service::id::new("crash"),
             folder,
             client,
             token: Mutex::default(),
@@ -89,9 +94,13 @@ impl Shop {
         Ok(Arc::new(shop))
     }
 
-    /// Ends every process, and drops the databases on a server. After a failure they stay, to be looked at.
+    /// Ends every process, and drops the databases on a server and the stream. After a failure they stay, to be looked at.
     pub(crate) async fn close(&self) -> Result<()> {
         self.processes.lock().await.clear();
+        if let Ok(url) = std::env::var(NATS) {
+            let client = async_nats::connect(url).await?;
+            async_nats::jetstream::new(client).delete_stream(&self.stream).await?;
+        }
         let Ok(server) = std::env::var(SERVER) else {
             return Ok(());
         };
@@ -294,6 +303,9 @@ impl Shop {
                 format!("{variable}_SERVICE_URL"),
                 format!("http://{}", address(self.ports[peer][1])),
             );
+        }
+        if let Ok(url) = std::env::var(NATS) {
+            command.env("NATS_URL", url).env("NATS_STREAM", &self.stream);
         }
         // Tokens are of the world's time.
         if name != "users" {
