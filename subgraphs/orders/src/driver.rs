@@ -17,7 +17,7 @@ use tracing::{error, info};
 
 use crate::domain::OrderFile;
 use crate::neighbours::Neighbours;
-use crate::store::{Store, StoreError};
+use crate::store::{Driven, Store, StoreError};
 
 /// How long a mutation waits for the saga before it answers with what is known so far.
 const INLINE_WAIT: Duration = Duration::from_millis(1_500);
@@ -98,40 +98,52 @@ impl Driver {
     /// [`StoreError`] when the database fails.
     pub async fn drive(&self, order_id: &str) -> Result<(), StoreError> {
         let give_up = tokio::time::Instant::now() + INLINE_WAIT;
-        for _ in 0..STEPS_MAX {
-            let Some(lease) = self.store.claim(order_id, self.now()).await? else {
-                let due = self
-                    .store
-                    .file(order_id)
-                    .await?
-                    .and_then(|file| file.command(self.now()));
-                if due.is_none() || tokio::time::Instant::now() >= give_up {
-                    return Ok(());
-                }
-                tokio::time::sleep(LOOK_AGAIN).await;
-                continue;
-            };
-            let Some(file) = self.store.file(order_id).await? else {
+        loop {
+            if let Some(lease) = self.store.claim(order_id, self.now()).await? {
+                return self.drive_under(&lease, order_id).await;
+            }
+            let file = self.store.file(order_id).await?;
+            let due = file.and_then(|file| file.command(self.now()));
+            if due.is_none() || tokio::time::Instant::now() >= give_up {
                 return Ok(());
-            };
-            let Some(command) = file.command(self.now()) else {
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Drives the saga of an order until it waits or is done, or the lease is lost to somebody else.
+    async fn drive_under(&self, lease: &str, order_id: &str) -> Result<(), StoreError> {
+        let Some(mut file) = self.store.file(order_id).await? else {
+            return Ok(());
+        };
+        let mut now = self.now();
+        for _ in 0..STEPS_MAX {
+            // At the time at which the lease was last extended, or not.
+            let Some(command) = file.command(now) else {
                 return Ok(());
             };
             fault::point_at("orders.saga.asking", file.saga.step.as_str());
             let answer = self.neighbours.ask(order_id, &command).await;
             fault::point_at("orders.saga.answered", file.saga.step.as_str());
-            let now = self.now();
-            let heard = self.store.finish_step(order_id, &lease, |current| {
+            now = self.now();
+            let driven = Driven {
+                file: &file,
+                lease,
+                now,
+            };
+            let heard = self.store.finish_step(driven, |current| {
                 // Whoever moved the saga meanwhile (a cancellation) has made this answer pointless: the peer is told
                 // by the step that it moved to.
                 if current.saga.step == file.saga.step && current.order.payment_id == file.order.payment_id {
                     current.hear(&command, answer.clone(), now);
                 }
             });
-            if let Some(after) = heard.await? {
-                self.relay.ring();
-                log_step(&file, &after);
-            }
+            let Some(after) = heard.await? else {
+                return Ok(());
+            };
+            self.relay.ring();
+            log_step(&file, &after);
+            file = after;
         }
         Ok(())
     }

@@ -35,6 +35,17 @@ pub struct KeyUse {
     pub payment_id: Option<String>,
 }
 
+/// A saga that somebody drives.
+#[derive(Clone, Copy, Debug)]
+pub struct Driven<'a> {
+    /// The order, as they read it last.
+    pub file: &'a OrderFile,
+    /// What [`Store::claim`] gave them.
+    pub lease: &'a str,
+    /// The time.
+    pub now: DateTime<Utc>,
+}
+
 /// What [`Store::place`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placed {
@@ -132,19 +143,20 @@ impl Store {
         .await
     }
 
-    /// [`Store::change`] by whoever drove the saga a step under `lease`, which it ends. `None`, and nothing is stored,
-    /// when the lease ran out and somebody else has taken the saga over: what they hear counts.
+    /// [`Store::change`] by whoever has driven the saga a step. Their lease goes on for another [`LEASE`] when there is
+    /// more to do now, else it ends. `None`, and nothing is stored, when the lease ran out and somebody else has taken the
+    /// saga over: what they hear counts.
     ///
     /// # Errors
     /// As [`Store::change`].
     pub async fn finish_step(
         &self,
-        order_id: &str,
-        lease: &str,
+        driven: Driven<'_>,
         act: impl Fn(&mut OrderFile),
     ) -> Result<Option<OrderFile>, StoreError> {
+        let order_id = &driven.file.order.id;
         let extra = Extra {
-            lease: Some(lease),
+            driven: Some(driven),
             ..Extra::default()
         };
         let changed = self.change_with(order_id, extra, |file| {
@@ -160,8 +172,13 @@ impl Store {
         extra: Extra<'_>,
         decide: impl Fn(&mut OrderFile) -> Result<T, E>,
     ) -> Result<Option<Result<(T, OrderFile), E>>, StoreError> {
+        let mut read = extra.driven.map(|driven| driven.file.clone());
         for _ in 0..CHANGE_ATTEMPTS_MAX {
-            let Some(before) = self.file(order_id).await? else {
+            let before = match read.take() {
+                Some(file) => Some(file),
+                None => self.file(order_id).await?,
+            };
+            let Some(before) = before else {
                 return Ok(None);
             };
             let mut after = before.clone();
@@ -198,7 +215,7 @@ impl Store {
             database.rollback().await?;
             return Ok(Update::Stale);
         }
-        if !update_saga(&database, after, extra.lease).await? {
+        if !update_saga(&database, after, extra.driven).await? {
             database.rollback().await?;
             return Ok(Update::LeaseLost);
         }
@@ -351,8 +368,8 @@ impl Store {
 pub(super) struct Extra<'a> {
     pub(super) key: Option<&'a KeyUse>,
     pub(super) event: Option<(&'a str, DateTime<Utc>)>,
-    /// The lease under which the saga was driven, which ends.
-    pub(super) lease: Option<&'a str>,
+    /// The step of the saga that it ends.
+    pub(super) driven: Option<Driven<'a>>,
 }
 
 enum Update {
@@ -365,12 +382,20 @@ enum Update {
     KnownEvent,
 }
 
-/// Writes the saga; false when `lease` is not its lease any more.
-async fn update_saga(database: &impl ConnectionTrait, after: &OrderFile, lease: Option<&str>) -> Result<bool, DbErr> {
+/// Writes the saga; false when it was driven, and the lease is somebody else's now.
+async fn update_saga(
+    database: &impl ConnectionTrait,
+    after: &OrderFile,
+    driven: Option<Driven<'_>>,
+) -> Result<bool, DbErr> {
     let mut row = saga_to_row(&after.order.id, &after.saga);
     let mut update = saga::Entity::update_many().filter(saga::Column::OrderId.eq(&after.order.id));
-    if let Some(lease) = lease {
+    if let Some(Driven { lease, now, .. }) = driven {
         update = update.filter(saga::Column::LeaseOwner.eq(lease));
+        if after.command(now).is_some() {
+            row.lease_until = Set(Some(now + LEASE));
+            row.lease_owner = Set(Some(lease.to_owned()));
+        }
     } else {
         // Somebody may be in the middle of a step; the lease is theirs.
         (row.lease_until, row.lease_owner) = (NotSet, NotSet);

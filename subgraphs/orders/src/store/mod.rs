@@ -13,7 +13,7 @@ mod seed;
 use service::database::Database;
 
 pub use carts::CartEdit;
-pub use changes::{KeyUse, Placed};
+pub use changes::{Driven, KeyUse, Placed};
 pub use reads::OrderFilter;
 pub use seed::seed;
 

@@ -261,3 +261,23 @@ async fn staff_sends_and_refunds() {
     assert_eq!(shop.payments(&order_id).await, ["REFUNDED 188.20 back 188.20"]);
     assert_eq!(shown(&shop.cancel(&order_id).await), "- NOT_CANCELLABLE at ");
 }
+
+/// Each step of the saga is one transaction; what it was read with is not read again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_takes_few_statements() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let statements = || shop.orders.app.database.statements();
+    // The smallest of three, since the runner looks at its tables every second.
+    let (mut placing, mut paying) = (u64::MAX, u64::MAX);
+    for _ in 0..3 {
+        let before = statements();
+        let order = shop.place(&[(&shoe, 1)]).await;
+        let placed = statements();
+        assert_eq!(shown(&shop.pay(&order, "tok_ok").await), "PAID");
+        placing = placing.min(placed - before);
+        paying = paying.min(statements() - placed);
+    }
+    // 20 and 40 when nothing comes in between; what payments tells of the payment takes five more each time.
+    assert!(placing <= 25 && paying <= 60, "{placing} to place, {paying} to pay");
+}

@@ -6,7 +6,7 @@ use expect_test::expect;
 use futures::future::join_all;
 use orders::Migrator;
 use orders::domain::{Edit, LEASE, OrderFile, OrderStatus};
-use orders::store::{KeyUse, Store};
+use orders::store::{Driven, KeyUse, Store};
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use service::auth::Role;
@@ -42,13 +42,29 @@ async fn one_lease_has_one_runner_on_every_database() {
             now: later,
         };
         let act = |file: &mut OrderFile| assert!(file.cancel(None, &edit));
+        let file = store.file(&id).await.unwrap().unwrap();
+        let driven = |lease| Driven {
+            file: &file,
+            lease,
+            now: later,
+        };
         // The first comes back late: what it has heard does not count.
-        assert_eq!(store.finish_step(&id, &leases[0], act).await.unwrap(), None);
+        assert_eq!(store.finish_step(driven(&leases[0]), act).await.unwrap(), None);
         let status = |file: Option<OrderFile>| file.unwrap().order.status;
         assert_eq!(status(store.file(&id).await.unwrap()), OrderStatus::Pending, "on {url}");
-        let finished = store.finish_step(&id, &second, act).await.unwrap();
-        assert_eq!(status(finished), OrderStatus::Cancelled);
-        assert!(store.claim(&id, later).await.unwrap().is_some(), "the lease has ended");
+        let finished = store.finish_step(driven(&second), act).await.unwrap();
+        assert_eq!(status(finished.clone()), OrderStatus::Cancelled);
+        // There is stock to let go of, so the second goes on; when there is nothing more to do, the lease ends.
+        assert_eq!(store.claim(&id, later).await.unwrap(), None);
+        let soon = later + chrono::TimeDelta::seconds(1);
+        let done = |file: &mut OrderFile| file.saga.next_at = Some(soon);
+        let driven = Driven {
+            file: &finished.unwrap(),
+            ..driven(&second)
+        };
+        store.finish_step(driven, done).await.unwrap().unwrap();
+        assert_eq!(store.claim(&id, later).await.unwrap(), None, "nothing is due");
+        assert!(store.claim(&id, soon).await.unwrap().is_some(), "the lease has ended");
         database.close().await;
     })
     .await;
