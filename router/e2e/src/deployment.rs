@@ -32,6 +32,17 @@ pub enum Shape {
     SixProcesses,
 }
 
+/// What a deployment may have beside its shape.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// Address of an OpenTelemetry collector, to which the router and the services of six processes send spans.
+    pub collector: String,
+    /// Least severity that is logged; empty for what each process logs by itself.
+    pub log_level: String,
+    /// URLs of empty databases for services of six processes; SQLite for those that are not named.
+    pub databases: BTreeMap<&'static str, String>,
+}
+
 /// A running shop; its processes end when it is dropped.
 pub struct Deployment {
     /// `http://127.0.0.1:<port>`, without a slash at the end: the router.
@@ -41,8 +52,7 @@ pub struct Deployment {
     shape: Shape,
     processes: BTreeMap<String, Process>,
     ports: Ports,
-    /// Address of an OpenTelemetry collector; empty for none.
-    collector: String,
+    setup: Setup,
     folder: TempDir,
     client: reqwest::Client,
 }
@@ -53,14 +63,14 @@ impl Deployment {
     /// # Errors
     /// When a process does not start, with its output.
     pub fn start(shape: Shape) -> Result<Self> {
-        Self::start_traced(shape, "")
+        Self::start_with(shape, Setup::default())
     }
 
-    /// The same, with spans sent to `collector` by every process but the sandbox.
+    /// The same, with `setup`.
     ///
     /// # Errors
     /// Like [`Deployment::start`].
-    pub fn start_traced(shape: Shape, collector: &str) -> Result<Self> {
+    pub fn start_with(shape: Shape, setup: Setup) -> Result<Self> {
         let ports = Ports::free()?;
         let mut deployment = Self {
             url: format!("http://127.0.0.1:{}", ports.router),
@@ -68,7 +78,7 @@ impl Deployment {
             shape,
             processes: BTreeMap::new(),
             ports,
-            collector: collector.to_owned(),
+            setup,
             folder: tempfile::tempdir()?,
             client: http_client()?,
         };
@@ -110,6 +120,16 @@ impl Deployment {
         process.wait_until_ready(self.ports.service(name).admin)?;
         self.processes.insert(name.to_owned(), process);
         Ok(())
+    }
+
+    /// Folder of databases and keys.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Names of the processes that run.
+    pub fn processes(&self) -> impl Iterator<Item = &str> {
+        self.processes.keys().map(String::as_str)
     }
 
     /// What a process has printed.
@@ -214,8 +234,16 @@ impl Deployment {
         }
     }
 
+    fn command(&self, name: &str) -> Result<Command> {
+        let mut command = Command::new(binary(name)?);
+        if !self.setup.log_level.is_empty() {
+            command.env("LOG_LEVEL", &self.setup.log_level);
+        }
+        Ok(command)
+    }
+
     fn start_hansa(&mut self) -> Result<()> {
-        let mut command = Command::new(binary("hansa")?);
+        let mut command = self.command("hansa")?;
         command
             .arg("--data")
             .arg(self.folder.path())
@@ -263,10 +291,10 @@ impl Deployment {
             Ok(path)
         };
         write("supergraph.yaml", json!({ "subgraphs": subgraphs }))?;
-        let tracing = json!({ "endpoint": self.collector });
+        let tracing = json!({ "endpoint": self.setup.collector });
         let source = json!({ "subgraphs": "supergraph.yaml" });
         let config = write("router.yaml", json!({ "supergraph": source, "tracing": tracing }))?;
-        let mut command = Command::new(binary("router")?);
+        let mut command = self.command("router")?;
         command
             .args(["serve", "--config"])
             .arg(&config)
@@ -308,15 +336,17 @@ impl Deployment {
         let internal = |name| format!("http://{}", address(self.ports.service(name).internal));
         let users = address(self.ports.service("users").http);
         let folder = self.folder.path();
-        let mut command = Command::new(binary(name)?);
+        let sqlite = || format!("sqlite:{}", folder.join(format!("{name}.sqlite")).display());
+        let database = self.setup.databases.get(name).cloned().unwrap_or_else(sqlite);
+        let mut command = self.command(name)?;
         command
             .arg(subcommand)
-            .env("DATABASE_URL", database_url(folder, name))
+            .env("DATABASE_URL", database)
             .env("LISTEN", address(ports.http))
             .env("INTERNAL_LISTEN", address(ports.internal))
             .env("ADMIN_LISTEN", address(ports.admin))
             .env("WEBHOOK_LISTEN", address(ports.webhook))
-            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.collector)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.setup.collector)
             .env("OTEL_BSP_SCHEDULE_DELAY", SPAN_DELAY_MS)
             .env("INTERNAL_KEY_FILE", folder.join("internal.key"))
             .env("JWT_KEYS_DIR", folder.join("keys"))
@@ -352,10 +382,6 @@ fn http_client() -> Result<reqwest::Client> {
 
 fn address(port: u16) -> String {
     format!("127.0.0.1:{port}")
-}
-
-fn database_url(folder: &Path, service: &str) -> String {
-    format!("sqlite:{}", folder.join(format!("{service}.sqlite")).display())
 }
 
 struct Ports {

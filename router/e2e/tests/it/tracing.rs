@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
-use e2e::deployment::{Deployment, Shape};
+use e2e::deployment::{Deployment, Setup, Shape};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue as Any, KeyValue};
@@ -90,7 +90,14 @@ async fn spans_of(received: &Received, services: &[&str]) -> Result<Vec<(String,
 /// Asks for products with their ratings; `router` is the name under which the router's spans are sent.
 async fn check_trace(shape: Shape, router: &str) -> Result<()> {
     let (endpoint, received) = collector().await?;
-    let shop = tokio::task::spawn_blocking(move || Deployment::start_traced(shape, &endpoint)).await??;
+    let shop = tokio::task::spawn_blocking(move || {
+        let setup = Setup {
+            collector: endpoint,
+            ..Setup::default()
+        };
+        Deployment::start_with(shape, setup)
+    })
+    .await??;
     let query = "query Shelf { products(first: 2) { nodes { title rating { count } } } }";
     let answer = shop
         .http()

@@ -162,7 +162,8 @@ impl<'a> Reader<'a> {
         };
         let owner = definition.directives().get(&self.join.owner_directive);
         let owner = owner.map(|owner| self.graph(name, owner)).transpose()?.flatten();
-        let mut fields = IndexMap::with_capacity_and_hasher(schema_fields.map_or(0, |fields| fields.len()), Default::default());
+        let mut fields =
+            IndexMap::with_capacity_and_hasher(schema_fields.map_or(0, |fields| fields.len()), Default::default());
         for (field_name, field) in schema_fields.into_iter().flatten() {
             let field = self.field(name, field, &joins, owner)?;
             fields.insert(field_name.clone(), field);
@@ -238,9 +239,15 @@ impl<'a> Reader<'a> {
         let join = Arc::clone(&self.join);
         let applied: Vec<&Node<Directive>> = field.directives.get_all(&join.field_directive).collect();
         let takers = applied.iter().copied();
-        let takers: Vec<_> = takers.filter(|directive| text(directive, "override").is_some()).collect();
+        let takers: Vec<_> = takers
+            .filter(|directive| text(directive, "override").is_some())
+            .collect();
         // Exactly as many as there are: a graph has a hundred thousand of these lists.
-        let mut joins = Vec::with_capacity(if applied.is_empty() { type_joins.len() } else { applied.len() });
+        let mut joins = Vec::with_capacity(if applied.is_empty() {
+            type_joins.len()
+        } else {
+            applied.len()
+        });
         for directive in &applied {
             if let Some(subgraph) = self.graph(type_name, directive)? {
                 joins.push(self.field_join(&coordinate, subgraph, directive, &takers)?);
@@ -349,7 +356,10 @@ impl<'a> Reader<'a> {
         let id = value.as_enum().and_then(|name| self.subgraph_ids.get(name).copied());
         id.map(Some).ok_or_else(|| SupergraphError::Join {
             coordinate: coordinate.to_owned(),
-            reason: format!("@{}: `{value}` is not a value of `{}`", directive.name, self.join.graph_enum),
+            reason: format!(
+                "@{}: `{value}` is not a value of `{}`",
+                directive.name, self.join.graph_enum
+            ),
         })
     }
 

@@ -1,0 +1,176 @@
+//! How many orders the shop takes: shoppers browse, search, fill a cart, order and pay, for a minute.
+//!
+//!     cargo run --release -p crash-tests --example load                      # hansa, SQLite
+//!     cargo run --release -p crash-tests --example load -- --shape six --database-server postgres://postgres@127.0.0.1/postgres
+//!
+//! Starts the shop itself, on loopback, and ends it. An answer that no shopper would expect ends the run with code 1;
+//! allowed are only stock that has run out, and declines that were asked for.
+
+mod report;
+mod shopper;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, ValueEnum};
+use e2e::deployment::{Deployment, SERVICES, Setup, Shape};
+use futures::StreamExt as _;
+use futures::future::try_join_all;
+use sea_orm::ConnectionTrait as _;
+use serde_json::json;
+use service::database::{Database, DatabaseOptions};
+use service::seed::users;
+
+use report::Report;
+use shopper::Shopper;
+
+/// Units of each variant, so that a run is not over when the cheapest are sold.
+const STOCK: i32 = 100_000;
+
+/// Requests at once before the run begins; a login hashes for some 20 ms.
+const PREPARING_MAX: usize = 4;
+
+#[derive(Parser)]
+struct Args {
+    /// `one`: hansa, every database SQLite. `six`: five services and the router, each a process.
+    #[arg(long, value_enum, default_value_t = ShapeName::One)]
+    shape: ShapeName,
+
+    /// A database server for `six`, on which databases may be made: `postgres://…` or `mysql://…`. SQLite without.
+    #[arg(long)]
+    database_server: Option<String>,
+
+    /// Shoppers at once, at most 100: as many have accounts.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
+    shoppers: u32,
+
+    /// Length of the run in seconds.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+
+    /// Journeys that begin in a second, of all shoppers together. More than the shop can take: each shopper then begins
+    /// the next as soon as the last has ended.
+    #[arg(long, default_value_t = 110.0)]
+    rate: f64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ShapeName {
+    One,
+    Six,
+}
+
+#[tokio::main]
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its result")]
+async fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    let databases = databases(args.database_server.as_deref()).await?;
+    let shape = match args.shape {
+        ShapeName::One => Shape::OneProcess,
+        ShapeName::Six => Shape::SixProcesses,
+    };
+    let setup = Setup {
+        databases: databases.clone(),
+        ..Setup::default()
+    };
+    eprintln!("Building, starting and filling the shop …");
+    let shop = Arc::new(Deployment::start_with(shape, setup)?);
+    fill_shelves(&shop).await?;
+    let shoppers = sign_in(&shop, args.shoppers).await?;
+    eprintln!("{} shoppers for {} s …", args.shoppers, args.seconds);
+    let report = run(shoppers, &args).await?;
+    print!("{report}");
+    drop(shop);
+    if let Some(server) = &args.database_server {
+        drop_databases(server, &databases).await?;
+    }
+    Ok(if report.has_failures() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+async fn run(shoppers: Vec<Shopper>, args: &Args) -> Result<Report> {
+    let begun = Instant::now();
+    let end = begun + Duration::from_secs(args.seconds);
+    let pause = Duration::from_secs_f64(f64::from(args.shoppers) / args.rate);
+    let tasks = (0..).zip(shoppers).map(|(number, shopper)| {
+        // They come one after the other, not all at once.
+        let first = begun + pause.mul_f64(f64::from(number) / f64::from(args.shoppers));
+        tokio::spawn(shopper.shop_until(end, first, pause))
+    });
+    let mut report = Report::default();
+    for one in try_join_all(tasks).await? {
+        report.add(one);
+    }
+    report.finish(begun.elapsed());
+    Ok(report)
+}
+
+async fn sign_in(shop: &Arc<Deployment>, count: u32) -> Result<Vec<Shopper>> {
+    let logins = (0..u64::from(count)).map(|number| async move {
+        let email = users::user(number).email;
+        let token = shop.login(&email, users::PASSWORD).await?;
+        anyhow::Ok(Shopper::new(Arc::clone(shop), number, token))
+    });
+    let logins: Vec<_> = futures::stream::iter(logins).buffered(PREPARING_MAX).collect().await;
+    logins.into_iter().collect()
+}
+
+async fn fill_shelves(shop: &Deployment) -> Result<()> {
+    let admin = shop.login(&users::user(users::ADMIN).email, users::PASSWORD).await?;
+    let adjust = "mutation($input: StockAdjustInput!) { stockAdjust(input: $input) { userErrors { message } } }";
+    let adjustments = service::seed::catalogue::variants().iter().map(|variant| {
+        let input = json!({ "idempotencyKey": format!("load {}", variant.id), "variantId": variant.id, "delta": STOCK,
+            "reason": "load test" });
+        shop.data(adjust, json!({ "input": input }), Some(&admin))
+    });
+    let adjusted: Vec<Result<_>> = futures::stream::iter(adjustments)
+        .buffer_unordered(PREPARING_MAX)
+        .collect()
+        .await;
+    adjusted.into_iter().collect::<Result<Vec<_>>>()?;
+    Ok(())
+}
+
+/// A fresh database for each service; none without a server.
+async fn databases(server: Option<&str>) -> Result<BTreeMap<&'static str, String>> {
+    let Some(server) = server else {
+        return Ok(BTreeMap::new());
+    };
+    let (base, _) = server.rsplit_once('/').context("a URL with a database in it")?;
+    let charset = if server.starts_with("mysql") {
+        " CHARACTER SET utf8mb4"
+    } else {
+        ""
+    };
+    let connection = Database::connect(server, &DatabaseOptions::default()).await?;
+    let mut databases = BTreeMap::new();
+    for name in SERVICES {
+        let database = service::id::new("hansa_load");
+        connection
+            .write()
+            .execute_unprepared(&format!("CREATE DATABASE {database}{charset}"))
+            .await?;
+        databases.insert(name, format!("{base}/{database}"));
+    }
+    connection.close().await;
+    Ok(databases)
+}
+
+async fn drop_databases(server: &str, databases: &BTreeMap<&'static str, String>) -> Result<()> {
+    let connection = Database::connect(server, &DatabaseOptions::default()).await?;
+    for url in databases.values() {
+        let (_, database) = url.rsplit_once('/').context("a URL with a database in it")?;
+        connection
+            .write()
+            .execute_unprepared(&format!("DROP DATABASE {database}"))
+            .await?;
+    }
+    connection.close().await;
+    Ok(())
+}
