@@ -35,7 +35,7 @@ pub enum Shape {
 /// What a deployment may have beside its shape.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
-    /// Address of an OpenTelemetry collector, to which the router and the services of six processes send spans.
+    /// Address of an OpenTelemetry collector, to which every process but the sandbox sends spans.
     pub collector: String,
     /// Least severity that is logged; empty for what each process logs by itself.
     pub log_level: String,
@@ -250,7 +250,7 @@ impl Deployment {
             .args(["--listen", &address(self.ports.router)])
             .args(["--sandbox-listen", &address(self.ports.sandbox)])
             .args(["--admin-listen", &address(self.ports.router_admin)])
-            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.collector)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.setup.collector)
             .env("OTEL_BSP_SCHEDULE_DELAY", SPAN_DELAY_MS);
         let mut process = Process::start("hansa", &mut command)?;
         process.wait_for_output("hansa is ready")?;
