@@ -51,3 +51,18 @@ impl FromIterator<usize> for GroupSet {
         set
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_hold_what_was_put_in_by_rising_index() {
+        let mut set: GroupSet = [200, 3].into_iter().collect();
+        set.unite(&[64, 3, 0].into_iter().collect());
+        assert_eq!(set.iter().collect::<Vec<_>>(), [0, 3, 64, 200]);
+        let mut shorter: GroupSet = [5].into_iter().collect();
+        shorter.unite(&set);
+        assert_eq!(shorter.iter().collect::<Vec<_>>(), [0, 3, 5, 64, 200]);
+    }
+}
