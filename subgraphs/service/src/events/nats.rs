@@ -20,10 +20,12 @@ use async_nats::jetstream::stream::{self, Stream};
 use async_nats::jetstream::{self, AckKind, Message};
 use async_nats::{ConnectOptions, ServerAddr};
 use futures::TryStreamExt;
+use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 /// How long the broker remembers ids of what was sent: longer than the relay's longest wait between two attempts.
 const DUPLICATES_WINDOW: Duration = Duration::from_secs(600);
@@ -68,12 +70,13 @@ impl Nats {
     pub(crate) async fn connect(options: NatsOptions, service: &'static str) -> anyhow::Result<Nats> {
         // Somebody else in the process may have chosen a provider already; any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let servers = options.url.split(',').map(|url| url.trim().parse::<ServerAddr>());
         // Not the cause: it repeats the address, which may hold a password.
-        let servers: Vec<ServerAddr> = servers
-            .collect::<Result<_, _>>()
-            .map_err(|_| anyhow!("NATS_URL must be `nats://host:port` or `tls://host:port`"))?;
+        let (servers, login) = parse_servers(&options.url)
+            .ok_or_else(|| anyhow!("NATS_URL must be `nats://host:port` or `tls://host:port`"))?;
         let mut connect = ConnectOptions::new().name(service).retry_on_initial_connect();
+        if let Some((user, password)) = login {
+            connect = connect.user_and_password(user, password);
+        }
         if let Some(path) = &options.credentials_file {
             connect = connect
                 .credentials_file(path)
@@ -129,6 +132,25 @@ impl Nats {
             stored => Ok(stored.map(|_| ())?),
         }
     }
+}
+
+/// User and password.
+type Login = (String, String);
+
+/// The servers of a list, and the login that one of them holds: the client looks at the hosts alone.
+pub(super) fn parse_servers(list: &str) -> Option<(Vec<ServerAddr>, Option<Login>)> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (mut servers, mut login) = (Vec::new(), None);
+    for server in list.split(',') {
+        let mut url = Url::parse(server.trim()).ok()?;
+        if !url.username().is_empty() {
+            login = Some((decoded(url.username()), decoded(url.password().unwrap_or_default())));
+            url.set_username("").ok()?;
+            url.set_password(None).ok()?;
+        }
+        servers.push(ServerAddr::from_url(url).ok()?);
+    }
+    Some((servers, login))
 }
 
 fn is_absent(error: &jetstream::context::GetStreamError) -> bool {

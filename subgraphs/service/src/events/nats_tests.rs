@@ -1,6 +1,6 @@
 //! Events through a real NATS, whose address is in `TEST_NATS_URL`.
 
-use super::nats::{Nats, NatsOptions, Subscriber};
+use super::nats::{Nats, NatsOptions, Subscriber, parse_servers};
 use super::parked::Parked;
 use super::tests::{Migrator, event, open};
 use super::transport::{SendError, Transport};
@@ -221,6 +221,20 @@ async fn a_wrong_address_is_told_without_its_password() {
         format!("{error:#}"),
         "NATS_URL must be `nats://host:port` or `tls://host:port`"
     );
+}
+
+#[test]
+fn user_and_password_are_taken_out_of_the_address() {
+    let (servers, login) = parse_servers("tls://shop:p%40ss@one:4222, tls://two:4333").unwrap();
+    let hosts: Vec<(&str, u16)> = servers.iter().map(|server| (server.host(), server.port())).collect();
+    assert_eq!(hosts, [("one", 4222), ("two", 4333)]);
+    assert!(
+        servers
+            .iter()
+            .all(|server| server.tls_required() && !server.has_user_pass())
+    );
+    assert_eq!(login, Some(("shop".to_owned(), "p@ss".to_owned())));
+    assert_eq!(parse_servers("nats://one:4222").unwrap().1, None);
 }
 
 impl Nats {
