@@ -223,12 +223,12 @@ impl<'a> Walk<'a> {
     }
 
     fn field(&mut self, state: &State, closure: &Closure, field: &'a FieldDefinition, edges: &[&'a FieldEdge]) {
-        let target = self.joined_types.type_id(field.ty.inner_named_type());
-        let target = target.filter(|target| self.joined_types.type_definition(*target).kind.is_composite());
-        // A leaf that is resolved whatever labels are on.
-        if target.is_none() && edges.iter().any(|edge| edge.override_label.is_none()) {
+        // A leaf that is resolved whatever labels are on: most fields are, so that their types are not even looked up.
+        if edges.iter().all(|edge| edge.target.is_none()) && edges.iter().any(|edge| edge.override_label.is_none()) {
             return;
         }
+        let target = self.joined_types.type_id(field.ty.inner_named_type());
+        let target = target.filter(|target| self.joined_types.type_definition(*target).kind.is_composite());
         if target.is_some() && edges.len() > 1 {
             self.compare_runtime_types(state, field, edges);
         }
