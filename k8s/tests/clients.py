@@ -45,25 +45,29 @@ def ask(address, query, variables=None, token=None):
 
 
 class Load:
-    """Clients of the router at `address`: so many that ask, and so many that buy, until the block ends."""
+    """Clients of the router at `address`, which `start` adds; they work until the block ends."""
 
-    def __init__(self, address, asking, buying):
+    def __init__(self, address):
         self.address = address
         self.stopped, self.lock = threading.Event(), threading.Lock()
         self.faults, self.answered, self.orders = [], 0, []
         self.token = ask(address, LOGIN)["userLogin"]["tokens"]["accessToken"]
-        self.threads = [threading.Thread(target=self.until_stopped, args=(self.ask,)) for _ in range(asking)]
-        self.threads += [threading.Thread(target=self.until_stopped, args=(self.buy,)) for _ in range(buying)]
+        self.threads = []
 
     def __enter__(self):
-        for thread in self.threads:
-            thread.start()
         return self
 
     def __exit__(self, *_):
         self.stopped.set()
         for thread in self.threads:
             thread.join()
+
+    def start(self, work, clients):
+        """So many clients more that do `work`, `ask` or `buy`, again and again."""
+        added = [threading.Thread(target=self.until_stopped, args=(work,)) for _ in range(clients)]
+        self.threads += added
+        for thread in added:
+            thread.start()
 
     def until_stopped(self, work):
         while not self.stopped.is_set():

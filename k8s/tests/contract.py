@@ -161,7 +161,8 @@ def check(cluster):
         check_healthcheck(pod)
     print(f"{len(cluster.pods)} pods run as their manifests say")
     routers = running["router"]
-    with Load(cluster.virtual["router"], ASKING, BUYING) as load:
+    with Load(cluster.virtual["router"]) as load:
+        load.start(load.ask, ASKING)
         load.run(100)
         print("each of three replicas takes a third:")
         check_shares(load, cluster, routers, SUBGRAPHS)
@@ -171,6 +172,8 @@ def check(cluster):
         time.sleep(3)
         print("after one is added:")
         check_shares(load, cluster, routers, ["products"])
+        # Only now: buying waits, and a replica that waits is given less to do.
+        load.start(load.buy, BUYING)
         print(f"a swapped supergraph is served after {swap_supergraph(cluster, routers):.1f} s")
         for name in COMPONENTS:
             seconds = end(cluster, running[name][0])
