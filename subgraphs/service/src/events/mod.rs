@@ -18,8 +18,6 @@ mod inbox;
 mod legacy;
 mod migration;
 mod nats;
-#[cfg(test)]
-mod nats_tests;
 pub(crate) mod operator;
 mod outbox;
 mod parked;

@@ -1,5 +1,7 @@
 //! Outbox, inbox and relay on every database.
 
+mod nats;
+
 use super::entity::{inbox, outbox};
 use super::relay::Relay;
 use super::transport::{SendError, Transport};
@@ -16,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-pub(super) struct Migrator;
+struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
@@ -24,7 +26,7 @@ impl MigratorTrait for Migrator {
     }
 }
 
-pub(super) async fn open<M: MigratorTrait>(url: &str) -> Database {
+async fn open<M: MigratorTrait>(url: &str) -> Database {
     let database = Database::connect(url, &DatabaseOptions::default()).await.unwrap();
     database.migrate::<M>().await.unwrap();
     database
@@ -99,7 +101,7 @@ fn relay(database: &Database, transport: &Arc<Recorder>, clock: &Clock) -> Relay
     }
 }
 
-pub(super) fn event(subject: &str, version: i64, clock: &Clock) -> Event {
+fn event(subject: &str, version: i64, clock: &Clock) -> Event {
     Event {
         specversion: "1.0".to_owned(),
         id: crate::id::new("evt"),

@@ -1,12 +1,12 @@
 //! Events through a real NATS, whose address is in `TEST_NATS_URL`.
 
-use super::nats::{Nats, NatsOptions, Subscriber, parse_servers};
-use super::parked::Parked;
-use super::tests::{Migrator, event, open};
-use super::transport::{SendError, Transport};
-use super::{ConsumeError, Event, EventConsumer, EventOptions, Relay, RelayBell, operator, take_in, write};
+use super::{Migrator, event, open};
 use crate::clock::Clock;
 use crate::database::Database;
+use crate::events::nats::{Nats, NatsOptions, Subscriber, parse_servers};
+use crate::events::parked::Parked;
+use crate::events::transport::{SendError, Transport};
+use crate::events::{ConsumeError, Event, EventConsumer, EventOptions, Relay, RelayBell, operator, take_in, write};
 use crate::testing::TempSqlite;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -127,7 +127,13 @@ async fn replicas_of_a_reader_share_what_a_relay_publishes() {
     let reader = Reader::new(&database);
     // Published before anybody reads, and with no stream there.
     relay(&nats, &reader).round(&stop).await.unwrap();
-    assert_eq!(super::outbox::Outbox::new(database.clone()).waiting().await.unwrap(), 0);
+    assert_eq!(
+        crate::events::outbox::Outbox::new(database.clone())
+            .waiting()
+            .await
+            .unwrap(),
+        0
+    );
     for replica in ["reader-1", "reader-2"] {
         subscribe(&Nats::connect(options.clone(), replica).await.unwrap(), &reader, &stop);
     }
