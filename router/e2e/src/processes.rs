@@ -230,13 +230,37 @@ impl Process {
     /// # Errors
     /// When it has not ended after `timeout`.
     pub fn terminate(&mut self, timeout: Duration) -> Result<ExitStatus> {
+        self.signal("TERM")?;
+        self.wait(timeout)
+    }
+
+    /// Waits until the process has stopped (SIGSTOP, by itself or another).
+    ///
+    /// # Errors
+    /// Like [`Process::wait_for_port`].
+    pub fn wait_until_frozen(&mut self) -> Result<()> {
+        let stat = format!("/proc/{}/stat", self.id());
+        self.wait_until("freezes", |_| {
+            std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "))
+        })
+    }
+
+    /// Lets a frozen process go on (SIGCONT).
+    ///
+    /// # Errors
+    /// When it cannot be signalled.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
         let status = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([&format!("-{name}"), &self.child.id().to_string()])
             .status()?;
         if !status.success() {
             bail!("`{}` could not be signalled", self.name);
         }
-        self.wait(timeout)
+        Ok(())
     }
 
     /// Waits for the process to end by itself.

@@ -4,6 +4,8 @@ use crate::auth::{InternalKey, TokenSettings, TokenVerifier};
 use crate::clock::Clock;
 use crate::database::DatabaseOptions;
 use crate::events::{EventOptions, NatsOptions};
+#[cfg(debug_assertions)]
+use crate::fault::Fault;
 use crate::peer::{PeerClient, Peers};
 use crate::telemetry::LogFormat;
 use anyhow::Context;
@@ -59,6 +61,10 @@ pub struct FaultConfig {
     #[arg(long, env = "ABORT_POINT", hide = true)]
     pub abort_point: Option<String>,
 
+    /// The point at which the process freezes until it gets SIGCONT: see `fault`.
+    #[arg(long, env = "FREEZE_POINT", hide = true)]
+    pub freeze_point: Option<String>,
+
     /// How many times as fast the clock runs, and since when: see `Clock::parse_fast`.
     #[arg(long, env = "CLOCK_SCALE", hide = true, value_parser = Clock::parse_fast)]
     pub clock_scale: Option<Clock>,
@@ -79,7 +85,9 @@ impl ServeConfig {
     pub(crate) fn arm_faults(&self) {
         #[cfg(debug_assertions)]
         if let Some(name) = &self.faults.abort_point {
-            crate::fault::arm(name);
+            crate::fault::arm(Fault::Abort(name.clone()));
+        } else if let Some(name) = &self.faults.freeze_point {
+            crate::fault::arm(Fault::Freeze(name.clone()));
         }
     }
 }

@@ -42,6 +42,16 @@ impl Books {
         })
     }
 
+    /// Waits until no saga goes on.
+    pub(crate) async fn settle_sagas(&self) -> Result<()> {
+        let begun = Instant::now();
+        while let [open, ..] = &self.open_sagas().await?[..] {
+            ensure!(begun.elapsed() < SETTLE, "still under way: {open}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until nothing is under way, then checks everything; gives the number of orders by status.
     pub(crate) async fn balance(&self, shop: &Shop) -> Result<BTreeMap<String, usize>> {
         let begun = Instant::now();
@@ -68,11 +78,7 @@ impl Books {
 
     /// Sagas that go on, events that were not sent, and those that orders has not taken.
     async fn under_way(&self) -> Result<Vec<String>> {
-        let saga = "SELECT order_id, step FROM saga WHERE step NOT IN ('DONE', 'AWAIT_PAYMENT')";
-        let mut open = Vec::new();
-        for row in rows(&self.orders, saga).await? {
-            open.push(format!("{} {}", text(&row, "order_id")?, text(&row, "step")?));
-        }
+        let mut open = self.open_sagas().await?;
         for database in [&self.orders, &self.payments] {
             for row in rows(database, "SELECT id FROM event_outbox WHERE sent_at IS NULL").await? {
                 open.push(format!("event {} waits", text(&row, "id")?));
@@ -86,6 +92,12 @@ impl Books {
             }
         }
         Ok(open)
+    }
+
+    async fn open_sagas(&self) -> Result<Vec<String>> {
+        let saga = "SELECT order_id, step FROM saga WHERE step NOT IN ('DONE', 'AWAIT_PAYMENT')";
+        let open = |row| Ok(format!("{} {}", text(&row, "order_id")?, text(&row, "step")?));
+        rows(&self.orders, saga).await?.into_iter().map(open).collect()
     }
 
     async fn check_stock(&self) -> Result<()> {

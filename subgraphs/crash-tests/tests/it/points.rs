@@ -7,19 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::books::Books;
 use crate::shop::{self, Shop};
-
-/// What the shopper does.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Story {
-    /// Orders and pays.
-    Buy,
-    /// Orders and calls it off.
-    CancelUnpaid,
-    /// Calls it off while the bank asks.
-    CancelAsked,
-    /// Calls it off when it is paid.
-    CancelPaid,
-}
+use crate::story::{Story, tell};
 
 /// Where it dies, and by which story it gets there. The service is the first word.
 const POINTS: &[(&str, Story)] = &[
@@ -83,8 +71,7 @@ async fn whoever_dies_at_a_bad_moment_leaves_the_books_balanced() -> Result<()> 
         die_once(&shop, point, *story)
             .await
             .with_context(|| format!("dying at {point}"))?;
-        let status = if *story == Story::Buy { "PAID" } else { "CANCELLED" };
-        *expected.entry(status.to_owned()).or_default() += 1;
+        *expected.entry(story.ends_as().to_owned()).or_default() += 1;
         let found = books
             .balance(&shop)
             .await
@@ -103,29 +90,9 @@ async fn die_once(shop: &Arc<Shop>, point: &str, story: Story) -> Result<()> {
         .context("a service")?;
     shop.sign_in().await?;
     shop.kill(service).await?;
-    shop.start(service, Some(point)).await?;
+    shop.start(service, &[("ABORT_POINT", point)]).await?;
     let shopper = tokio::spawn(tell(Arc::clone(shop), story));
     shop.wait_for_death(service).await?;
-    shop.start(service, None).await?;
+    shop.start(service, &[]).await?;
     shopper.await?
-}
-
-async fn tell(shop: Arc<Shop>, story: Story) -> Result<()> {
-    let order = shop.place().await?.context("there is enough")?;
-    let status = shop.wait_while(&order, &["PENDING"]).await?;
-    ensure!(status == "AWAITING_PAYMENT", "{status}");
-    let method = match story {
-        Story::Buy | Story::CancelPaid => Some("tok_ok"),
-        Story::CancelAsked => Some("tok_3ds"),
-        Story::CancelUnpaid => None,
-    };
-    if let Some(method) = method {
-        shop.pay(&order, method).await?;
-        shop.wait_while(&order, &["AWAITING_PAYMENT", "PAYMENT_PROCESSING"])
-            .await?;
-    }
-    if story != Story::Buy {
-        shop.cancel(&order).await?;
-    }
-    Ok(())
 }

@@ -30,9 +30,7 @@ async fn whoever_is_killed_at_random_leaves_the_books_balanced() -> Result<()> {
     let kills = setting("CRASH_KILLS", 6)?;
     let shop = Shop::open().await?;
     let books = Books::open(&shop).await?;
-    let shoppers: Vec<_> = (0..SHOPPERS)
-        .map(|shopper| tokio::spawn(checkouts_of(Arc::clone(&shop), shopper, checkouts / SHOPPERS)))
-        .collect();
+    let shoppers = tokio::spawn(checkouts_of_all(Arc::clone(&shop), checkouts));
     let mut dice = Dice(SEED);
     for _ in 0..kills {
         tokio::time::sleep(Duration::from_millis(200 + dice.below(800))).await;
@@ -40,16 +38,24 @@ async fn whoever_is_killed_at_random_leaves_the_books_balanced() -> Result<()> {
         shop.set_webhooks(["duplicate", "drop", "none"][usize::try_from(dice.below(3))?])
             .await?;
         shop.kill(service).await?;
-        shop.start(service, None).await?;
+        shop.start(service, &[]).await?;
         shop.sign_in().await?;
     }
-    for done in try_join_all(shoppers).await? {
-        done?;
-    }
+    shoppers.await??;
     let found = books.balance(&shop).await.context("after everything")?;
     println!("{checkouts} checkouts, {kills} kills: {found:?}");
     books.close().await;
     shop.close().await
+}
+
+/// So many checkouts by eight shoppers at once, to their end.
+pub(crate) async fn checkouts_of_all(shop: Arc<Shop>, checkouts: u64) -> Result<()> {
+    let shoppers =
+        (0..SHOPPERS).map(|shopper| tokio::spawn(checkouts_of(Arc::clone(&shop), shopper, checkouts / SHOPPERS)));
+    for done in try_join_all(shoppers).await? {
+        done?;
+    }
+    Ok(())
 }
 
 async fn checkouts_of(shop: Arc<Shop>, shopper: u64, checkouts: u64) -> Result<()> {

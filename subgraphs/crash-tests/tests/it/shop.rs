@@ -13,6 +13,8 @@ use service::database::{Database, DatabaseOptions};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::link::Link;
+
 pub(crate) const SERVICES: [&str; 5] = ["users", "products", "orders", "payments", "reviews"];
 
 /// Names a database on a server, on which others may be created.
@@ -30,12 +32,40 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// One shop at a time: each is seven processes.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
+/// A second replica of orders.
+pub(crate) const SECOND_ORDERS: &str = "orders-2";
+
+/// What may be different about a shop.
+pub(crate) struct Setup {
+    /// Names a database on a server, on which others may be created; SQLite without.
+    pub(crate) server: Option<String>,
+    /// Who asks whom through a [`Link`]: another service, `gateway`, or `database` where there is a server.
+    pub(crate) links: Vec<(&'static str, &'static str)>,
+    /// Orders runs twice.
+    pub(crate) has_second_orders: bool,
+}
+
+impl Default for Setup {
+    /// Databases on the server that the environment names.
+    fn default() -> Setup {
+        Setup {
+            server: std::env::var(SERVER).ok(),
+            links: Vec::new(),
+            has_second_orders: false,
+        }
+    }
+}
+
 pub(crate) struct Shop {
     processes: Mutex<BTreeMap<&'static str, Process>>,
     ports: BTreeMap<&'static str, [u16; 4]>,
     sandbox_port: u16,
-    since_ms: u128,
+    since_ms: i64,
+    /// By how many milliseconds a service's clock is off.
+    clock_shifts: Mutex<BTreeMap<&'static str, i64>>,
+    server: Option<String>,
     databases: BTreeMap<&'static str, String>,
+    links: BTreeMap<(&'static str, &'static str), Link>,
     stream: String,
     folder: TempDir,
     client: reqwest::Client,
@@ -47,6 +77,11 @@ pub(crate) struct Shop {
 impl Shop {
     /// Starts everything on fresh, seeded databases: of the server in `CRASH_DATABASE_URL`, else SQLite.
     pub(crate) async fn open() -> Result<Arc<Shop>> {
+        Shop::open_with(Setup::default()).await
+    }
+
+    /// The same, with `setup`.
+    pub(crate) async fn open_with(setup: Setup) -> Result<Arc<Shop>> {
         let turn = ONE_AT_A_TIME.lock().await;
         let folder = tempfile::tempdir()?;
         std::fs::write(
@@ -56,8 +91,9 @@ impl Shop {
         let (mut ports, mut databases) = (BTreeMap::new(), BTreeMap::new());
         for name in SERVICES {
             ports.insert(name, [free_port()?, free_port()?, free_port()?, free_port()?]);
-            databases.insert(name, database(&folder, name).await?);
+            databases.insert(name, database(setup.server.as_deref(), &folder, name).await?);
         }
+        ports.insert(SECOND_ORDERS, [free_port()?, free_port()?, free_port()?, free_port()?]);
         // Somebody else in this process may have installed it before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -68,8 +104,11 @@ impl Shop {
             processes: Mutex::default(),
             ports,
             sandbox_port: free_port()?,
-            since_ms: SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis(),
+            since_ms: i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?,
+            clock_shifts: Mutex::default(),
+            server: setup.server,
             databases,
+            links: BTreeMap::new(),
             stream: service::id::new("crash"),
             folder,
             client,
@@ -77,13 +116,20 @@ impl Shop {
             variant_id: String::new(),
             _turn: turn,
         };
+        for (from, to) in setup.links {
+            let link = Link::to(shop.address(from, to)?).await?;
+            shop.links.insert((from, to), link);
+        }
         shop.start_sandbox().await?;
         for name in SERVICES {
             let seeded = shop.command(name, "seed")?.output()?;
             if !seeded.status.success() {
                 bail!("`{name} seed` failed:\n{}", String::from_utf8_lossy(&seeded.stderr));
             }
-            shop.start(name, None).await?;
+            shop.start(name, &[]).await?;
+        }
+        if setup.has_second_orders {
+            shop.start(SECOND_ORDERS, &[]).await?;
         }
         shop.sign_in().await?;
         let query = "{ products(first: 1) { nodes { variants(first: 1) { nodes { id } } } } }";
@@ -101,10 +147,10 @@ impl Shop {
             let client = async_nats::connect(url).await?;
             async_nats::jetstream::new(client).delete_stream(&self.stream).await?;
         }
-        let Ok(server) = std::env::var(SERVER) else {
+        let Some(server) = &self.server else {
             return Ok(());
         };
-        let admin = Database::connect(&server, &DatabaseOptions::default()).await?;
+        let admin = Database::connect(server, &DatabaseOptions::default()).await?;
         let force = if server.starts_with("postgres") {
             " WITH (FORCE)"
         } else {
@@ -133,11 +179,16 @@ impl Shop {
         Ok(())
     }
 
-    /// Starts a service, to die at `abort_point` if one is given.
-    pub(crate) async fn start(&self, name: &'static str, abort_point: Option<&str>) -> Result<()> {
+    /// Starts a service, with more in its environment: `ABORT_POINT` or `FREEZE_POINT`.
+    pub(crate) async fn start(&self, name: &'static str, environment: &[(&str, &str)]) -> Result<()> {
         let mut command = self.command(name, "serve")?;
-        if let Some(abort_point) = abort_point {
-            command.env("ABORT_POINT", abort_point);
+        command.envs(environment.iter().copied());
+        let shift = self.clock_shifts.lock().await.get(name).copied().unwrap_or_default();
+        // Tokens are of the world's time.
+        if name != "users" {
+            let times = i64::from(CLOCK_TIMES);
+            let since = self.since_ms - shift / (times - 1);
+            command.env("CLOCK_SCALE", format!("{times}@{since}"));
         }
         let mut process = Process::start(name, &mut command)?;
         let admin = self.ports[name][2];
@@ -160,6 +211,31 @@ impl Shop {
             bail!("`{name}` ended in peace");
         }
         Ok(())
+    }
+
+    /// Waits until a service has frozen by itself.
+    pub(crate) async fn wait_until_frozen(&self, name: &'static str) -> Result<()> {
+        let mut process = self.processes.lock().await.remove(name).context("it runs")?;
+        let waiting = move || process.wait_until_frozen().map(|()| process);
+        let process = tokio::task::spawn_blocking(waiting).await??;
+        self.processes.lock().await.insert(name, process);
+        Ok(())
+    }
+
+    /// Lets a frozen service go on.
+    pub(crate) async fn thaw(&self, name: &str) -> Result<()> {
+        self.processes.lock().await.get(name).context("it runs")?.thaw()
+    }
+
+    /// A service's clock jumps, when it is started the next time.
+    pub(crate) async fn shift_clock(&self, name: &'static str, by: Duration, is_back: bool) -> Result<()> {
+        let by = i64::try_from(by.as_millis())?;
+        *self.clock_shifts.lock().await.entry(name).or_default() += if is_back { -by } else { by };
+        Ok(())
+    }
+
+    pub(crate) fn link(&self, from: &'static str, to: &'static str) -> &Link {
+        &self.links[&(from, to)]
     }
 
     pub(crate) async fn database(&self, name: &str) -> Result<Database> {
@@ -273,13 +349,30 @@ impl Shop {
         Ok(())
     }
 
+    /// Where `from` finds `to`: a link, if there is one.
+    fn address(&self, from: &'static str, to: &'static str) -> Result<String> {
+        if let Some(link) = self.links.get(&(from, to)) {
+            return Ok(link.address());
+        }
+        Ok(match to {
+            "gateway" => format!("127.0.0.1:{}", self.sandbox_port),
+            "database" => server_address(&self.databases[from])?.to_owned(),
+            service => format!("127.0.0.1:{}", self.ports[service][1]),
+        })
+    }
+
     fn command(&self, name: &'static str, subcommand: &str) -> Result<Command> {
         let address = |port: u16| format!("127.0.0.1:{port}");
         let [http, internal, admin, webhook] = self.ports[name];
-        let mut command = Command::new(binary(name)?);
+        let service = name.trim_end_matches("-2");
+        let mut database = self.databases[service].clone();
+        if self.links.contains_key(&(service, "database")) {
+            database = database.replacen(server_address(&database)?, &self.address(service, "database")?, 1);
+        }
+        let mut command = Command::new(binary(service)?);
         command
             .arg(subcommand)
-            .env("DATABASE_URL", &self.databases[name])
+            .env("DATABASE_URL", database)
             .env("LISTEN", address(http))
             .env("INTERNAL_LISTEN", address(internal))
             .env("ADMIN_LISTEN", address(admin))
@@ -290,7 +383,7 @@ impl Shop {
                 "JWKS_URL",
                 format!("http://{}/.well-known/jwks.json", address(self.ports["users"][0])),
             )
-            .env("GATEWAY_URL", format!("http://{}", address(self.sandbox_port)))
+            .env("GATEWAY_URL", format!("http://{}", self.address(service, "gateway")?))
             .env("GATEWAY_API_KEY", "sk_test_hansa")
             .env(
                 "GATEWAY_WEBHOOK_SECRETS",
@@ -299,24 +392,25 @@ impl Shop {
             .env("GATEWAY_TIMEOUT_MS", "1000");
         let peers = ["USER", "PRODUCT", "ORDER", "PAYMENT", "REVIEW"];
         for (variable, peer) in peers.iter().zip(SERVICES) {
-            command.env(
-                format!("{variable}_SERVICE_URL"),
-                format!("http://{}", address(self.ports[peer][1])),
-            );
+            let url = format!("http://{}", self.address(service, peer)?);
+            command.env(format!("{variable}_SERVICE_URL"), url);
         }
         if let Ok(url) = std::env::var(NATS) {
             command.env("NATS_URL", url).env("NATS_STREAM", &self.stream);
-        }
-        // Tokens are of the world's time.
-        if name != "users" {
-            command.env("CLOCK_SCALE", format!("{CLOCK_TIMES}@{}", self.since_ms));
         }
         Ok(command)
     }
 }
 
-async fn database(folder: &TempDir, name: &str) -> Result<String> {
-    let Ok(server) = std::env::var(SERVER) else {
+/// `host:5432` of `postgres://user@host:5432/database`.
+fn server_address(url: &str) -> Result<&str> {
+    let (_, after) = url.split_once('@').context("a user in the database's URL")?;
+    let address = after.split('/').next().filter(|address| address.contains(':'));
+    address.context("a port in the database's URL")
+}
+
+async fn database(server: Option<&str>, folder: &TempDir, name: &str) -> Result<String> {
+    let Some(server) = server else {
         return Ok(format!(
             "sqlite:{}",
             folder.path().join(format!("{name}.sqlite")).display()
@@ -329,7 +423,7 @@ async fn database(folder: &TempDir, name: &str) -> Result<String> {
     } else {
         ""
     };
-    let admin = Database::connect(&server, &DatabaseOptions::default()).await?;
+    let admin = Database::connect(server, &DatabaseOptions::default()).await?;
     admin
         .write()
         .execute_unprepared(&format!("CREATE DATABASE {database}{charset}"))

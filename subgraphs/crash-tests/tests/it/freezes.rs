@@ -1,0 +1,71 @@
+//! A runner that freezes in the middle of a step while another one takes over, and then goes on as if nothing had been:
+//! two runners on one lease. For it a minute of its clock passes between two lines.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::books::Books;
+use crate::shop::{SECOND_ORDERS, Setup, Shop};
+use crate::story::{Story, tell};
+
+const POINTS: &[(&str, Story)] = &[
+    ("orders.saga.asking.CAPTURE", Story::Buy),
+    ("orders.saga.asking.RESERVE", Story::Buy),
+    ("orders.saga.answered.RESERVE", Story::Buy),
+    ("orders.saga.answered.REFUND", Story::CancelPaid),
+    ("orders.saga.asking.AUTHORIZE", Story::Buy),
+    ("orders.saga.asking.COMMIT_STOCK", Story::Buy),
+    ("orders.saga.answered.AUTHORIZE", Story::Buy),
+    ("orders.saga.answered.COMMIT_STOCK", Story::Buy),
+    ("orders.saga.answered.CAPTURE", Story::Buy),
+    ("orders.saga.answered.RELEASE", Story::CancelUnpaid),
+    ("orders.saga.asking.REFUND", Story::CancelPaid),
+    ("orders.saga.answered.VOID", Story::CancelAsked),
+];
+
+/// By default one in so many; `CRASH_ALL` takes all.
+const TAKEN_OF: usize = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_goes_on_after_its_lease_leaves_the_books_balanced() -> Result<()> {
+    let step = if std::env::var_os("CRASH_ALL").is_some() {
+        1
+    } else {
+        TAKEN_OF
+    };
+    let setup = Setup {
+        has_second_orders: true,
+        ..Setup::default()
+    };
+    let shop = Shop::open_with(setup).await?;
+    let books = Books::open(&shop).await?;
+    let mut expected: BTreeMap<String, usize> = BTreeMap::new();
+    for (point, story) in POINTS.iter().step_by(step) {
+        let what = || format!("freezing at {point}");
+        freeze_once(&shop, &books, point, *story).await.with_context(what)?;
+        *expected.entry(story.ends_as().to_owned()).or_default() += 1;
+        let found = books.balance(&shop).await.with_context(what)?;
+        ensure!(
+            found == expected,
+            "after freezing at {point}: {found:?}, not {expected:?}"
+        );
+    }
+    books.close().await;
+    shop.close().await
+}
+
+async fn freeze_once(shop: &Arc<Shop>, books: &Books, point: &str, story: Story) -> Result<()> {
+    shop.sign_in().await?;
+    shop.kill("orders").await?;
+    shop.start("orders", &[("FREEZE_POINT", point)]).await?;
+    let shopper = tokio::spawn(tell(Arc::clone(shop), story));
+    shop.wait_until_frozen("orders").await?;
+    books
+        .settle_sagas()
+        .await
+        .with_context(|| format!("{SECOND_ORDERS} takes over"))?;
+    shop.thaw("orders").await?;
+    shopper.await?
+}
