@@ -161,7 +161,7 @@ impl<'a> Wiring<'a> {
     async fn assemble<S: Service>(&self, config: S::Config) -> Result<App> {
         let options = AssembleOptions {
             database_url: self.data.database_url(S::NAME),
-            database_connections_max: DatabaseOptions::default().connections_max,
+            database_options: DatabaseOptions::default(),
             migrate: true,
             seed: true,
             verifier: self.verifier.clone(),

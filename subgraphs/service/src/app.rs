@@ -100,8 +100,8 @@ pub struct App {
 pub struct AssembleOptions {
     /// `sqlite:…`, `postgres:…` or `mysql:…`.
     pub database_url: String,
-    /// Most connections to the database.
-    pub database_connections_max: u32,
+    /// How to use it, but for `durable`, which the service says itself.
+    pub database_options: DatabaseOptions,
     /// Bring the tables up to date first.
     pub migrate: bool,
     /// Fill empty tables with the demo shop first.
@@ -126,7 +126,7 @@ impl AssembleOptions {
     pub fn alone(database_url: impl Into<String>, verifier: TokenVerifier) -> AssembleOptions {
         AssembleOptions {
             database_url: database_url.into(),
-            database_connections_max: DatabaseOptions::default().connections_max,
+            database_options: DatabaseOptions::default(),
             migrate: true,
             seed: false,
             verifier,
@@ -145,8 +145,8 @@ impl AssembleOptions {
 /// When the database cannot be reached or migrated, or the service's settings are wrong.
 pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -> anyhow::Result<App> {
     let database_options = DatabaseOptions {
-        connections_max: options.database_connections_max,
         durable: S::DURABLE,
+        ..options.database_options
     };
     let database = Database::connect(&options.database_url, &database_options).await?;
     if options.migrate {
@@ -258,6 +258,9 @@ async fn ready<S: Service>(State(probe): State<Probe>) -> Response {
     let not_ready = |reason: &'static str| (StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
     if probe.shutdown.is_cancelled() {
         return not_ready("stopping\n");
+    }
+    if !probe.database.has_room() {
+        return not_ready("the disk of the database is full\n");
     }
     let current = probe.database.schema_is_current::<S::Migrator>();
     match tokio::time::timeout(READINESS_TIMEOUT, current).await {

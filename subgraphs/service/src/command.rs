@@ -116,7 +116,7 @@ async fn run_serve<S: Service>(common: ServeConfig, own: S::Config) -> anyhow::R
     let internal_key = common.auth.internal_key()?;
     let options = AssembleOptions {
         database_url: common.database.url(S::NAME),
-        database_connections_max: common.database.database_connections_max,
+        database_options: common.database.options(S::DURABLE),
         migrate: common.migrate_on_start,
         seed: false,
         verifier: common.auth.verifier(S::NAME)?,

@@ -131,6 +131,10 @@ pub struct DatabaseConfig {
     /// server's limit.
     #[arg(long, env = "DATABASE_CONNECTIONS_MAX", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_connections_max: u32,
+
+    /// Bytes that must be free on the disk of a SQLite file for the service to be ready.
+    #[arg(long, env = "SQLITE_FREE_BYTES_MIN", default_value_t = DatabaseOptions::default().free_bytes_min)]
+    pub sqlite_free_bytes_min: u64,
 }
 
 impl DatabaseConfig {
@@ -148,6 +152,7 @@ impl DatabaseConfig {
         DatabaseOptions {
             connections_max: self.database_connections_max,
             durable,
+            free_bytes_min: self.sqlite_free_bytes_min,
         }
     }
 }

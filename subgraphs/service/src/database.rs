@@ -13,7 +13,7 @@ use sea_orm::{
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 pub use sea_orm::DbErr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub struct DatabaseOptions {
     /// Wait for the disk at every commit (SQLite `synchronous=FULL`): for money and orders. Others may lose the last
     /// moment before a power cut, but are never damaged.
     pub durable: bool,
+    /// Bytes that must be free where a SQLite file is; with less, [`Database::has_room`] says no.
+    pub free_bytes_min: u64,
 }
 
 impl Default for DatabaseOptions {
@@ -33,6 +35,7 @@ impl Default for DatabaseOptions {
         DatabaseOptions {
             connections_max: 8,
             durable: false,
+            free_bytes_min: 64 << 20,
         }
     }
 }
@@ -84,6 +87,14 @@ pub struct Database {
     write: DatabaseConnection,
     statements: Arc<AtomicU64>,
     connections_max: u32,
+    disk: Option<Disk>,
+}
+
+/// Where a SQLite file grows.
+#[derive(Clone, Debug)]
+struct Disk {
+    folder: PathBuf,
+    free_bytes_min: u64,
 }
 
 impl Database {
@@ -94,9 +105,13 @@ impl Database {
     pub async fn connect(url: &str, options: &DatabaseOptions) -> Result<Database, ConnectError> {
         let statements: Arc<AtomicU64> = Arc::default();
         let count = |connection| counted(connection, &statements);
+        let mut disk = None;
         let (read, write) = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => {
-                create_folder(url)?;
+                disk = Some(Disk {
+                    folder: create_folder(url)?,
+                    free_bytes_min: options.free_bytes_min,
+                });
                 let write = count(open(sqlite(url, options, Access::Write)).await?);
                 (count(open(sqlite(url, options, Access::Read)).await?), write)
             }
@@ -112,7 +127,22 @@ impl Database {
             write,
             statements,
             connections_max: options.connections_max + u32::from(!is_one_pool),
+            disk,
         })
+    }
+
+    /// Whether what is written will find room: false when the disk of a SQLite file is all but full. A server knows
+    /// for itself.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let Some(disk) = &self.disk else {
+            return true;
+        };
+        match rustix::fs::statvfs(&disk.folder) {
+            Ok(found) => found.f_bavail.saturating_mul(found.f_frsize) >= disk.free_bytes_min,
+            // A file system that does not tell is not full for that.
+            Err(_) => true,
+        }
     }
 
     /// For statements that only read.
@@ -191,6 +221,7 @@ impl Database {
             write: counted(self.write.clone(), &statements),
             statements,
             connections_max: self.connections_max,
+            disk: self.disk.clone(),
         }
     }
 
@@ -348,20 +379,23 @@ fn root_cause(error: &DbErr) -> Option<String> {
     Some(cause.to_string())
 }
 
-fn create_folder(url: &str) -> Result<(), ConnectError> {
+/// Makes the folder of a SQLite file, if need be, and gives it.
+fn create_folder(url: &str) -> Result<PathBuf, ConnectError> {
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let path = path.split('?').next().unwrap_or_default();
     if path.is_empty() || path == ":memory:" || url.contains("mode=memory") {
         return Err(ConnectError::InMemory);
     }
-    let Some(folder) = Path::new(path).parent() else {
-        return Ok(());
+    let folder = match Path::new(path).parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
     };
     let failed = |source| ConnectError::Folder {
         folder: folder.display().to_string(),
         source,
     };
-    std::fs::create_dir_all(folder).map_err(failed)
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    Ok(folder.to_path_buf())
 }
 
 fn without_password(url: &str) -> String {

@@ -1,7 +1,7 @@
 //! `Payment` and what hangs on it.
 
 use async_graphql::{ComplexObject, Context, Enum, ID, Result, SimpleObject, Union};
-use service::auth::{RequireScope, Viewer};
+use service::auth::{RequireScope, Viewer, ViewerExt as _};
 use service::money::Currency;
 use service::scalars::{CurrencyCode, DateTime, Money};
 use service::{connection, node_interface, user_error, user_error_interface};
@@ -59,7 +59,6 @@ pub(crate) struct Payment {
     authorized_amount: Money,
     captured_amount: Money,
     refunded_amount: Money,
-    next_action: Option<PaymentNextAction>,
     method: Option<PaymentMethodSummary>,
     /// Stable code for the shop, e.g. insufficient_funds; `declineMessage` is for the shopper.
     decline_code: Option<String>,
@@ -78,6 +77,13 @@ impl Payment {
             id: ID(self.payment.order_id.clone()),
             number: self.payment.order_number.clone(),
         })
+    }
+
+    /// What whoever pays must do next. Nobody else is told, staff neither: a client secret lets its holder pay.
+    async fn next_action(&self, context: &Context<'_>) -> Option<PaymentNextAction> {
+        let action = self.payment.next_action.clone();
+        let pays = context.viewer().is_user(&self.payment.user_id);
+        action.filter(|_| pays).map(PaymentNextAction::from)
     }
 
     #[graphql(
@@ -117,7 +123,6 @@ impl From<domain::Payment> for Payment {
             authorized_amount: money(payment.authorized_minor),
             captured_amount: money(payment.captured_minor),
             refunded_amount: money(payment.refunded_minor),
-            next_action: payment.next_action.clone().map(PaymentNextAction::from),
             method: payment.card.clone().map(PaymentMethodSummary::from),
             decline_code: payment.decline_code.clone(),
             decline_message: payment.decline_message.clone(),

@@ -2,7 +2,10 @@
 
 mod access_table;
 
+use axum::body::Body;
 use expect_test::expect_file;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
 use reviews::{Reviews, ReviewsConfig};
 use serde_json::{Value, json};
 use service::auth::Role;
@@ -10,7 +13,9 @@ use service::contract::events::{Event, ORDERS_PAID, OrderPaid, OrderPaidLine, US
 use service::id;
 use service::peer::{PeerClient, PeerError};
 use service::testing::statements::StatementTable;
-use service::testing::{TempSqlite, TestOptions, TestService, check_sdl, each_database};
+use service::testing::{TempSqlite, TestKeys, TestOptions, TestService, check_sdl, each_database};
+use service::{AssembleOptions, assemble};
+use tower::ServiceExt as _;
 
 async fn started(url: &str, config: ReviewsConfig) -> TestService {
     TestService::start::<Reviews>(
@@ -275,4 +280,27 @@ async fn strangers_get_null() {
     let answer = service.entities(representations, selection, None).await;
     let unrated = json!({"rating": {"average": null, "count": 0, "histogram": [0, 0, 0, 0, 0]}});
     assert_eq!(answer["data"]["_entities"], json!([null, null, null, null, unrated]));
+}
+
+#[tokio::test]
+async fn without_room_on_the_disk_it_is_not_ready() {
+    let database = TempSqlite::new();
+    // Of what a disk has free, so much is never.
+    for (free_bytes_min, ready) in [
+        (0, (StatusCode::OK, "ready\n")),
+        (
+            u64::MAX,
+            (StatusCode::SERVICE_UNAVAILABLE, "the disk of the database is full\n"),
+        ),
+    ] {
+        let keys = TestKeys::default();
+        let mut options = AssembleOptions::alone(&database.url, keys.verifier());
+        options.database_options.free_bytes_min = free_bytes_min;
+        let app = assemble::<Reviews>(options, ReviewsConfig::default()).await.unwrap();
+        let request = Request::get("/readyz").body(Body::empty()).unwrap();
+        let response = app.admin.oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!((status, &body[..]), (ready.0, ready.1.as_bytes()));
+    }
 }
