@@ -6,6 +6,8 @@
 //! release [`point`] is nothing. Not the crate `fail`: it has no abort among its actions, a panic would be caught by the
 //! task that it hits, and its cargo feature would need a second build of every service.
 
+#![cfg_attr(not(debug_assertions), allow(dead_code, reason = "a release arms nothing"))]
+
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
