@@ -3,6 +3,7 @@
 //! [`Store::change`] is the only way to change a payment: load, let the domain decide, and write payment, transactions
 //! and the event for orders in one local transaction that fails when somebody else was faster.
 
+mod due;
 mod payments;
 mod rows;
 mod seed;

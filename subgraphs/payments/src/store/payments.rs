@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, PaginatorTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
@@ -12,6 +11,7 @@ use service::contract::payments::PaymentStatus;
 use service::events;
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 
+use super::due::take_due;
 use super::rows::{payment_from_row, payment_to_row, transaction_to_row};
 use super::webhooks::DueWebhook;
 use super::{Store, StoreError};
@@ -21,9 +21,6 @@ use crate::event::{changed_event, state};
 
 /// How often a change is tried again when somebody else was faster.
 const CHANGE_ATTEMPTS_MAX: u32 = 5;
-
-/// Most transactions that the runner takes at once.
-const DUE_MAX: u64 = 50;
 
 /// What [`Store::create`] found.
 pub enum Created {
@@ -249,7 +246,7 @@ impl Store {
             .with_total(total))
     }
 
-    /// Takes over transactions whose time has come: each is handed to one caller, which then has [`DUE_LEASE`].
+    /// Takes over transactions whose time has come: each is handed to one caller for `lease`.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -258,29 +255,12 @@ impl Store {
         now: DateTime<Utc>,
         lease: TimeDelta,
     ) -> Result<Vec<DueTransaction>, StoreError> {
-        use payment_transaction::Column;
-        let due = payment_transaction::Entity::find()
-            .filter(Column::NextAt.lte(now))
-            .order_by_asc(Column::NextAt)
-            .limit(DUE_MAX)
-            .all(self.database.read())
-            .await?;
-        let mut taken = Vec::new();
-        for row in due {
-            let claimed = payment_transaction::Entity::update_many()
-                .col_expr(Column::NextAt, Expr::value(now + lease))
-                .filter(Column::Id.eq(&row.id))
-                .filter(Column::NextAt.eq(row.next_at))
-                .exec(self.database.write())
-                .await?;
-            if claimed.rows_affected == 1 {
-                taken.push(DueTransaction {
-                    transaction_id: row.id,
-                    payment_id: row.payment_id,
-                });
-            }
-        }
-        Ok(taken)
+        let rows = take_due::<payment_transaction::Entity>(&self.database, now, lease).await?;
+        let transaction = |row: payment_transaction::Model| DueTransaction {
+            transaction_id: row.id,
+            payment_id: row.payment_id,
+        };
+        Ok(rows.into_iter().map(transaction).collect())
     }
 
     /// Two statements, however many payments.

@@ -3,12 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, SqlErr};
 
+use super::due::take_due;
 use super::{Store, StoreError};
 use crate::entity::webhook_event;
-
-const DUE_MAX: u64 = 50;
 
 /// A verified webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,32 +73,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn take_due_webhooks(&self, now: DateTime<Utc>, lease: TimeDelta) -> Result<Vec<DueWebhook>, StoreError> {
-        use webhook_event::Column;
-        let due = webhook_event::Entity::find()
-            .filter(Column::NextAt.lte(now))
-            .order_by_asc(Column::NextAt)
-            .limit(DUE_MAX)
-            .all(self.database.read())
-            .await?;
-        let mut taken = Vec::new();
-        for row in due {
-            let claimed = webhook_event::Entity::update_many()
-                .col_expr(Column::NextAt, Expr::value(now + lease))
-                .filter(Column::Id.eq(&row.id))
-                .filter(Column::NextAt.eq(row.next_at))
-                .exec(self.database.write())
-                .await?;
-            if claimed.rows_affected == 1 {
-                taken.push(DueWebhook {
-                    id: row.id,
-                    gateway: row.gateway,
-                    payment_id: row.payment_id,
-                    gateway_reference: row.gateway_reference,
-                    attempt: row.attempt,
-                });
-            }
-        }
-        Ok(taken)
+        let rows = take_due::<webhook_event::Entity>(&self.database, now, lease).await?;
+        let webhook = |row: webhook_event::Model| DueWebhook {
+            id: row.id,
+            gateway: row.gateway,
+            payment_id: row.payment_id,
+            gateway_reference: row.gateway_reference,
+            attempt: row.attempt,
+        };
+        Ok(rows.into_iter().map(webhook).collect())
     }
 
     /// A webhook is done with.
