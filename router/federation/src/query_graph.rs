@@ -139,9 +139,18 @@ impl QueryGraph {
         self.by_type.get(&(subgraph, type_id)).copied()
     }
 
-    /// Ways into subgraphs for an entity of runtime type `type_id`.
+    /// Ways into subgraphs for an entity of runtime type `type_id`, in the order of subgraphs.
     pub fn key_edges(&self, type_id: TypeId) -> &[KeyEdge] {
         self.key_edges.get(&type_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Those of [`QueryGraph::key_edges`] that lead into one subgraph.
+    pub fn key_edges_into(&self, type_id: TypeId, subgraph: SubgraphId) -> &[KeyEdge] {
+        let edges = self.key_edges(type_id);
+        let of = |edge: &KeyEdge| self.node(edge.target).subgraph;
+        let first = edges.partition_point(|edge| of(edge) < subgraph);
+        let count = edges[first..].iter().take_while(|edge| of(edge) == subgraph).count();
+        &edges[first..first + count]
     }
 
     /// The roots of operations of `kind`, in the order of subgraphs.

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use federation::query_graph::{KeyEdgeKind, NodeId};
-use federation::supergraph::{SubgraphId, TypeId};
+use federation::supergraph::TypeId;
 use smallvec::{SmallVec, smallvec};
 
 use crate::planner::PlanError;
@@ -161,6 +161,29 @@ pub(crate) struct Solved {
 }
 
 impl Solved {
+    /// The same for `arrivals`, which are so many stages later.
+    fn later_by(&self, stages: u16, arrivals: &Arrivals) -> Self {
+        let later = |provision: &Provision| Provision {
+            completion: match provision.known() {
+                Some(completion) => completion.later_by(stages),
+                None => Completion::NEVER,
+            },
+            ..provision.clone()
+        };
+        let visits = self.visits.iter().map(|visit| Visit {
+            stage: visit.stage + stages,
+            ..*visit
+        });
+        Self {
+            universe: Rc::clone(&self.universe),
+            visits: visits.collect(),
+            provisions: self.provisions.iter().map(|known| known.as_ref().map(later)).collect(),
+            completion: self.completion.map(|completion| completion.later_by(stages)),
+            context: greatest_context(arrivals),
+            ..*self
+        }
+    }
+
     /// The visit that a jump waits for besides its key.
     pub(crate) fn typed_by(&self, jump: usize) -> Option<usize> {
         let is_by_object = self.universe.jumps[jump].kind == Some(KeyEdgeKind::Object);
@@ -194,6 +217,11 @@ impl Solved {
     }
 }
 
+/// The stage from which on everything is known that is taken from above any of the arrivals.
+pub(crate) fn greatest_context(arrivals: &Arrivals) -> u16 {
+    arrivals.iter().map(|arrival| arrival.context).max().unwrap_or_default()
+}
+
 /// Whether only some of a set's types select an item, so that a path to what is below it speaks of types.
 pub(crate) fn is_of_some(universe: &Universe, item: usize, types_count: usize) -> bool {
     item < universe.own_count && universe.items[item].types.len() < types_count
@@ -225,12 +253,17 @@ impl<'a> Search<'a> {
             return Ok(solved);
         }
         self.work()?;
+        let first = arrivals.iter().map(|arrival| arrival.stage).min().unwrap_or_default();
         let cuts_before = self.cuts;
         let asked_before = self.slots.enter();
-        let local = self.local(set, type_id, arrivals)?;
-        let solved = match local {
-            Some(solved) => solved,
-            None => self.solve(set, type_id, arrivals)?,
+        let solved = if first > 0 && self.slots.are_all_open() {
+            // As in `complete`: it does not matter when something begins.
+            let earlier = arrivals.iter().map(|arrival| arrival.earlier_by(first)).collect();
+            self.place(set, type_id, &earlier)?.later_by(first, arrivals)
+        } else if let Some(solved) = self.local(set, type_id, arrivals)? {
+            solved
+        } else {
+            self.solve(set, type_id, arrivals)?
         };
         let solved = Rc::new(solved);
         let asked = self.slots.leave(asked_before);
@@ -302,8 +335,10 @@ impl<'a> Search<'a> {
         (0..universe.items.len()).any(|item| {
             let field = &universe.items[item].field;
             let is_here = arrivals.iter().any(|arrival| self.edge(arrival.node, field).is_some());
-            let is_open =
-                |(subgraph, is_root): &(SubgraphId, bool)| self.slots.next(*subgraph, *is_root, first).is_some();
+            let is_open = |(node, is_root): &(NodeId, bool)| {
+                let subgraph = self.graph.node(*node).subgraph;
+                self.slots.next(subgraph, *is_root, first).is_some()
+            };
             !is_here && !self.resolvers(&universe, item, type_id).iter().any(is_open)
         })
     }

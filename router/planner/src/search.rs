@@ -1,14 +1,15 @@
 //! Chooses in which subgraph and stage each field is resolved.
 //!
 //! A *slot* is one request: a subgraph in a stage. All positions of the operation that need a subgraph in a stage share
-//! its slot, as batched `_entities`. The search first solves with every slot open, as early as possible, and then closes
-//! slots, several at once while there are many, for as long as the operation can still be answered. What remains is a smallest set: no request can
-//! be left out.
+//! its slot, as batched `_entities`. The search first solves with every slot open, as early as possible, finds those that are
+//! [`needed`] in any case, and then closes others, several at once while there are many, for as long as the operation can still
+//! be answered. What remains is a smallest set: no request can be left out.
 //!
 //! Bounded: solving asks each (selection set, arrival) once, there are as many solutions to try as there are slots, each of
 //! which solves anew only what its slot has a part in, and past a number of units of work the search ends with what it has.
 
 mod many_slots;
+mod needed;
 
 use std::rc::Rc;
 
@@ -151,6 +152,10 @@ impl<'a> Search<'a> {
         if best.len() <= 1 {
             return Ok(Some((arrivals, best.len())));
         }
+        let mut needed = self.needed(root, start, &best)?;
+        if best.iter().all(|slot| needed.contains(slot)) {
+            return Ok(Some((arrivals, best.len())));
+        }
         // The same again, now knowing what depends on which slot.
         let (again, closed) = self.solve_again(root, start, &uses)?;
         self.keep();
@@ -161,7 +166,6 @@ impl<'a> Search<'a> {
         let mut best = Self::by_use(&again.1);
         // Many at once at first: of many slots most can be closed.
         let mut at_once = (best.len() / 4).max(1);
-        let mut needed: FxHashSet<Slot> = FxHashSet::default();
         let mut subgraphs = Self::subgraphs_of_many(&best).into_iter();
         while self.work <= work_max {
             let subgraph = subgraphs.next();

@@ -11,7 +11,9 @@ use federation::query_graph::{KeyEdgeKind, Node, NodeId};
 use federation::supergraph::TypeId;
 use smallvec::{SmallVec, smallvec};
 
-use crate::place::{Arrival, Arrivals, Completion, Origin, Provision, Solved, Visit, context_stage, is_of_some};
+use crate::place::{
+    Arrival, Arrivals, Completion, Origin, Provision, Solved, Visit, context_stage, greatest_context, is_of_some,
+};
 use crate::planner::PlanError;
 use crate::search::Search;
 use crate::selection::SetId;
@@ -51,7 +53,7 @@ impl Run {
             typename_visit: None,
             needs_typename: false,
             types_count: 0,
-            context: arrivals.iter().map(|arrival| arrival.context).max().unwrap_or_default(),
+            context: greatest_context(arrivals),
             is_visited: vec![false; universe.sites_count],
             is_apart: false,
             universe,

@@ -80,7 +80,7 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
     /// Steps that resolve some of the groups; none when nothing is fetched.
     pub(crate) fn steps(&self, groups: Range<usize>) -> Option<PlanNode> {
         let sent = groups.filter(|group| self.is_sent(&self.fetches.groups[*group]));
-        self.order(&sent.collect())
+        self.order(&sent.collect::<Vec<usize>>())
     }
 
     /// Groups outside of `groups` that these wait for. The numbers are those of the fetches before [`Numbering`].
@@ -98,56 +98,52 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
     }
 
     /// Independent groups side by side; within what hangs together, first what needs nothing, then the rest.
-    fn order(&self, groups: &BTreeSet<usize>) -> Option<PlanNode> {
-        let components = self.components(groups);
-        let nodes = components.iter().map(|component| self.component(component));
-        joined(nodes.collect(), PlanNode::Parallel)
-    }
-
-    fn component(&self, groups: &BTreeSet<usize>) -> PlanNode {
-        let needs_nothing = |group: &usize| {
-            self.fetches.groups[*group]
-                .needs
-                .iter()
-                .all(|needed| !groups.contains(&needed))
-        };
-        let (first, rest): (BTreeSet<usize>, BTreeSet<usize>) = groups.iter().copied().partition(needs_nothing);
-        if first.is_empty() {
-            // Needs lead to earlier stages only, so there is no circle; order by stage all the same.
-            let nodes = groups.iter().map(|group| self.fetch(*group)).collect();
-            return PlanNode::Sequence(nodes);
+    ///
+    /// From the last level to the first: the groups of a level join what hangs together without them, so that each need is
+    /// looked at once.
+    ///
+    /// * `groups`: sorted.
+    fn order(&self, groups: &[usize]) -> Option<PlanNode> {
+        let needs = self.needs_within(groups);
+        let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); groups.len()];
+        for (position, needs) in needs.iter().enumerate() {
+            needs.iter().for_each(|needed| dependents[*needed].push(position));
         }
-        let mut nodes: Vec<PlanNode> = Vec::new();
-        nodes.extend(joined(
-            first.iter().map(|group| self.fetch(*group)).collect(),
-            PlanNode::Parallel,
-        ));
-        match self.order(&rest) {
-            Some(PlanNode::Sequence(after)) => nodes.extend(after),
-            after => nodes.extend(after),
-        }
-        joined(nodes, PlanNode::Sequence).unwrap_or(PlanNode::Sequence(Vec::new()))
-    }
-
-    /// Groups that hang together, in the order of their first.
-    fn components(&self, groups: &BTreeSet<usize>) -> Vec<BTreeSet<usize>> {
-        let sorted: Vec<usize> = groups.iter().copied().collect();
-        // Per group, one that it hangs together with; itself, for one of each component.
-        let mut leads: Vec<usize> = (0..sorted.len()).collect();
-        for (index, group) in sorted.iter().enumerate() {
-            for needed in self.fetches.groups[*group].needs.iter() {
-                if let Ok(other) = sorted.binary_search(&needed) {
-                    let (one, other) = (lead(&mut leads, index), lead(&mut leads, other));
+        let levels = levels(&needs, &dependents);
+        // Per group, one that it hangs together with; itself, for the first of each component.
+        let mut leads: Vec<usize> = (0..groups.len()).collect();
+        let mut rest: Vec<(usize, PlanNode)> = Vec::new();
+        for level in levels.iter().rev() {
+            for position in level {
+                for dependent in &dependents[*position] {
+                    let (one, other) = (lead(&mut leads, *position), lead(&mut leads, *dependent));
                     leads[one.max(other)] = one.min(other);
                 }
             }
+            let mut components: BTreeMap<usize, (Vec<PlanNode>, Vec<PlanNode>)> = BTreeMap::new();
+            for position in level {
+                let (first, _) = components.entry(lead(&mut leads, *position)).or_default();
+                first.push(self.fetch(groups[*position]));
+            }
+            for (position, node) in rest {
+                let (_, rest) = components.entry(lead(&mut leads, position)).or_default();
+                rest.push(node);
+            }
+            let components = components.into_iter();
+            rest = components
+                .map(|(lead, (first, rest))| (lead, component(first, rest)))
+                .collect();
         }
-        let mut components: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-        for (index, group) in sorted.iter().enumerate() {
-            let lead = lead(&mut leads, index);
-            components.entry(lead).or_default().insert(*group);
-        }
-        components.into_values().collect()
+        joined(rest.into_iter().map(|(_, node)| node).collect(), PlanNode::Parallel)
+    }
+
+    /// Per group, the positions of those among `groups` that it needs.
+    fn needs_within(&self, groups: &[usize]) -> Vec<Vec<usize>> {
+        let needs = groups.iter().map(|group| {
+            let needs = self.fetches.groups[*group].needs.iter();
+            needs.filter_map(|needed| groups.binary_search(&needed).ok()).collect()
+        });
+        needs.collect()
     }
 
     fn fetch(&self, index: usize) -> PlanNode {
@@ -273,6 +269,43 @@ fn lead(leads: &mut [usize], mut index: usize) -> usize {
         index = leads[index];
     }
     index
+}
+
+/// First those that need nothing, then those that need nothing else, and so on.
+///
+/// * `needs`, `dependents`: by number, the numbers of those that it needs, and of those that need it.
+fn levels(needs: &[Vec<usize>], dependents: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let mut missing: Vec<usize> = needs.iter().map(Vec::len).collect();
+    let mut levels: Vec<Vec<usize>> = Vec::new();
+    let mut level: Vec<usize> = (0..needs.len()).filter(|number| missing[*number] == 0).collect();
+    while !level.is_empty() {
+        let mut next = Vec::new();
+        for dependent in level.iter().flat_map(|number| &dependents[*number]) {
+            missing[*dependent] -= 1;
+            if missing[*dependent] == 0 {
+                next.push(*dependent);
+            }
+        }
+        next.sort_unstable();
+        levels.push(std::mem::replace(&mut level, next));
+    }
+    // Needs lead to earlier stages, so there is no circle; if there were one, its groups come one after the other.
+    levels.extend(
+        (0..needs.len())
+            .filter(|number| missing[*number] > 0)
+            .map(|number| vec![number]),
+    );
+    levels
+}
+
+/// What hangs together: its first groups side by side, then what they separate.
+fn component(first: Vec<PlanNode>, rest: Vec<PlanNode>) -> PlanNode {
+    let mut nodes: Vec<PlanNode> = joined(first, PlanNode::Parallel).into_iter().collect();
+    match joined(rest, PlanNode::Parallel) {
+        Some(PlanNode::Sequence(after)) => nodes.extend(after),
+        after => nodes.extend(after),
+    }
+    joined(nodes, PlanNode::Sequence).unwrap_or(PlanNode::Sequence(Vec::new()))
 }
 
 /// One node is itself; several are `many`.

@@ -5,6 +5,7 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use apollo_compiler::Name;
 use federation::query_graph::{KeyEdgeKind, NodeId};
 use federation::supergraph::{SubgraphId, TypeId};
 use smallvec::SmallVec;
@@ -22,7 +23,10 @@ pub(crate) struct Universe {
     pub(crate) own_count: usize,
     /// Per own item, where jumps lead that resolve it, without repeats; found when it is asked for.
     resolvers: Vec<OnceCell<Resolvers>>,
+    /// Those by keys first, in the order of their subgraphs; then those to roots.
     pub(crate) jumps: Vec<Jump>,
+    /// How many jumps are by keys.
+    keyed_count: usize,
     /// How many sites the jumps lead to.
     pub(crate) sites_count: usize,
     /// By jump: first for what it resolves without inputs, then for each item that takes some.
@@ -35,8 +39,8 @@ pub(crate) struct Universe {
     pub(crate) values: Vec<(WantedId, Rc<[usize]>)>,
 }
 
-/// Subgraphs, each with whether they resolve something at their root rather than of an entity.
-type Resolvers = SmallVec<[(SubgraphId, bool); 2]>;
+/// Nodes that jumps lead to, each with whether it is a root rather than an entity.
+pub(crate) type Resolvers = SmallVec<[(NodeId, bool); 2]>;
 
 /// A way into another subgraph.
 pub(crate) struct Jump {
@@ -83,6 +87,7 @@ impl Universe {
             resolvers: vec![OnceCell::new(); items.len()],
             items,
             jumps: Vec::new(),
+            keyed_count: 0,
             sites_count: 0,
             ways: Vec::new(),
             unlocks: Vec::new(),
@@ -131,28 +136,44 @@ impl<'a> Search<'a> {
         universe
     }
 
-    /// The subgraphs that resolve an own item of `universe` after a jump, whatever is known.
-    pub(crate) fn resolvers<'u>(
-        &self,
-        universe: &'u Universe,
-        item: usize,
-        type_id: TypeId,
-    ) -> &'u [(SubgraphId, bool)] {
-        universe.resolvers[item].get_or_init(|| {
-            let field = &universe.items[item].field;
-            let by_key = self.graph.key_edges(type_id).iter().map(|edge| (edge.target, false));
-            let is_query = Some(type_id) == self.query_type;
-            let roots = self.query_roots.iter().filter(|_| is_query);
-            let mut resolvers = Resolvers::new();
-            for (target, is_root) in by_key.chain(roots.map(|root| (*root, true))) {
-                let resolver = (self.graph.node(target).subgraph, is_root);
-                let node = self.graph.downcast(target, type_id);
-                if node.is_some_and(|node| self.edge(node, field).is_some()) && !resolvers.contains(&resolver) {
-                    resolvers.push(resolver);
-                }
+    /// The nodes that resolve an own item of `universe` after a jump, whatever is known.
+    pub(crate) fn resolvers<'u>(&self, universe: &'u Universe, item: usize, type_id: TypeId) -> &'u [(NodeId, bool)] {
+        universe.resolvers[item].get_or_init(|| self.resolvers_of(type_id, &universe.items[item].field))
+    }
+
+    /// The nodes that resolve a field of objects of `type_id` after a jump, whatever is known; without repeats.
+    pub(crate) fn resolvers_of(&self, type_id: TypeId, field: &Name) -> Resolvers {
+        let edges = self.subgraphs_of(type_id, field);
+        let edges = edges
+            .iter()
+            .flat_map(|subgraph| self.graph.key_edges_into(type_id, *subgraph));
+        let by_key = edges.map(|edge| (edge.target, false));
+        let is_query = Some(type_id) == self.query_type;
+        let roots = self.query_roots.iter().filter(|_| is_query);
+        let mut resolvers = Resolvers::new();
+        for (target, is_root) in by_key.chain(roots.map(|root| (*root, true))) {
+            let node = self.graph.downcast(target, type_id);
+            let Some(node) = node.filter(|node| self.edge(*node, field).is_some()) else {
+                continue;
+            };
+            if !resolvers.contains(&(node, is_root)) {
+                resolvers.push((node, is_root));
             }
-            resolvers
-        })
+        }
+        resolvers
+    }
+
+    /// The subgraphs that know a field of objects of `type_id`, sorted: few, where there may be many keys.
+    fn subgraphs_of(&self, type_id: TypeId, field: &Name) -> SmallVec<[SubgraphId; 4]> {
+        // A field of an interface object stands with the interface.
+        let interfaces = &self.supergraph.type_definition(type_id).interfaces;
+        let owners = std::iter::once(&type_id).chain(interfaces);
+        let fields = owners.filter_map(|owner| self.sets.field(*owner, field));
+        let joins = fields.flat_map(|field| &field.joins);
+        let mut subgraphs: SmallVec<[SubgraphId; 4]> = joins.map(|join| join.subgraph).collect();
+        subgraphs.sort_unstable();
+        subgraphs.dedup();
+        subgraphs
     }
 
     /// All that may be selected for a type.
@@ -193,6 +214,7 @@ impl<'a> Search<'a> {
             };
             let site = (graph.node(node).subgraph, graph.node(node).type_id);
             let known = sites.iter().position(|known| *known == site);
+            universe.keyed_count += usize::from(kind.is_some());
             universe.jumps.push(Jump {
                 target,
                 key,
@@ -213,9 +235,9 @@ impl<'a> Search<'a> {
 
     /// Notes where jumps lead to an item.
     fn add_resolvers(&mut self, universe: &mut Universe, item: usize, type_id: TypeId) -> Result<(), PlanError> {
-        for jump in 0..universe.jumps.len() {
-            let node = universe.jumps[jump].node;
-            let Some(edge) = self.edge(node, &universe.items[item].field) else {
+        let field = universe.items[item].field.clone();
+        for jump in self.jumps_to(universe, type_id, &field) {
+            let Some(edge) = self.edge(universe.jumps[jump].node, &field) else {
                 continue;
             };
             if !edge.needs_inputs() {
@@ -233,6 +255,22 @@ impl<'a> Search<'a> {
             });
         }
         Ok(())
+    }
+
+    /// Jumps that may lead to a field: those into subgraphs that know it, and those to a root.
+    fn jumps_to(&self, universe: &Universe, type_id: TypeId, field: &Name) -> SmallVec<[usize; 4]> {
+        let (keyed, roots) = universe.jumps.split_at(universe.keyed_count);
+        let mut jumps = SmallVec::new();
+        for subgraph in self.subgraphs_of(type_id, field) {
+            let first = keyed.partition_point(|jump| jump.subgraph < subgraph);
+            let count = keyed[first..]
+                .iter()
+                .take_while(|jump| jump.subgraph == subgraph)
+                .count();
+            jumps.extend(first..first + count);
+        }
+        jumps.extend((0..roots.len()).map(|root| keyed.len() + root));
+        jumps
     }
 
     /// Adds the fields of a field set to the universe, unless they are there.
