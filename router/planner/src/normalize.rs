@@ -1,9 +1,10 @@
 //! From the operation, and from field sets, to [`SelectionSet`]s.
 //!
 //! Fields of one response name are merged as "CollectFields" of the GraphQL spec does, for all runtime types at once.
-//! A set is made once for each list of selections and types, so that a fragment used sixty times is one set, and the
-//! time does not grow with the operation's expansion. Sets that turn out equal are one as well.
+//! A set is made once for each list of selections and types, so that a fragment used sixty times is one set, and so is what is
+//! written sixty times: the time does not grow with the operation's expansion. Sets that turn out equal are one as well.
 
+mod alike;
 mod collecting;
 mod deferred;
 mod storage_names;
@@ -19,6 +20,7 @@ use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use self::alike::{Reading, Readings};
 pub(crate) use self::collecting::applied;
 use self::collecting::{ByResponseName, Collected, Occurrence, Occurrences, Within};
 pub(crate) use self::deferred::Parts;
@@ -41,15 +43,15 @@ pub(crate) enum Source<'a> {
     FieldSet(&'a FieldSet),
 }
 
-impl Source<'_> {
-    /// Identity, for sharing.
-    fn address(self) -> usize {
-        match self {
-            Self::Operation(selection_set) => std::ptr::from_ref(selection_set).addr(),
-            Self::FieldSet(field_set) => std::ptr::from_ref(field_set).addr(),
-        }
-    }
+/// What makes a [`Source`] one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum SourceId {
+    Operation(Reading),
+    /// Address of the field set.
+    FieldSet(usize),
+}
 
+impl Source<'_> {
     fn is_empty(self) -> bool {
         match self {
             Self::Operation(selection_set) => selection_set.selections.is_empty(),
@@ -61,6 +63,7 @@ impl Source<'_> {
 /// Selections of one position.
 struct Selections<'a> {
     source: Source<'a>,
+    id: SourceId,
     conditions: Conditions,
     part: Option<PartId>,
 }
@@ -75,8 +78,8 @@ struct Position {
     part: Option<PartId>,
 }
 
-/// Where a set comes from: addresses of its selections, with what holds for each, and its position.
-type Identity = (Vec<(usize, Conditions, Option<PartId>)>, Position);
+/// Where a set comes from: its selections, with what holds for each, and its position.
+type Identity = (Vec<(SourceId, Conditions, Option<PartId>)>, Position);
 
 /// Makes and keeps the selection sets of one plan.
 pub(crate) struct Normalizer<'a> {
@@ -84,6 +87,7 @@ pub(crate) struct Normalizer<'a> {
     document: &'a ExecutableDocument,
     field_names: &'a FxHashSet<Name>,
     pub(crate) parts: Parts<'a>,
+    readings: Readings<'a>,
     sets: Vec<Rc<SelectionSet>>,
     /// By where they come from.
     known: FxHashMap<Identity, SetId>,
@@ -113,6 +117,7 @@ impl<'a> Normalizer<'a> {
             document,
             field_names,
             parts,
+            readings: Readings::default(),
             sets: Vec::new(),
             known: FxHashMap::default(),
             equal: FxHashMap::default(),
@@ -228,23 +233,28 @@ impl<'a> Normalizer<'a> {
             is_abstract: false,
             part: None,
         };
+        let source = Source::FieldSet(field_set);
         let selections = Selections {
-            source: Source::FieldSet(field_set),
+            source,
+            id: self.source_id(source),
             conditions: self.no_conditions(),
             part: None,
         };
         self.normalize(vec![selections], position)
     }
 
+    fn source_id(&mut self, source: Source<'a>) -> SourceId {
+        match source {
+            Source::Operation(selection_set) => SourceId::Operation(self.readings.of(selection_set)),
+            Source::FieldSet(field_set) => SourceId::FieldSet(std::ptr::from_ref(field_set).addr()),
+        }
+    }
+
     fn normalize(&mut self, all: Vec<Selections<'a>>, position: Position) -> Result<SetId, PlanError> {
-        let addresses = all.iter().map(|selections| {
-            (
-                selections.source.address(),
-                Rc::clone(&selections.conditions),
-                selections.part,
-            )
-        });
-        let identity = (addresses.collect(), position);
+        let sources = all
+            .iter()
+            .map(|selections| (selections.id, Rc::clone(&selections.conditions), selections.part));
+        let identity = (sources.collect(), position);
         if let Some(known) = self.known.get(&identity) {
             return Ok(*known);
         }
@@ -254,6 +264,7 @@ impl<'a> Normalizer<'a> {
             source,
             conditions,
             part,
+            ..
         } in all
         {
             let within = Within {
@@ -464,13 +475,14 @@ impl<'a> Normalizer<'a> {
                 true => without(&member.conditions, &conditions),
                 false => Rc::clone(&member.conditions),
             };
-            let address = member.selections.address();
-            let is_known = sources.iter().any(|known| {
-                known.source.address() == address && known.conditions == inner && known.part == member.part
-            });
+            let id = self.source_id(member.selections);
+            let is_known = sources
+                .iter()
+                .any(|known| known.id == id && known.conditions == inner && known.part == member.part);
             if !is_known {
                 sources.push(Selections {
                     source: member.selections,
+                    id,
                     conditions: inner,
                     part: member.part,
                 });
