@@ -14,10 +14,12 @@ use federation::query_graph::NodeId;
 use federation::query_plan::BooleanCondition;
 use federation::supergraph::{SubgraphId, TypeId};
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 use rustc_hash::{FxBuildHasher, FxHashSet};
+use smallvec::{SmallVec, smallvec};
 
-use crate::fetches::{Entry, Fetches, TreeField, TreeId};
-use crate::selection::{Conditions, without};
+use crate::fetches::{self, Fetches, TreeField, TreeId};
+use crate::selection::{Conditions, StorageName, TypeSet, without};
 
 /// Text and what it uses.
 pub(crate) struct Document<'f, 's, 'a> {
@@ -38,7 +40,7 @@ type Asked = (TreeId, Option<NodeId>);
 struct Selected<'f> {
     field: &'f TreeField,
     conditions: Conditions,
-    children: Vec<TreeId>,
+    children: SmallVec<[TreeId; 1]>,
 }
 
 impl<'f, 's, 'a> Document<'f, 's, 'a> {
@@ -61,7 +63,12 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     }
 
     /// Writes one `_entities` field.
-    pub(crate) fn entities(&mut self, entry: &Entry, (response_name, variable): (&str, &str), known: &Conditions) {
+    pub(crate) fn entities(
+        &mut self,
+        entry: &fetches::Entry,
+        (response_name, variable): (&str, &str),
+        known: &Conditions,
+    ) {
         self.known = Rc::clone(known);
         let interfaces = entry.interfaces.iter().map(|(node, tree)| (*tree, Some(*node)));
         let asked: Vec<Asked> = interfaces.chain(entry.objects.map(|tree| (tree, None))).collect();
@@ -81,10 +88,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         }
         if let Some(tree) = entry.objects {
             let fields: Vec<&TreeField> = self.fetches.tree(tree).fields.iter().collect();
-            let mut types: Vec<TypeId> = fields.iter().flat_map(|field| field.types.iter().copied()).collect();
-            types.sort_unstable();
-            types.dedup();
-            self.by_type(&fields, &types, None);
+            self.by_type(&fields, &all_types(&fields), None);
             if fields.is_empty() {
                 self.put("__typename");
             }
@@ -94,47 +98,48 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
 
     /// The whole operation, and the client variables that it uses in the order of `operation`.
     ///
-    /// * `definitions`: of variables that are not the client's: `$name:Type`.
+    /// * `definitions`: of variables that are not the client's: `$name:Type,` for each.
     pub(crate) fn finish(
         mut self,
         kind: OperationType,
         operation: &executable::Operation,
-        mut definitions: Vec<String>,
+        mut definitions: String,
     ) -> (String, Vec<Name>) {
         let mut variables = Vec::new();
         for variable in &operation.variables {
             if self.variables.remove(&variable.name) {
-                let mut definition = format!("${}:{}", variable.name, variable.ty);
+                let _ = write!(definitions, "${}:{},", variable.name, variable.ty);
                 if let Some(default) = &variable.default_value {
-                    let _ = write!(definition, "={}", default.serialize().no_indent());
+                    definitions.pop();
+                    let _ = write!(definitions, "={},", default.serialize().no_indent());
                 }
-                definitions.push(definition);
                 variables.push(variable.name.clone());
             }
         }
-        let mut text = String::with_capacity(self.text.len() + 16);
+        let mut text = String::with_capacity(definitions.len() + self.text.len() + 16);
         if kind != OperationType::Query || !definitions.is_empty() {
             text.push_str(kind.name());
         }
         if !definitions.is_empty() {
-            let _ = write!(text, "({})", definitions.join(","));
+            definitions.pop();
+            let _ = write!(text, "({definitions})");
         }
         let _ = write!(text, "{{{}}}", self.text);
         (text, variables)
     }
 
     fn put(&mut self, text: &str) {
-        let joins_words = |character: char| character.is_alphanumeric() || character == '_';
-        if self.text.ends_with(joins_words) && text.starts_with(joins_words) {
+        let joins_words = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+        if joins_words(self.text.as_bytes().last()) && joins_words(text.as_bytes().first()) {
             self.text.push(' ');
         }
         self.text.push_str(text);
     }
 
     fn fragment_start(&mut self, type_id: TypeId) {
-        let name = self.fetches.search().supergraph.type_definition(type_id).name.clone();
+        let supergraph = self.fetches.search().supergraph;
         self.put("...on ");
-        self.put(&name);
+        self.put(&supergraph.type_definition(type_id).name);
         self.put("{");
     }
 
@@ -142,12 +147,17 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     /// of one response name select is merged, whatever their conditions (GraphQL spec, "Field Selection Merging").
     fn survey(&mut self, level: &[Asked]) {
         let fetches = self.fetches;
-        if let [(tree, _)] = level
-            && fetches.tree(*tree).fields.iter().all(|field| field.child.is_none())
+        if let [(tree, node)] = level
+            && !fetches.tree(*tree).has_twins
         {
+            for field in &fetches.tree(*tree).fields {
+                let below = self.below(field, *node);
+                self.survey(&below);
+            }
             return;
         }
-        let mut by_name: IndexMap<&Name, Vec<(&'f TreeField, Option<NodeId>)>, FxBuildHasher> = IndexMap::default();
+        let mut by_name: IndexMap<&StorageName, Vec<(&'f TreeField, Option<NodeId>)>, FxBuildHasher> =
+            IndexMap::default();
         for (tree, node) in level {
             for field in &fetches.tree(*tree).fields {
                 by_name
@@ -161,10 +171,10 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             let mut is_mixed = false;
             for (field, node) in &fields {
                 is_mixed |= *node != fields[0].1 || node.is_none_or(|node| !self.selects_all(field, node));
-                let Some(child) = field.child else { continue };
-                for node in self.asked_of(field, *node) {
-                    let target = self.target(node, field).map(|target| (child, Some(target)));
-                    below.extend(target.filter(|asked| !below.contains(asked)));
+                for asked in self.below(field, *node) {
+                    if !below.contains(&asked) {
+                        below.push(asked);
+                    }
                 }
             }
             if is_mixed && fields.len() > 1 {
@@ -177,11 +187,22 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         }
     }
 
+    /// What is asked below a field.
+    fn below(&self, field: &TreeField, node: Option<NodeId>) -> SmallVec<[Asked; 1]> {
+        let mut below = SmallVec::new();
+        let Some(child) = field.child else { return below };
+        for node in self.asked_of(field, node) {
+            let target = self.target(node, field).map(|target| (child, Some(target)));
+            below.extend(target.filter(|asked| !below.contains(asked)));
+        }
+        below
+    }
+
     /// The nodes that a field is asked of.
-    fn asked_of(&self, field: &TreeField, node: Option<NodeId>) -> Vec<NodeId> {
+    fn asked_of(&self, field: &TreeField, node: Option<NodeId>) -> SmallVec<[NodeId; 1]> {
         let graph = self.fetches.search().graph;
         match node {
-            Some(node) if graph.node(node).downcasts.is_empty() || self.selects_all(field, node) => vec![node],
+            Some(node) if graph.node(node).downcasts.is_empty() || self.selects_all(field, node) => smallvec![node],
             Some(node) => {
                 let nodes = field.types.iter().filter_map(|id| graph.downcast(node, *id));
                 nodes.collect()
@@ -223,7 +244,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             self.fields(&fields, id);
         } else {
             let of_some = fields.iter().filter(|field| !self.selects_all(field, id));
-            let of_some: FxHashSet<&Name> = of_some.map(|field| &field.item.storage_name).collect();
+            let of_some: FxHashSet<&StorageName> = of_some.map(|field| &field.item.storage_name).collect();
             let is_plain = |field: &&TreeField| {
                 let is_alone = || !of_some.contains(&field.item.storage_name) && !self.mixed.contains(&address(field));
                 self.selects_all(field, id) && (is_alone() || self.is_typed_alike(field, id))
@@ -241,6 +262,12 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
 
     /// Writes fields under fragments, types that select alike together.
     fn by_type(&mut self, fields: &[&'f TreeField], types: &[TypeId], parent: Option<NodeId>) {
+        if let [only] = types {
+            let is_for_all = |field: &&TreeField| *field.types == *types;
+            if !fields.is_empty() && fields.iter().all(is_for_all) {
+                return self.fragment(*only, fields, parent);
+            }
+        }
         let mut alike: Vec<(Vec<usize>, Vec<TypeId>)> = Vec::new();
         for type_id in types {
             let selected = fields
@@ -257,11 +284,11 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             }
         }
         let is_joined = alike.iter().any(|(_, members)| members.len() > 1);
-        let mut seen: FxHashSet<&Name> = FxHashSet::default();
+        let mut seen: FxHashSet<&StorageName> = FxHashSet::default();
         let again = fields
             .iter()
             .filter(|field| is_joined && !seen.insert(&field.item.storage_name));
-        let repeated: FxHashSet<&Name> = again.map(|field| &field.item.storage_name).collect();
+        let repeated: FxHashSet<&StorageName> = again.map(|field| &field.item.storage_name).collect();
         let graph = self.fetches.search().graph;
         for (selected, members) in alike {
             let selected: Vec<&TreeField> = selected.into_iter().map(|index| fields[index]).collect();
@@ -277,16 +304,22 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
                 continue;
             }
             for type_id in members {
-                let node = match parent {
-                    Some(parent) => graph.downcast(parent, type_id),
-                    None => graph.node_of(self.subgraph, type_id),
-                };
-                if let Some(node) = node {
-                    self.fragment_start(type_id);
-                    self.fields(&selected, node);
-                    self.put("}");
-                }
+                self.fragment(type_id, &selected, parent);
             }
+        }
+    }
+
+    /// Writes fields for objects of one type, if the subgraph knows it there.
+    fn fragment(&mut self, type_id: TypeId, fields: &[&'f TreeField], parent: Option<NodeId>) {
+        let graph = self.fetches.search().graph;
+        let node = match parent {
+            Some(parent) => graph.downcast(parent, type_id),
+            None => graph.node_of(self.subgraph, type_id),
+        };
+        if let Some(node) = node {
+            self.fragment_start(type_id);
+            self.fields(fields, node);
+            self.put("}");
         }
     }
 
@@ -296,7 +329,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     fn interface(
         &self,
         fields: &[&TreeField],
-        repeated: &FxHashSet<&Name>,
+        repeated: &FxHashSet<&StorageName>,
         (members, types): (&[TypeId], &[TypeId]),
     ) -> Option<NodeId> {
         let search = self.fetches.search();
@@ -338,23 +371,30 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
 
     /// Fields of one storage name and condition are one; a leaf that is there anyway needs no second, conditional one.
     fn merged(&self, fields: &[&'f TreeField]) -> Vec<Selected<'f>> {
-        let mut merged: IndexMap<(&Name, Conditions), Selected<'f>, FxBuildHasher> = IndexMap::default();
+        let selected = |field: &'f TreeField| Selected {
+            field,
+            conditions: without(&field.conditions, &self.known),
+            children: field.child.into_iter().collect(),
+        };
+        if are_few_and_distinct(fields) {
+            return fields.iter().map(|field| selected(field)).collect();
+        }
+        let mut merged: IndexMap<(&StorageName, Conditions), Selected<'f>, FxBuildHasher> = IndexMap::default();
         for field in fields {
-            let conditions = without(&field.conditions, &self.known);
-            let selected = merged.entry((&field.item.storage_name, conditions));
-            let conditions = Rc::clone(&selected.key().1);
-            let selected = selected.or_insert_with(|| Selected {
-                field,
-                conditions,
-                children: Vec::new(),
-            });
-            selected.children.extend(field.child);
+            let selected = selected(field);
+            let same = merged.entry((&field.item.storage_name, Rc::clone(&selected.conditions)));
+            match same {
+                Entry::Occupied(mut same) => same.get_mut().children.extend(field.child),
+                Entry::Vacant(none) => {
+                    none.insert(selected);
+                }
+            }
         }
         if merged.values().any(|selected| !selected.conditions.is_empty()) {
             let always = merged
                 .iter()
                 .filter(|((_, conditions), selected)| conditions.is_empty() && selected.children.is_empty());
-            let always: FxHashSet<&Name> = always.map(|((name, _), _)| *name).collect();
+            let always: FxHashSet<&StorageName> = always.map(|((name, _), _)| *name).collect();
             merged.retain(|(name, conditions), _| conditions.is_empty() || !always.contains(*name));
         }
         merged.into_values().collect()
@@ -368,8 +408,8 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             self.directives(conditions);
             self.put("{");
         }
-        if field.item.storage_name != field.item.field {
-            self.put(&field.item.storage_name);
+        if field.item.storage_name.name != field.item.field {
+            self.put(&field.item.storage_name.name);
             self.put(":");
         }
         self.put(&field.item.field);
@@ -428,6 +468,29 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             _ => {}
         }
     }
+}
+
+/// The types that select any of the fields, sorted.
+fn all_types(fields: &[&TreeField]) -> TypeSet {
+    if let [first, others @ ..] = fields
+        && others.iter().all(|other| other.types == first.types)
+    {
+        return Rc::clone(&first.types);
+    }
+    let mut types: Vec<TypeId> = fields.iter().flat_map(|field| field.types.iter().copied()).collect();
+    types.sort_unstable();
+    types.dedup();
+    types.into()
+}
+
+/// Whether no two fields have the same storage name; only for few, of which each is compared with each.
+fn are_few_and_distinct(fields: &[&TreeField]) -> bool {
+    const FEW: usize = 8;
+    let is_first = |(index, field): (usize, &&TreeField)| {
+        let mut before = fields[..index].iter();
+        before.all(|other| other.item.storage_name != field.item.storage_name)
+    };
+    fields.len() <= FEW && fields.iter().enumerate().all(is_first)
 }
 
 /// Identity of a field: fields of one name may be equal and stand in different places.

@@ -29,14 +29,15 @@ use self::contexts::{ContextLevel, EntryContext, WrittenValue};
 pub(crate) use self::group_set::GroupSet;
 use self::parts::DeferredObjects;
 pub(crate) use self::parts::WrittenPart;
-pub(crate) use self::paths::{PathId, Paths};
+pub(crate) use self::paths::PathId;
+use self::paths::{Paths, Step};
 use self::reasons::Purpose;
-use self::trees::FieldIdentity;
+use self::trees::KnownFields;
 pub(crate) use self::trees::{Tree, TreeField, TreeId};
 use crate::place::{Arrival, Arrivals, Solved, Visit};
 use crate::planner::PlanError;
 use crate::search::Search;
-use crate::selection::{Conditions, Item, PartId, SetId};
+use crate::selection::{Conditions, Item, PartId, SetId, StorageName};
 use crate::slots::Slot;
 
 /// One request.
@@ -96,8 +97,9 @@ struct Position {
 struct Call(Rc<Item>);
 
 impl Call {
-    fn identity(&self) -> (&Name, &Name, Option<SetId>) {
-        (&self.0.field, &self.0.storage_name, self.0.child)
+    /// One call has one storage name.
+    fn identity(&self) -> (&StorageName, Option<SetId>) {
+        (&self.0.storage_name, self.0.child)
     }
 }
 
@@ -116,7 +118,7 @@ impl Hash for Call {
 }
 
 /// A field to be written once all types that select it are known.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 struct Pending {
     call: Call,
     conditions: Conditions,
@@ -124,8 +126,16 @@ struct Pending {
     at: SmallVec<[ResolvedAt; 1]>,
 }
 
+impl Hash for Pending {
+    /// Of what mostly tells them apart.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.call.hash(state);
+        self.at.first().map(|at| at.tree).hash(state);
+    }
+}
+
 /// A fetch that resolves a field.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 struct ResolvedAt {
     tree: TreeId,
     group: usize,
@@ -139,7 +149,7 @@ struct ResolvedAt {
 
 struct PendingField {
     arguments: Rc<[Node<Argument>]>,
-    types: Vec<TypeId>,
+    types: SmallVec<[TypeId; 2]>,
     list_depth: usize,
     /// Groups that tell which objects have it.
     typed_by: GroupSet,
@@ -175,7 +185,7 @@ struct Place<'p> {
     position: &'p Position,
     is_abstract: bool,
     solved: Rc<Solved>,
-    cursors: Vec<Cursor>,
+    cursors: SmallVec<[Cursor; 1]>,
     /// By item, the conditions under which it is needed.
     written: Vec<SmallVec<[(Conditions, Needs); 1]>>,
     /// Visits for what is resolved without inputs, and the conditions for which they are made.
@@ -188,10 +198,9 @@ pub(crate) struct Fetches<'s, 'a> {
     search: &'s mut Search<'a>,
     pub(crate) groups: Vec<Group>,
     trees: Vec<Tree>,
-    pub(crate) paths: Paths,
+    paths: Paths,
     entity_groups: FxHashMap<Slot, usize>,
-    /// Indices in [`Tree::fields`].
-    known_fields: FxHashMap<FieldIdentity, usize>,
+    known_fields: KnownFields,
     /// By group and path, indices of its entries.
     entries: FxHashMap<(usize, PathId), SmallVec<[usize; 1]>>,
     fields_count: usize,
@@ -215,7 +224,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             paths: Paths::default(),
             entity_groups: FxHashMap::default(),
             entries: FxHashMap::default(),
-            known_fields: FxHashMap::default(),
+            known_fields: KnownFields::default(),
             fields_count: 0,
             context_variables_count: 0,
             deferred: BTreeMap::new(),
@@ -277,21 +286,21 @@ impl<'s, 'a> Fetches<'s, 'a> {
         self.defer(set, cursors, position);
         let mut writing = Writing::default();
         let mut groups: GroupSet = cursors.iter().map(|cursor| cursor.group).collect();
-        let mut live: Vec<TypeId> = Vec::new();
+        let mut live: SmallVec<[TypeId; 4]> = SmallVec::new();
         for type_id in types.iter() {
             let graph = self.search.graph;
             let seen = cursors.iter().filter_map(|cursor| {
                 let node = graph.downcast(cursor.node, *type_id)?;
                 Some(Cursor { node, ..*cursor })
             });
-            let seen: Vec<Cursor> = seen.collect();
+            let seen: SmallVec<[Cursor; 1]> = seen.collect();
             if seen.is_empty() {
                 continue;
             }
             live.push(*type_id);
             let arrivals = seen.iter().map(Arrival::from).collect();
             let solved = self.search.place(set, *type_id, &arrivals)?;
-            writing.fields.reserve(solved.universe.own_count);
+            writing.fields.reserve(solved.universe.items.len());
             let mut place = Place {
                 type_id: *type_id,
                 position,
@@ -428,8 +437,11 @@ impl<'s, 'a> Fetches<'s, 'a> {
         let entry = place.writing.fields.entry(field);
         let position = entry.index();
         let about = entry.or_insert_with(|| PendingField {
-            arguments: item.arguments.iter().cloned().chain(filled).collect(),
-            types: Vec::new(),
+            arguments: match filled.is_empty() {
+                true => Rc::clone(&item.arguments),
+                false => item.arguments.iter().cloned().chain(filled).collect(),
+            },
+            types: SmallVec::new(),
             list_depth,
             typed_by: GroupSet::default(),
         });
@@ -477,6 +489,17 @@ impl<'s, 'a> Fetches<'s, 'a> {
         depth
     }
 
+    /// The steps of a path, from the root on.
+    pub(crate) fn path(&self, path: PathId) -> Vec<PathElement> {
+        let steps = self.paths.steps(path).into_iter();
+        let elements = steps.map(|step| match step {
+            Step::Field(storage_name) => PathElement::Field(storage_name.name.clone()),
+            Step::OfTypes(types) => PathElement::TypeCondition(self.names(types)),
+            Step::Items => PathElement::Items,
+        });
+        elements.collect()
+    }
+
     fn names(&self, types: &[TypeId]) -> Vec<Name> {
         let names = types
             .iter()
@@ -496,7 +519,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
         position: &Position,
     ) -> Result<GroupSet, PlanError> {
         let mut groups: GroupSet = field.at.iter().map(|at| at.group).collect();
-        let mut cursors = Vec::new();
+        let mut cursors: SmallVec<[Cursor; 1]> = SmallVec::new();
         for at in &field.at {
             let child = self.add_field(at.tree, field, about)?;
             if let (Some(tree), Some(node)) = (child, at.target) {
@@ -514,14 +537,11 @@ impl<'s, 'a> Fetches<'s, 'a> {
         };
         let mut path = position.path;
         if !is_for_all {
-            let type_condition = PathElement::TypeCondition(self.names(&about.types));
-            path = self.paths.enter(path, type_condition);
+            path = self.paths.enter(path, Step::OfTypes(about.types.as_slice().into()));
         }
-        path = self
-            .paths
-            .enter(path, PathElement::Field(field.call.0.storage_name.clone()));
+        path = self.paths.enter(path, Step::Field(field.call.0.storage_name.clone()));
         for _ in 0..about.list_depth {
-            path = self.paths.enter(path, PathElement::Items);
+            path = self.paths.enter(path, Step::Items);
         }
         let mut typed_by = position.typed_by.clone();
         typed_by.unite(&about.typed_by);

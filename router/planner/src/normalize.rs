@@ -27,8 +27,8 @@ pub(crate) use self::deferred::Parts;
 use self::deferred::split;
 use crate::planner::PlanError;
 use crate::selection::{
-    Conditions, Deferred, Item, PartId, ResponseEntry, SelectionSet, SetId, TypeSet, any_of, both, complement,
-    contradicts, without,
+    Conditions, Deferred, Item, PartId, ResponseEntry, SelectionSet, SetId, StorageName, TypeSet, any_of, both,
+    complement, contradicts, without,
 };
 
 /// Most fields in all sets of one operation: far more than people write, and planned in a second.
@@ -94,10 +94,10 @@ pub(crate) struct Normalizer<'a> {
     /// By what they hold.
     equal: FxHashMap<Rc<SelectionSet>, SetId>,
     /// By field and call.
-    storage_names: FxHashMap<Name, FxHashMap<String, Name>>,
+    storage_names: FxHashMap<Name, FxHashMap<String, StorageName>>,
     storage_taken: FxHashSet<Name>,
     /// By storage name.
-    shapes: FxHashMap<Name, ShapeId>,
+    shapes: FxHashMap<StorageName, ShapeId>,
     possible_types: FxHashMap<TypeId, TypeSet>,
     no_conditions: Conditions,
     no_arguments: Rc<[Node<Argument>]>,
@@ -551,7 +551,7 @@ struct SetBuilder {
 }
 
 /// By storage name, what is selected below it; each list is stored under a name of its own.
-type Twins = FxHashMap<Name, Vec<Vec<(TypeSet, SetId)>>>;
+type Twins = FxHashMap<StorageName, Vec<Vec<(TypeSet, SetId)>>>;
 
 impl SetBuilder {
     fn new(position: &Position, by_name: bool, twins: Twins) -> Self {

@@ -124,7 +124,7 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
             };
             fields.push(ResponseField {
                 response_name: entry.response_name.clone(),
-                source: ResponseSource::Stored(item.storage_name.clone()),
+                source: ResponseSource::Stored(item.storage_name.name.clone()),
                 runtime_types: (types.len() < all.len()).then(|| self.names(&types)),
                 conditions: entry.conditions.to_vec(),
                 field_type: self.field_type(field_type),

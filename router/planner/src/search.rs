@@ -407,17 +407,17 @@ impl<'a> Search<'a> {
     }
 
     /// Visits that the own items need, and what these visits need in turn.
-    fn used_visits(&mut self, solved: &Solved) -> Result<Vec<usize>, PlanError> {
-        let mut used = vec![false; solved.visits.len()];
-        let mut items: Vec<usize> = (0..solved.universe.own_count).collect();
-        let mut items_seen = vec![false; solved.universe.items.len()];
-        let mut pending: Vec<usize> = solved.typename_visit.into_iter().collect();
+    fn used_visits(&mut self, solved: &Solved) -> Result<SmallVec<[usize; 4]>, PlanError> {
+        let mut used: SmallVec<[bool; 8]> = smallvec![false; solved.visits.len()];
+        let mut items: SmallVec<[usize; 16]> = (0..solved.universe.own_count).collect();
+        let mut items_seen: SmallVec<[bool; 16]> = smallvec![false; solved.universe.items.len()];
+        let mut pending: SmallVec<[usize; 4]> = solved.typename_visit.into_iter().collect();
         loop {
             if let Some(visit) = pending.pop() {
                 if !std::mem::replace(&mut used[visit], true)
                     && let Origin::Jump(jump) = solved.visits[visit].origin
                 {
-                    items.extend(solved.universe.jumps[jump].key.iter());
+                    items.extend(solved.universe.jumps[jump].key.iter().copied());
                     pending.extend(solved.typed_by(jump));
                 }
             } else if let Some(item) = items.pop() {

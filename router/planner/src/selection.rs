@@ -2,6 +2,7 @@
 //!
 //! Only the nouns; `normalize` makes them.
 
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use apollo_compiler::ast::Argument;
@@ -15,6 +16,27 @@ pub(crate) type TypeSet = Rc<[TypeId]>;
 
 /// Variables that must all have their value; sorted, without repeats.
 pub(crate) type Conditions = Rc<[BooleanCondition]>;
+
+/// Key of a field in the stored objects. Compared by its number: equal names of one plan have one.
+#[derive(Debug, Clone)]
+pub(crate) struct StorageName {
+    pub(crate) number: u32,
+    pub(crate) name: Name,
+}
+
+impl PartialEq for StorageName {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for StorageName {}
+
+impl Hash for StorageName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+    }
+}
 
 /// Index of a [`SelectionSet`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,8 +83,7 @@ pub(crate) struct Deferred {
 pub(crate) struct Item {
     pub(crate) field: Name,
     pub(crate) arguments: Rc<[Node<Argument>]>,
-    /// Key in the stored objects.
-    pub(crate) storage_name: Name,
+    pub(crate) storage_name: StorageName,
     pub(crate) types: TypeSet,
     /// When it is needed, given that its parent is.
     pub(crate) conditions: Conditions,

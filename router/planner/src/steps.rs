@@ -1,6 +1,7 @@
 //! From fetches to a plan: texts, conditions, and the order of steps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub(crate) struct StepWriter<'f, 's, 'a> {
     fetches: &'f Fetches<'s, 'a>,
     operation: &'f executable::Operation,
     kind: OperationKind,
+    names: EntityNames,
 }
 
 /// Numbers fetches in the order in which the plan prints.
@@ -70,10 +72,13 @@ impl Numbering {
 impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
     /// * `kind`: of the operation that the first stage sends.
     pub(crate) fn new(fetches: &'f Fetches<'s, 'a>, operation: &'f executable::Operation, kind: OperationKind) -> Self {
+        let counts = fetches.groups.iter().map(|group| group.entries.len());
+        let names = EntityNames::new(operation, counts.filter(|count| *count > 1).max().unwrap_or_default());
         Self {
             fetches,
             operation,
             kind,
+            names,
         }
     }
 
@@ -155,12 +160,12 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
             OperationKind::Query
         };
         let mut document = Document::new(self.fetches, group.slot.subgraph);
-        let mut definitions: Vec<String> = Vec::new();
+        let mut definitions = String::new();
         let target = match &group.root {
             Some(root) => {
                 document.root(root.node, root.tree, &conditions);
                 FetchTarget::Root {
-                    path: self.fetches.paths.elements(root.path),
+                    path: self.fetches.path(root.path),
                 }
             }
             None => {
@@ -169,15 +174,14 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
                     let alternatives = self.entry_conditions(entry);
                     let known = common(alternatives.iter());
                     document.entities(entry, (&response_name, &variable), &known);
-                    definitions.push(format!("${variable}:[_Any!]!"));
-                    let contexts = entry.contexts.iter();
-                    definitions.extend(
-                        contexts.map(|context| format!("${}:{}", context.variable.variable, context.argument_type)),
-                    );
+                    let _ = write!(definitions, "${variable}:[_Any!]!,");
+                    for context in &entry.contexts {
+                        let _ = write!(definitions, "${}:{},", context.variable.variable, context.argument_type);
+                    }
                     EntityFetch {
                         response_name,
                         variable,
-                        path: self.fetches.paths.elements(entry.path),
+                        path: self.fetches.path(entry.path),
                         representations: grouped(&entry.representations),
                         conditions: alternatives.iter().map(|all| all.to_vec()).collect(),
                         context_variables: entry.contexts.iter().map(|context| context.variable.clone()).collect(),
@@ -239,26 +243,38 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
         any_of(fields.map(|field| &field.conditions))
     }
 
-    /// Names that are not those of client variables.
+    /// Names of an `_entities` field and of its variable.
     fn entity_names(&self, group: &Group, number: usize) -> (Name, Name) {
-        let (response_name, mut variable) = if group.entries.len() == 1 {
-            (name!("_entities"), "representations".to_owned())
-        } else {
-            let response_name = Name::new(&format!("_e{number}")).expect("letters and digits are a name");
-            (response_name, format!("r{number}"))
-        };
-        while self
-            .operation
-            .variables
-            .iter()
-            .any(|known| known.name == variable.as_str())
-        {
-            variable.push('_');
+        match group.entries.len() {
+            1 => self.names.alone.clone(),
+            _ => self.names.numbered[number].clone(),
         }
-        (
-            response_name,
-            Name::new(&variable).expect("letters, digits and underscores are a name"),
-        )
+    }
+}
+
+/// Names of `_entities` fields and of their variables, which are not the client's.
+struct EntityNames {
+    /// Of one that is alone in its request.
+    alone: (Name, Name),
+    /// Of those that are not, by their place.
+    numbered: Vec<(Name, Name)>,
+}
+
+impl EntityNames {
+    /// For requests with at most so many.
+    fn new(operation: &executable::Operation, count: usize) -> Self {
+        let name = |text: String| Name::new(&text).expect("letters, digits and underscores are a name");
+        let free = |mut variable: Name| {
+            while operation.variables.iter().any(|known| known.name == variable) {
+                variable = name(format!("{variable}_"));
+            }
+            variable
+        };
+        let numbered = (0..count).map(|number| (name(format!("_e{number}")), free(name(format!("r{number}")))));
+        Self {
+            alone: (name!("_entities"), free(name!("representations"))),
+            numbered: numbered.collect(),
+        }
     }
 }
 
@@ -318,10 +334,7 @@ fn joined(mut nodes: Vec<PlanNode>, many: fn(Vec<PlanNode>) -> PlanNode) -> Opti
 }
 
 fn common<'c>(mut all: impl Iterator<Item = &'c Conditions>) -> Conditions {
-    let Some(first) = all.next() else {
-        return Rc::from([]);
-    };
-    let mut common: Vec<_> = first.to_vec();
+    let mut common: Vec<_> = all.next().map_or_else(Vec::new, |first| first.to_vec());
     for conditions in all {
         common.retain(|condition| conditions.contains(condition));
     }

@@ -167,12 +167,19 @@ impl<'a> Search<'a> {
     fn subgraphs_of(&self, type_id: TypeId, field: &Name) -> SmallVec<[SubgraphId; 4]> {
         // A field of an interface object stands with the interface.
         let interfaces = &self.supergraph.type_definition(type_id).interfaces;
-        let owners = std::iter::once(&type_id).chain(interfaces);
-        let fields = owners.filter_map(|owner| self.sets.field(*owner, field));
-        let joins = fields.flat_map(|field| &field.joins);
-        let mut subgraphs: SmallVec<[SubgraphId; 4]> = joins.map(|join| join.subgraph).collect();
-        subgraphs.sort_unstable();
-        subgraphs.dedup();
+        let mut subgraphs = SmallVec::new();
+        for owner in std::iter::once(&type_id).chain(interfaces) {
+            let joins = self
+                .sets
+                .field(*owner, field)
+                .into_iter()
+                .flat_map(|field| &field.joins);
+            joins.for_each(|join| subgraphs.push(join.subgraph));
+        }
+        if !interfaces.is_empty() {
+            subgraphs.sort_unstable();
+            subgraphs.dedup();
+        }
         subgraphs
     }
 

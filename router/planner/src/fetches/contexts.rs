@@ -76,10 +76,10 @@ impl<'a> Fetches<'_, 'a> {
 
     /// From an object to the one leaf that a context selects.
     fn value_path(&self, item: &Item) -> Vec<Name> {
-        let mut path = vec![item.storage_name.clone()];
+        let mut path = vec![item.storage_name.name.clone()];
         let mut child = item.child;
         while let Some(item) = child.and_then(|child| self.search.sets.set(child).items.first()) {
-            path.push(item.storage_name.clone());
+            path.push(item.storage_name.name.clone());
             child = item.child;
         }
         path

@@ -16,7 +16,7 @@ impl Fetches<'_, '_> {
         let target_name = &supergraph
             .type_definition(self.search.graph.node(jump.target).type_id)
             .name;
-        let mut inputs = Vec::new();
+        let mut inputs = Vec::with_capacity(jump.key.len() + requires.len());
         for item in jump.key.iter() {
             add_input(&mut inputs, self.input(&universe.items[*item], true));
         }
@@ -61,7 +61,7 @@ impl Fetches<'_, '_> {
         }
         RepresentationInput {
             name: item.field.clone(),
-            storage_name: item.storage_name.clone(),
+            storage_name: item.storage_name.name.clone(),
             runtime_types: Vec::new(),
             is_key,
             inputs,
@@ -115,6 +115,9 @@ pub(super) fn add_representation(representations: &mut Vec<Representation>, adde
         return true;
     };
     let known = &representations[index];
+    if known == added {
+        return true;
+    }
     if known.runtime_types != added.runtime_types || known.typename != added.typename {
         return false;
     }

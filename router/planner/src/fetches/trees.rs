@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
+use apollo_compiler::Node;
 use apollo_compiler::ast::Argument;
-use apollo_compiler::{Name, Node};
 use federation::supergraph::TypeId;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::{Fetches, Pending, PendingField};
 use crate::planner::PlanError;
-use crate::selection::{Conditions, Item, both, without};
+use crate::selection::{Conditions, Item, StorageName, both, without};
 
 /// Most fields of all fetches together, fragments of the operation expanded.
 const FIELDS_MAX: usize = 100_000;
@@ -18,13 +20,15 @@ const FIELDS_MAX: usize = 100_000;
 pub(crate) struct TreeId(pub(super) u32);
 
 /// What one fetch selects at one position.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tree {
     /// Whether the runtime type is stored.
     pub(crate) typename: bool,
     pub(crate) fields: Vec<TreeField>,
+    /// Whether some of them have the same storage name.
+    pub(crate) has_twins: bool,
     /// What holds for every object here.
-    base: Option<Conditions>,
+    base: Conditions,
 }
 
 /// One field sent to a subgraph.
@@ -38,14 +42,11 @@ pub(crate) struct TreeField {
     pub(crate) child: Option<TreeId>,
 }
 
-/// What makes a field of a tree one.
-#[derive(PartialEq, Eq, Hash)]
-pub(super) struct FieldIdentity {
-    tree: TreeId,
-    storage_name: Name,
-    conditions: Conditions,
-    types: Rc<[TypeId]>,
-}
+/// Most fields of a tree that are looked through one by one.
+const SCANNED_MAX: usize = 8;
+
+/// Of trees with more fields than are looked through: by tree and storage name, indices in [`Tree::fields`].
+pub(super) type KnownFields = FxHashMap<(TreeId, StorageName), SmallVec<[usize; 1]>>;
 
 impl Fetches<'_, '_> {
     pub(crate) fn tree(&self, id: TreeId) -> &Tree {
@@ -54,8 +55,10 @@ impl Fetches<'_, '_> {
 
     pub(super) fn add_tree(&mut self, base: &Conditions) -> TreeId {
         self.trees.push(Tree {
-            base: Some(Rc::clone(base)),
-            ..Tree::default()
+            typename: false,
+            fields: Vec::new(),
+            has_twins: false,
+            base: Rc::clone(base),
         });
         TreeId(self.trees.len() as u32 - 1)
     }
@@ -70,29 +73,54 @@ impl Fetches<'_, '_> {
         if self.fields_count > FIELDS_MAX {
             return Err(PlanError::TooLarge { fields_max: FIELDS_MAX });
         }
-        let base = self.trees[tree.0 as usize].base.clone().unwrap_or_else(|| Rc::from([]));
+        let item = &field.call.0;
+        let base = Rc::clone(&self.tree(tree).base);
         let conditions = without(&field.conditions, &base);
-        let types: Rc<[TypeId]> = about.types.as_slice().into();
-        let child = field.call.0.child.map(|_| both(&base, &conditions));
-        let identity = FieldIdentity {
-            tree,
-            storage_name: field.call.0.storage_name.clone(),
-            conditions: Rc::clone(&conditions),
-            types: Rc::clone(&types),
-        };
-        if let Some(known) = self.known_fields.get(&identity) {
-            return Ok(self.trees[tree.0 as usize].fields[*known].child);
+        let named = self.named(tree, &item.storage_name);
+        let fields = &self.tree(tree).fields;
+        let is_alike = |field: &TreeField| field.conditions == conditions && *field.types == *about.types;
+        if let Some(known) = named.iter().find(|index| is_alike(&fields[**index])) {
+            return Ok(fields[*known].child);
         }
-        let child = child.map(|base| self.add_tree(&base));
-        let tree = &mut self.trees[tree.0 as usize];
-        self.known_fields.insert(identity, tree.fields.len());
-        tree.fields.push(TreeField {
-            item: Rc::clone(&field.call.0),
+        self.trees[tree.0 as usize].has_twins |= !named.is_empty();
+        let child = item.child.map(|_| self.add_tree(&both(&base, &conditions)));
+        let field = TreeField {
+            item: Rc::clone(item),
             arguments: Rc::clone(&about.arguments),
-            types,
+            types: match *item.types == *about.types {
+                true => Rc::clone(&item.types),
+                false => about.types.as_slice().into(),
+            },
             conditions,
             child,
-        });
+        };
+        self.trees[tree.0 as usize].fields.push(field);
+        self.note_field(tree);
         Ok(child)
+    }
+
+    /// Indices of the fields of a tree that have this storage name.
+    fn named(&self, tree: TreeId, storage_name: &StorageName) -> SmallVec<[usize; 1]> {
+        let fields = &self.tree(tree).fields;
+        if fields.len() > SCANNED_MAX {
+            let named = self.known_fields.get(&(tree, storage_name.clone()));
+            return named.cloned().unwrap_or_default();
+        }
+        let is_named = |index: &usize| fields[*index].item.storage_name == *storage_name;
+        (0..fields.len()).filter(is_named).collect()
+    }
+
+    /// Notes the last field of a tree, or all, once they are too many to be looked through.
+    fn note_field(&mut self, tree: TreeId) {
+        let fields = &self.trees[tree.0 as usize].fields;
+        let first = match fields.len() {
+            0..=SCANNED_MAX => return,
+            count if count == SCANNED_MAX + 1 => 0,
+            count => count - 1,
+        };
+        for (index, field) in fields.iter().enumerate().skip(first) {
+            let named = self.known_fields.entry((tree, field.item.storage_name.clone()));
+            named.or_default().push(index);
+        }
     }
 }

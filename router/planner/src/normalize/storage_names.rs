@@ -10,7 +10,7 @@ use federation::supergraph::TypeId;
 use smallvec::SmallVec;
 
 use super::{Normalizer, Occurrence, SetBuilder};
-use crate::selection::{Item, SelectionSet, SetId, TypeSet};
+use crate::selection::{Item, SelectionSet, SetId, StorageName, TypeSet};
 
 impl<'a> Normalizer<'a> {
     pub(super) fn storage_name(
@@ -19,7 +19,7 @@ impl<'a> Normalizer<'a> {
         response_name: &Name,
         types: &TypeSet,
         occurrence: &Occurrence<'a>,
-    ) -> Name {
+    ) -> StorageName {
         let mut call = String::new();
         let mut arguments: SmallVec<[&Node<Argument>; 4]> = occurrence.arguments.iter().collect();
         arguments.sort_by(|left, right| left.name.cmp(&right.name));
@@ -45,10 +45,10 @@ impl<'a> Normalizer<'a> {
     pub(super) fn beside_twins(
         &mut self,
         builder: &mut SetBuilder,
-        (plain, field): (Name, &Name),
+        (plain, field): (StorageName, &Name),
         types: &TypeSet,
         child: SetId,
-    ) -> Name {
+    ) -> StorageName {
         let variants = builder.twins.entry(plain.clone()).or_default();
         let fits = |variant: &Vec<(TypeSet, SetId)>| {
             variant.iter().all(|(known_types, known)| {
@@ -73,10 +73,10 @@ impl<'a> Normalizer<'a> {
     }
 
     /// The storage name of a call, or of one of its twins, from 1.
-    pub(crate) fn twin_name(&mut self, field: &Name, plain: &Name, number: usize) -> Name {
+    pub(crate) fn twin_name(&mut self, field: &Name, plain: &StorageName, number: usize) -> StorageName {
         match number {
             0 => plain.clone(),
-            _ => self.intern(field, &format!("twin {number} of {plain}")),
+            _ => self.intern(field, &format!("twin {number} of {}", plain.name)),
         }
     }
 
@@ -164,7 +164,7 @@ impl<'a> Normalizer<'a> {
     }
 
     /// The field's own name for its first call, `name_2` for the next one, and so on.
-    fn intern(&mut self, field: &Name, call: &str) -> Name {
+    fn intern(&mut self, field: &Name, call: &str) -> StorageName {
         let calls = self.storage_names.get(field);
         if let Some(name) = calls.and_then(|calls| calls.get(call)) {
             return name.clone();
@@ -175,10 +175,14 @@ impl<'a> Normalizer<'a> {
             number += 1;
             name = Name::new(&format!("{field}_{number}")).expect("a name with letters and digits after it is a name");
         }
-        self.storage_taken.insert(name.clone());
+        let storage_name = StorageName {
+            number: self.storage_taken.len() as u32,
+            name: name.clone(),
+        };
+        self.storage_taken.insert(name);
         let calls = self.storage_names.entry(field.clone()).or_default();
-        calls.insert(call.to_owned(), name.clone());
-        name
+        calls.insert(call.to_owned(), storage_name.clone());
+        storage_name
     }
 }
 

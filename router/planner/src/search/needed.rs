@@ -13,7 +13,7 @@ use federation::field_set::{FieldSet, FieldSetSelection};
 use federation::query_graph::{FieldEdge, KeyEdge, NodeId};
 use federation::supergraph::{SubgraphId, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use super::{HIDDEN_DEPTH_MAX, Search, Start};
 use crate::place::Arrival;
@@ -44,8 +44,8 @@ struct Place<'a> {
 /// What a field is looked at for: subgraphs that are first asked after it is known, and fields that are first known then.
 #[derive(Default)]
 struct Before {
-    subgraphs: Vec<SubgraphId>,
-    fields: Vec<Name>,
+    subgraphs: SmallVec<[SubgraphId; 4]>,
+    fields: SmallVec<[Name; 4]>,
 }
 
 /// The slots found so far, and what they are found from.
@@ -135,12 +135,13 @@ impl<'a> Needed<'_, 'a> {
             };
             let universe = self.search.own_universe(set, type_id);
             let ways = self.ways(set, type_id, node);
+            let mut before = Before::default();
             for (item, way) in universe.items.iter().zip(ways.iter()) {
                 self.field(
                     &mut place,
                     (&item.field, *way, item.child),
                     self.last_stage,
-                    &mut Before::default(),
+                    &mut before,
                 )?;
             }
         }
