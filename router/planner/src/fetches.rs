@@ -150,7 +150,6 @@ struct ResolvedAt {
 struct PendingField {
     arguments: Rc<[Node<Argument>]>,
     types: SmallVec<[TypeId; 2]>,
-    list_depth: usize,
     /// Groups that tell which objects have it.
     typed_by: GroupSet,
 }
@@ -306,7 +305,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 position,
                 is_abstract,
                 cursors: seen,
-                written: vec![SmallVec::new(); solved.universe.items.len()],
+                written: solved.universe.items.iter().map(|_| SmallVec::new()).collect(),
                 visited: SmallVec::new(),
                 solved,
                 writing: &mut writing,
@@ -409,7 +408,13 @@ impl<'s, 'a> Fetches<'s, 'a> {
             needs.push(Need::Group(group));
             let Visit { node, .. } = solved.visits[visit];
             let stage = solved.found_from(index, &solved.visits[visit]);
-            let edge = self.search.edge(node, &item.field);
+            // Most leaves lead nowhere and take nothing.
+            let is_plain = item.child.is_none() && !self.search.supergraph.has_context_arguments();
+            let edge = if is_plain {
+                None
+            } else {
+                self.search.edge(node, &item.field)
+            };
             if let Some(edge) = edge.filter(|edge| !edge.context_arguments.is_empty()) {
                 filled = self.fill(place, &edge.context_arguments, (tree, group))?;
             }
@@ -433,7 +438,6 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 .collect(),
             at,
         };
-        let list_depth = self.list_depth(place.type_id, &item.field);
         let entry = place.writing.fields.entry(field);
         let position = entry.index();
         let about = entry.or_insert_with(|| PendingField {
@@ -442,7 +446,6 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 false => item.arguments.iter().cloned().chain(filled).collect(),
             },
             types: SmallVec::new(),
-            list_depth,
             typed_by: GroupSet::default(),
         });
         about.typed_by.extend(typed_by);
@@ -540,7 +543,11 @@ impl<'s, 'a> Fetches<'s, 'a> {
             path = self.paths.enter(path, Step::OfTypes(about.types.as_slice().into()));
         }
         path = self.paths.enter(path, Step::Field(field.call.0.storage_name.clone()));
-        for _ in 0..about.list_depth {
+        let list_depth = about
+            .types
+            .first()
+            .map_or(0, |type_id| self.list_depth(*type_id, &field.call.0.field));
+        for _ in 0..list_depth {
             path = self.paths.enter(path, Step::Items);
         }
         let mut typed_by = position.typed_by.clone();

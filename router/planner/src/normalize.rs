@@ -18,7 +18,7 @@ use federation::field_set::FieldSet;
 use federation::supergraph::{FieldDefinition, ShapeId, Supergraph, TypeId};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use self::alike::{Reading, Readings};
 pub(crate) use self::collecting::applied;
@@ -67,6 +67,14 @@ struct Selections<'a> {
     conditions: Conditions,
     part: Option<PartId>,
 }
+
+type Sources<'a> = SmallVec<[Selections<'a>; 1]>;
+
+/// Indices of occurrences.
+type Members = SmallVec<[usize; 4]>;
+
+/// Types, and the occurrences that they select.
+type Selecting = (TypeSet, Members);
 
 /// Objects that a set is for.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -240,7 +248,7 @@ impl<'a> Normalizer<'a> {
             conditions: self.no_conditions(),
             part: None,
         };
-        self.normalize(vec![selections], position)
+        self.normalize(smallvec![selections], position)
     }
 
     fn source_id(&mut self, source: Source<'a>) -> SourceId {
@@ -250,7 +258,7 @@ impl<'a> Normalizer<'a> {
         }
     }
 
-    fn normalize(&mut self, all: Vec<Selections<'a>>, position: Position) -> Result<SetId, PlanError> {
+    fn normalize(&mut self, all: Sources<'a>, position: Position) -> Result<SetId, PlanError> {
         let sources = all
             .iter()
             .map(|selections| (selections.id, Rc::clone(&selections.conditions), selections.part));
@@ -330,6 +338,8 @@ impl<'a> Normalizer<'a> {
     }
 
     fn add_fields(&mut self, builder: &mut SetBuilder, fields: ByResponseName<'a>) -> Result<(), PlanError> {
+        builder.items.reserve_exact(fields.len());
+        builder.response.reserve_exact(fields.len());
         for (response_name, occurrences) in fields {
             self.add_response_name(builder, response_name, &occurrences)?;
         }
@@ -366,9 +376,9 @@ impl<'a> Normalizer<'a> {
             return Ok(());
         }
         for (types, members) in self.partition(&builder.types, &fields) {
-            let members: Vec<&Occurrence<'a>> = members.iter().map(|index| fields[*index]).collect();
+            let members: SmallVec<[&Occurrence<'a>; 4]> = members.iter().map(|index| fields[*index]).collect();
             let item = self.item(builder, response_name, types, &members)?;
-            let mut seen: Vec<&Conditions> = Vec::new();
+            let mut seen: SmallVec<[&Conditions; 4]> = SmallVec::new();
             for member in members {
                 if member.part != builder.part || seen.contains(&&member.conditions) {
                     continue;
@@ -388,13 +398,13 @@ impl<'a> Normalizer<'a> {
     }
 
     /// Types that select the same occurrences, with the type of the field alike.
-    fn partition(&self, all: &TypeSet, occurrences: &[&Occurrence<'a>]) -> Vec<(TypeSet, Vec<usize>)> {
+    fn partition(&self, all: &TypeSet, occurrences: &[&Occurrence<'a>]) -> SmallVec<[Selecting; 1]> {
         if let [only] = occurrences
             && only.types.len() == 1
         {
-            return vec![(Rc::clone(&only.types), vec![0])];
+            return smallvec![(Rc::clone(&only.types), smallvec![0])];
         }
-        let everything: Vec<usize> = (0..occurrences.len()).collect();
+        let everything: Members = (0..occurrences.len()).collect();
         let is_uniform = occurrences
             .iter()
             .all(|occurrence| occurrence.types == occurrences[0].types);
@@ -412,15 +422,15 @@ impl<'a> Normalizer<'a> {
             let selected = everything
                 .iter()
                 .filter(|index| occurrences[**index].types.contains(only));
-            return vec![(Rc::from([*only]), selected.copied().collect())];
+            return smallvec![(Rc::from([*only]), selected.copied().collect())];
         }
         let shape = |id: &TypeId| self.shape(*id, occurrences[0].field);
         if is_uniform && !types.is_empty() && types.windows(2).all(|pair| shape(&pair[0]) == shape(&pair[1])) {
-            return vec![(Rc::clone(&occurrences[0].types), everything)];
+            return smallvec![(Rc::clone(&occurrences[0].types), everything)];
         }
-        let mut groups: IndexMap<(Vec<usize>, ShapeId), Vec<TypeId>, FxBuildHasher> = IndexMap::default();
+        let mut groups: IndexMap<(Members, ShapeId), Vec<TypeId>, FxBuildHasher> = IndexMap::default();
         for id in types {
-            let members: Vec<usize> = if is_uniform {
+            let members: Members = if is_uniform {
                 everything.clone()
             } else {
                 let selected = everything
@@ -469,7 +479,7 @@ impl<'a> Normalizer<'a> {
             true => Vec::new(),
             false => any_of(own().map(|member| &member.conditions)),
         };
-        let mut sources: Vec<Selections<'a>> = Vec::new();
+        let mut sources: Sources<'a> = SmallVec::new();
         for member in members.iter().filter(|member| !member.selections.is_empty()) {
             let inner = match are_alike {
                 true => without(&member.conditions, &conditions),
@@ -515,7 +525,7 @@ impl<'a> Normalizer<'a> {
         &mut self,
         (field, part): (&Occurrence<'a>, Option<PartId>),
         types: &TypeSet,
-        sources: Vec<Selections<'a>>,
+        sources: Sources<'a>,
     ) -> Result<SetId, PlanError> {
         let mut all: Vec<TypeId> = Vec::new();
         for id in types.iter() {

@@ -444,7 +444,7 @@ impl<'a> Search<'a> {
         };
         let child = solved.universe.items[item].child.filter(|_| provision.visits.len() > 1);
         let Some(child) = child else {
-            return Ok(provision.visits.clone());
+            return Ok(SmallVec::from_slice(&provision.visits));
         };
         let targets = self.targets(solved, item);
         let used = self.used_arrivals(child, &targets)?;
