@@ -260,7 +260,7 @@ impl Shop {
     pub(crate) async fn sign_in(&self) -> Result<()> {
         let mutation = "mutation { userLogin(input: { email: \"ada@hansa.example\", password: \"demo-password-1\" }) {
             tokens { accessToken } } }";
-        let data = self.ask("users", mutation, json!({})).await?;
+        let data = self.insist("users", mutation, json!({})).await?;
         let token = data["userLogin"]["tokens"]["accessToken"].as_str();
         *self.token.lock().await = token.with_context(|| format!("{data:#}"))?.to_owned();
         Ok(())
@@ -273,7 +273,7 @@ impl Shop {
         let address = json!({ "name": "Ada", "line1": "Street 1", "city": "Berlin", "countryCode": "DE" });
         let line = json!({ "variantId": self.variant_id, "quantity": 1 });
         let input = json!({ "idempotencyKey": service::id::new("key"), "lines": [line], "shippingAddress": address });
-        let data = self.insist(mutation, json!({ "input": input })).await?;
+        let data = self.insist("orders", mutation, json!({ "input": input })).await?;
         Ok(data["orderCreate"]["order"]["id"].as_str().map(str::to_owned))
     }
 
@@ -282,7 +282,7 @@ impl Shop {
         let begun = Instant::now();
         loop {
             let query = "query($id: ID!) { order(id: $id) { status } }";
-            let data = self.insist(query, json!({ "id": order_id })).await?;
+            let data = self.insist("orders", query, json!({ "id": order_id })).await?;
             let status = data["order"]["status"].as_str().unwrap_or_default().to_owned();
             if !statuses.contains(&status.as_str()) {
                 return Ok(status);
@@ -299,19 +299,19 @@ impl Shop {
             order { status } userErrors { code } } }";
         let input = json!({ "idempotencyKey": service::id::new("key"), "orderId": order_id,
             "paymentMethodToken": method, "returnUrl": "https://shop.example/thanks" });
-        self.insist(mutation, json!({ "input": input })).await
+        self.insist("orders", mutation, json!({ "input": input })).await
     }
 
     pub(crate) async fn cancel(&self, order_id: &str) -> Result<Value> {
         let mutation = "mutation($id: ID!) { orderCancel(id: $id) { order { status } userErrors { code } } }";
-        self.insist(mutation, json!({ "id": order_id })).await
+        self.insist("orders", mutation, json!({ "id": order_id })).await
     }
 
-    /// Asks orders until there is an answer without errors: services may be down.
-    async fn insist(&self, operation: &str, variables: Value) -> Result<Value> {
+    /// Asks a service until there is an answer without errors: services may be down.
+    async fn insist(&self, name: &str, operation: &str, variables: Value) -> Result<Value> {
         let begun = Instant::now();
         loop {
-            match self.ask("orders", operation, variables.clone()).await {
+            match self.ask(name, operation, variables.clone()).await {
                 Ok(data) => return Ok(data),
                 Err(error) if begun.elapsed() > PATIENCE => return Err(error),
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
