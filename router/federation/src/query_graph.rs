@@ -20,6 +20,15 @@ use crate::supergraph::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub u32);
 
+/// Number of a field's name: equal names are one, whatever their types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FieldId(u32);
+
+impl FieldId {
+    /// Of names that no subgraph resolves.
+    const NONE: Self = Self(u32::MAX);
+}
+
 /// A composite type in one subgraph.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -32,7 +41,7 @@ pub struct Node {
     /// Runtime types that the subgraph may return here, sorted by name. Of an interface object: all of the supergraph.
     pub possible_types: Vec<TypeId>,
     /// What can be selected here, with whatever labels; [`QueryGraph::field`] looks into it.
-    fields: FxHashMap<Name, FieldEdge>,
+    fields: FxHashMap<FieldId, FieldEdge>,
     /// The node of each possible type, in the order of `possible_types`. Empty for objects and interface objects.
     pub downcasts: Vec<NodeId>,
 }
@@ -86,6 +95,9 @@ pub enum KeyEdgeKind {
 #[derive(Debug, Default)]
 pub struct QueryGraph {
     nodes: Vec<Node>,
+    /// By number.
+    field_names: Vec<Name>,
+    field_ids: FxHashMap<Name, FieldId>,
     /// Nodes without a view.
     by_type: FxHashMap<(SubgraphId, TypeId), NodeId>,
     /// By object type, in the order of subgraphs and of their keys.
@@ -114,14 +126,31 @@ impl QueryGraph {
     /// The edge of `field` at a node for operations for which `labels` are on; `None`: the subgraph does not resolve it.
     ///
     /// Of an interface: only where every possible type resolves the field without inputs, and by the same label.
-    pub fn field(&self, id: NodeId, field: &str, labels: &ActiveLabels) -> Option<&FieldEdge> {
-        let edge = self.node(id).fields.get(field)?;
+    pub fn field(&self, id: NodeId, field: FieldId, labels: &ActiveLabels) -> Option<&FieldEdge> {
+        let edge = self.node(id).fields.get(&field)?;
         labels.allow(edge.override_label).then_some(edge)
+    }
+
+    /// The number of a field's name; one that no node has, if no subgraph resolves such a field.
+    pub fn field_id(&self, name: &str) -> FieldId {
+        self.field_ids.get(name).copied().unwrap_or(FieldId::NONE)
     }
 
     /// The edges at a node whatever labels are on, in no order.
     pub fn fields(&self, id: NodeId) -> impl Iterator<Item = (&Name, &FieldEdge)> {
-        self.node(id).fields.iter()
+        let fields = self.node(id).fields.iter();
+        fields.map(|(field, edge)| (&self.field_names[field.0 as usize], edge))
+    }
+
+    /// The number of a field's name, which it has from now on.
+    fn number(&mut self, name: &Name) -> FieldId {
+        if let Some(known) = self.field_ids.get(name) {
+            return *known;
+        }
+        let id = FieldId(self.field_names.len() as u32);
+        self.field_names.push(name.clone());
+        self.field_ids.insert(name.clone(), id);
+        id
     }
 
     /// How many nodes there are.
@@ -266,22 +295,23 @@ impl<'a> Builder<'a> {
             nodes.push(node);
         }
         for field in definition.fields.values() {
+            let field_id = self.graph.number(&field.name);
             for join in resolved(field) {
                 if let Some(id) = position(join).and_then(|position| nodes[position]) {
                     let edge = self.edge(join.subgraph, join, &field.field_type, join.provides.as_deref());
-                    self.graph.nodes[id.0 as usize].fields.insert(field.name.clone(), edge);
+                    self.graph.nodes[id.0 as usize].fields.insert(field_id, edge);
                 }
             }
         }
     }
 
-    fn object_fields(&mut self, subgraph: SubgraphId, type_id: TypeId) -> FxHashMap<Name, FieldEdge> {
+    fn object_fields(&mut self, subgraph: SubgraphId, type_id: TypeId) -> FxHashMap<FieldId, FieldEdge> {
         let joined_types = self.joined_types;
         let mut fields = FxHashMap::default();
         for field in joined_types.type_definition(type_id).fields.values() {
             if let Some(join) = field.join(subgraph).filter(|join| !join.is_external) {
                 let edge = self.edge(subgraph, join, &field.field_type, join.provides.as_deref());
-                fields.insert(field.name.clone(), edge);
+                fields.insert(self.graph.number(&field.name), edge);
             }
         }
         fields
@@ -333,7 +363,7 @@ impl<'a> Builder<'a> {
                 let Some(join) = field.join(subgraph) else { continue };
                 // With what it requires, if it does: only fields that lead to a provided one can.
                 let edge = self.edge(subgraph, join, &field.field_type, Some(&selections));
-                fields.insert(name, edge);
+                fields.insert(self.graph.number(&name), edge);
             }
             self.graph.nodes[id.0 as usize].fields = fields;
         } else {
@@ -388,9 +418,10 @@ impl<'a> Builder<'a> {
             let Some(join) = field.join(subgraph).filter(|join| !join.is_external) else {
                 continue;
             };
+            let field_id = self.graph.field_id(&field.name);
             let edges = downcasts
                 .iter()
-                .map(|object| self.graph.node(*object).fields.get(&field.name));
+                .map(|object| self.graph.node(*object).fields.get(&field_id));
             let resolved: Option<Vec<&FieldEdge>> = edges.collect();
             let Some(resolved) = resolved.filter(|edges| edges.iter().all(|edge| !edge.needs_inputs())) else {
                 continue;
@@ -411,7 +442,7 @@ impl<'a> Builder<'a> {
             {
                 edge.target = *first;
             }
-            fields.insert(field.name.clone(), edge);
+            fields.insert(self.graph.number(&field.name), edge);
         }
         self.graph.nodes[id.0 as usize].fields = fields;
     }

@@ -31,7 +31,7 @@ impl Search<'_> {
                 let Some(node) = self.graph.downcast(node, *type_id) else {
                     continue;
                 };
-                let edge = self.edge(node, &item.field);
+                let edge = self.edge(node, item.field_id);
                 match (edge.filter(|edge| !edge.needs_inputs()), item.child) {
                     (None, _) => return Ok(false),
                     (Some(_), None) => {}

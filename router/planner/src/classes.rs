@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use apollo_compiler::Name;
 use federation::field_set::{FieldSet, FieldSetSelection};
-use federation::query_graph::KeyEdgeKind;
+use federation::query_graph::{FieldId, KeyEdgeKind};
 use federation::supergraph::TypeId;
 use rustc_hash::FxHashMap;
 
@@ -66,7 +66,7 @@ impl Search<'_> {
             .iter()
             .enumerate()
             .filter(|(_, item)| item.types.binary_search(&type_id).is_ok());
-        let selected: Vec<(usize, &Name)> = selected.map(|(index, item)| (index, &item.field)).collect();
+        let selected: Vec<(usize, FieldId)> = selected.map(|(index, item)| (index, item.field_id)).collect();
         signature.extend(selected.iter().map(|(index, _)| *index as u32));
         for join in &self.supergraph.type_definition(type_id).joins {
             signature.extend([u32::MAX, join.subgraph.0]);
@@ -74,7 +74,7 @@ impl Search<'_> {
                 continue;
             };
             for (index, field) in &selected {
-                let Some(edge) = self.edge(node, field) else {
+                let Some(edge) = self.edge(node, *field) else {
                     continue;
                 };
                 if edge.needs_inputs() {
@@ -117,7 +117,7 @@ impl Search<'_> {
                 continue;
             };
             for field in &fields {
-                if let Some(edge) = self.edge(node, field) {
+                if let Some(edge) = self.edge(node, self.graph.field_id(field)) {
                     if edge.needs_inputs() {
                         return None;
                     }

@@ -218,7 +218,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     fn selects_all(&self, field: &TreeField, id: NodeId) -> bool {
         let search = self.fetches.search();
         let mut possible = search.graph.node(id).possible_types.iter();
-        search.edge(id, &field.item.field).is_some() && possible.all(|id| field.types.binary_search(id).is_ok())
+        search.edge(id, field.item.field_id).is_some() && possible.all(|id| field.types.binary_search(id).is_ok())
     }
 
     /// Writes what `trees` select on a node, without braces.
@@ -340,7 +340,9 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             let stands_for = types.iter().filter(|id| node.possible_types.contains(id));
             !node.is_interface_object
                 && stands_for.eq(members.iter())
-                && fields.iter().all(|field| search.edge(*id, &field.item.field).is_some())
+                && fields
+                    .iter()
+                    .all(|field| search.edge(*id, field.item.field_id).is_some())
                 && fields.iter().all(|field| {
                     let is_alone =
                         !repeated.contains(&field.item.storage_name) && !self.mixed.contains(&address(field));
@@ -354,7 +356,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     fn is_typed_alike(&self, field: &TreeField, node: NodeId) -> bool {
         let search = self.fetches.search();
         let wrappers = |node: NodeId| {
-            let field_type = &search.edge(node, &field.item.field)?.field_type;
+            let field_type = &search.edge(node, field.item.field_id)?.field_type;
             let name = field_type.inner_named_type();
             Some(field_type.to_string().replace(name.as_str(), ""))
         };
@@ -441,7 +443,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
 
     fn target(&self, node: NodeId, field: &TreeField) -> Option<NodeId> {
         let search = self.fetches.search();
-        if let Some(edge) = search.edge(node, &field.item.field) {
+        if let Some(edge) = search.edge(node, field.item.field_id) {
             return edge.target;
         }
         let definition = search.sets.field(search.graph.node(node).type_id, &field.item.field)?;

@@ -388,7 +388,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
     fn need(&mut self, place: &mut Place<'_>, index: usize, conditions: &Conditions) -> Result<Needs, PlanError> {
         let known = place.written[index].iter().find(|(known, _)| known == conditions);
         if let Some((_, needs)) = known {
-            return Ok(needs.clone());
+            return Ok(Needs::from_slice(needs));
         }
         let solved = Rc::clone(&place.solved);
         let item = &solved.universe.items[index];
@@ -413,7 +413,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             let edge = if is_plain {
                 None
             } else {
-                self.search.edge(node, &item.field)
+                self.search.edge(node, item.field_id)
             };
             if let Some(edge) = edge.filter(|edge| !edge.context_arguments.is_empty()) {
                 filled = self.fill(place, &edge.context_arguments, (tree, group))?;
@@ -455,7 +455,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
         if item.child.is_some() {
             needs.push(Need::Pending(position));
         }
-        place.written[index].push((Rc::clone(conditions), needs.clone()));
+        place.written[index].push((Rc::clone(conditions), Needs::from_slice(&needs)));
         Ok(needs)
     }
 

@@ -509,6 +509,7 @@ impl<'a> Normalizer<'a> {
         };
         Ok(Item {
             field: first.field.clone(),
+            field_id: self.supergraph.query_graph().field_id(first.field),
             arguments: match first.arguments {
                 [] => Rc::clone(&self.no_arguments),
                 arguments => arguments.into(),

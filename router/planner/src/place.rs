@@ -286,7 +286,7 @@ impl<'a> Search<'a> {
         let mut whole = Completion::at(arrival.stage);
         let mut provisions = Vec::with_capacity(universe.items.len());
         for item in &universe.items {
-            let edge = self.edge(arrival.node, &item.field);
+            let edge = self.edge(arrival.node, item.field_id);
             let Some(edge) = edge.filter(|edge| !edge.needs_inputs()) else {
                 return Ok(None);
             };
@@ -333,7 +333,7 @@ impl<'a> Search<'a> {
         let first = arrivals.iter().map(|arrival| arrival.stage).min().unwrap_or_default();
         let universe = self.own_universe(set, type_id);
         (0..universe.items.len()).any(|item| {
-            let field = &universe.items[item].field;
+            let field = universe.items[item].field_id;
             let is_here = arrivals.iter().any(|arrival| self.edge(arrival.node, field).is_some());
             let is_open = |(node, is_root): &(NodeId, bool)| {
                 let subgraph = self.graph.node(*node).subgraph;

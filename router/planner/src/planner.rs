@@ -294,7 +294,7 @@ impl Planning<'_> {
     fn mutation(&mut self, search: &mut Search<'_>, root: SetId) -> Result<Option<PlanNode>, PlanError> {
         let mut runs: Vec<(Vec<Rc<Item>>, Vec<NodeId>)> = Vec::new();
         for call in search.sets.calls(root)? {
-            let resolves = |node: &NodeId| search.edge(*node, &call.field).is_some();
+            let resolves = |node: &NodeId| search.edge(*node, call.field_id).is_some();
             let nodes: Vec<NodeId> = self.roots.iter().copied().filter(|node| resolves(node)).collect();
             if let Some((items, shared)) = runs.last_mut() {
                 let both: Vec<NodeId> = shared.iter().copied().filter(|node| nodes.contains(node)).collect();

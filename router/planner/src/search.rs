@@ -14,7 +14,7 @@ mod needed;
 use std::rc::Rc;
 
 use apollo_compiler::executable::ExecutableDocument;
-use federation::query_graph::{FieldEdge, NodeId, QueryGraph};
+use federation::query_graph::{FieldEdge, FieldId, NodeId, QueryGraph};
 use federation::query_plan::OperationKind;
 use federation::supergraph::{ActiveLabels, SubgraphId, Supergraph, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -120,7 +120,7 @@ impl<'a> Search<'a> {
     }
 
     /// The edge of a field with the labels of this operation.
-    pub(crate) fn edge(&self, node: NodeId, field: &str) -> Option<&'a FieldEdge> {
+    pub(crate) fn edge(&self, node: NodeId, field: FieldId) -> Option<&'a FieldEdge> {
         self.graph.field(node, field, self.labels)
     }
 
@@ -363,7 +363,7 @@ impl<'a> Search<'a> {
         let Some(provision) = &solved.provisions[item] else {
             return Arrivals::new();
         };
-        let field = &solved.universe.items[item].field;
+        let field = solved.universe.items[item].field_id;
         let context = solved.context_stage(item).unwrap_or_default();
         let targets = provision.visits.iter().filter_map(|index| {
             let visit = &solved.visits[*index];
@@ -424,7 +424,7 @@ impl<'a> Search<'a> {
                 if std::mem::replace(&mut items_seen[item], true) {
                     continue;
                 }
-                pending.extend(self.provision_visits(solved, item)?);
+                pending.extend_from_slice(&self.provision_visits(solved, item)?);
                 items.extend(solved.inputs(item));
             } else {
                 break;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use apollo_compiler::ast::Argument;
 use apollo_compiler::{Name, Node};
+use federation::query_graph::FieldId;
 use federation::query_plan::BooleanCondition;
 use federation::supergraph::TypeId;
 use smallvec::{SmallVec, smallvec};
@@ -82,6 +83,8 @@ pub(crate) struct Deferred {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Item {
     pub(crate) field: Name,
+    /// The number of its name.
+    pub(crate) field_id: FieldId,
     pub(crate) arguments: Rc<[Node<Argument>]>,
     pub(crate) storage_name: StorageName,
     pub(crate) types: TypeSet,

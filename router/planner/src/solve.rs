@@ -279,7 +279,7 @@ impl Search<'_> {
             let Some(child) = item.child else { continue };
             for visit in 0..run.visits.len() {
                 let target = self
-                    .edge(run.visits[visit].node, &item.field)
+                    .edge(run.visits[visit].node, item.field_id)
                     .and_then(|edge| edge.target);
                 if run.visits[visit].stage == first
                     && let Some(target) = target
@@ -333,7 +333,7 @@ impl Search<'_> {
         if run.is_apart && is_arrival && !run.is_needed_by_others(item) {
             return Ok(());
         }
-        let edge = self.edge(run.visits[visit].node, &run.universe.items[item].field);
+        let edge = self.edge(run.visits[visit].node, run.universe.items[item].field_id);
         match edge.filter(|edge| !edge.needs_inputs()) {
             Some(edge) => self.offer(run, (item, visit), edge.target),
             None => Ok(()),
@@ -485,7 +485,7 @@ impl Search<'_> {
             return Ok(());
         };
         let item = &universe.items[item_index];
-        let target = self.edge(node, &item.field).and_then(|edge| edge.target);
+        let target = self.edge(node, item.field_id).and_then(|edge| edge.target);
         let completion = self.below(run, item_index, (target, candidate.stage))?;
         let known = run.provisions[item_index].as_ref().map(|known| known.completion);
         // What cannot be completed from here never can from here: later stages know no more.
@@ -517,7 +517,7 @@ impl Search<'_> {
             let mut visits: SmallVec<[usize; 1]> = SmallVec::new();
             let mut arrivals = Arrivals::new();
             for (index, visit) in run.visits.iter().enumerate() {
-                let edge = self.edge(visit.node, &item.field);
+                let edge = self.edge(visit.node, item.field_id);
                 let target = edge.filter(|edge| !edge.needs_inputs()).and_then(|edge| edge.target);
                 if let (Some(node), Some(stage)) = (target, run.found_from(item_index, visit.stage)) {
                     visits.push(index);

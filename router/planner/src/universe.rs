@@ -150,10 +150,11 @@ impl<'a> Search<'a> {
         let by_key = edges.map(|edge| (edge.target, false));
         let is_query = Some(type_id) == self.query_type;
         let roots = self.query_roots.iter().filter(|_| is_query);
+        let field_id = self.graph.field_id(field);
         let mut resolvers = Resolvers::new();
         for (target, is_root) in by_key.chain(roots.map(|root| (*root, true))) {
             let node = self.graph.downcast(target, type_id);
-            let Some(node) = node.filter(|node| self.edge(*node, field).is_some()) else {
+            let Some(node) = node.filter(|node| self.edge(*node, field_id).is_some()) else {
                 continue;
             };
             if !resolvers.contains(&(node, is_root)) {
@@ -242,9 +243,9 @@ impl<'a> Search<'a> {
 
     /// Notes where jumps lead to an item.
     fn add_resolvers(&mut self, universe: &mut Universe, item: usize, type_id: TypeId) -> Result<(), PlanError> {
-        let field = universe.items[item].field.clone();
-        for jump in self.jumps_to(universe, type_id, &field) {
-            let Some(edge) = self.edge(universe.jumps[jump].node, &field) else {
+        let own = Rc::clone(&universe.items[item]);
+        for jump in self.jumps_to(universe, type_id, &own.field) {
+            let Some(edge) = self.edge(universe.jumps[jump].node, own.field_id) else {
                 continue;
             };
             if !edge.needs_inputs() {

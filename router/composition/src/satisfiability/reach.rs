@@ -300,7 +300,7 @@ impl<'a> Reach<'a> {
         let mut is_resolved = false;
         let mut targets = Vec::new();
         for node in closure.nodes.iter() {
-            let edge = graph.field(*node, &field.name, &ActiveLabels::NONE);
+            let edge = graph.field(*node, graph.field_id(&field.name), &ActiveLabels::NONE);
             let Some(edge) = edge.filter(|edge| edge.override_label.is_none()) else {
                 continue;
             };

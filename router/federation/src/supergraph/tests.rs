@@ -114,7 +114,7 @@ fn labels_say_which_subgraph_resolves_a_field() {
         let graph = supergraph.query_graph();
         let resolvers = |labels: ActiveLabels| {
             let nodes = [0, 1].map(|index| graph.node_of(SubgraphId(index), book).unwrap());
-            let resolvers = nodes.map(|node| graph.field(node, "weight", &labels).is_some());
+            let resolvers = nodes.map(|node| graph.field(node, graph.field_id("weight"), &labels).is_some());
             format!("{resolvers:?}")
         };
         let on: ActiveLabels = (0..supergraph.override_labels().len() as u32).map(LabelId).collect();

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use apollo_compiler::Name;
 use federation::field_set::{FieldSet, FieldSetSelection};
-use federation::query_graph::{FieldEdge, KeyEdge, NodeId};
+use federation::query_graph::{FieldEdge, FieldId, KeyEdge, NodeId};
 use federation::supergraph::{SubgraphId, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
@@ -27,7 +27,7 @@ enum Way<'a> {
     /// By the fetch that sees them, and by no other.
     Here(&'a FieldEdge),
     /// By one node after a jump, and by no other; whether that is a root.
-    Jump(NodeId, bool),
+    Jump(NodeId, bool, &'a FieldEdge),
     /// In several ways or in none; whether the fetch that sees the objects is one of them.
     Other(bool),
 }
@@ -102,7 +102,7 @@ impl<'a> Needed<'_, 'a> {
         for item in &universe.items {
             let edges = roots
                 .iter()
-                .filter_map(|root| Some((*root, self.search.edge(*root, &item.field)?)));
+                .filter_map(|root| Some((*root, self.search.edge(*root, item.field_id)?)));
             let mut edges = edges.fuse();
             if let (Some((root, edge)), None) = (edges.next(), edges.next()) {
                 let subgraph = self.search.graph.node(root).subgraph;
@@ -167,7 +167,7 @@ impl<'a> Needed<'_, 'a> {
         let universe = self.search.own_universe(set, type_id);
         let ways = universe.items.iter().enumerate().map(|(index, item)| {
             let resolvers = self.search.resolvers(&universe, index, type_id);
-            self.way(node, &item.field, resolvers.iter().copied())
+            self.way(node, item.field_id, resolvers.iter().copied())
         });
         let ways: Rc<[Way<'a>]> = ways.collect();
         self.ways.insert((set, node), Rc::clone(&ways));
@@ -175,12 +175,15 @@ impl<'a> Needed<'_, 'a> {
     }
 
     /// How a field is resolved for objects that are seen from `node`, or by any of `resolvers` after a jump.
-    fn way(&self, node: NodeId, field: &Name, resolvers: impl Iterator<Item = (NodeId, bool)>) -> Way<'a> {
+    fn way(&self, node: NodeId, field: FieldId, resolvers: impl Iterator<Item = (NodeId, bool)>) -> Way<'a> {
         let here = self.search.edge(node, field).filter(|edge| !edge.needs_inputs());
         let mut others = resolvers.filter(|(other, _)| here.is_none() || *other != node);
         match (here, others.next(), others.next()) {
             (Some(edge), None, _) => Way::Here(edge),
-            (None, Some((node, is_root)), None) => Way::Jump(node, is_root),
+            (None, Some((node, is_root)), None) => match self.search.edge(node, field) {
+                Some(edge) => Way::Jump(node, is_root, edge),
+                None => Way::Other(false),
+            },
             _ => Way::Other(here.is_some()),
         }
     }
@@ -197,7 +200,7 @@ impl<'a> Needed<'_, 'a> {
             for (item, way) in universe.items.iter().zip(ways.iter()) {
                 let (own, edge) = match way {
                     Way::Here(edge) => (0, Some(*edge)),
-                    Way::Jump(node, _) => (1, self.search.edge(*node, &item.field)),
+                    Way::Jump(_, _, edge) => (1, Some(*edge)),
                     Way::Other(is_here) => (u16::from(!is_here), None),
                 };
                 let below = self.least_stages_below(item.child, edge)?;
@@ -225,22 +228,20 @@ impl<'a> Needed<'_, 'a> {
         until: u16,
         before: &mut Before,
     ) -> Result<u16, PlanError> {
-        let (node, is_root) = match way {
+        let (node, is_root, edge) = match way {
             Way::Here(edge) => {
                 if let (Some(child), Some(target)) = (child, edge.target) {
                     self.look_at(child, target, place.from)?;
                 }
                 return Ok(place.from);
             }
-            Way::Jump(node, is_root) => (node, is_root),
+            Way::Jump(node, is_root, edge) => (node, is_root, edge),
             Way::Other(is_here) => return Ok(place.from.saturating_add(u16::from(!is_here))),
         };
-        let edge = self.search.edge(node, field);
-        let until = until.saturating_sub(self.least_stages_below(child, edge)?);
+        let until = until.saturating_sub(self.least_stages_below(child, Some(edge))?);
         before.fields.push(field.clone());
-        let inputs = edge.and_then(|edge| edge.requires.as_deref());
         let mut ready = place.from;
-        for input in inputs.into_iter().flat_map(fields_of) {
+        for input in edge.requires.iter().flat_map(|inputs| fields_of(inputs)) {
             ready = ready.max(self.input(place, input, until.saturating_sub(1), before)?);
         }
         if !is_root {
@@ -248,7 +249,7 @@ impl<'a> Needed<'_, 'a> {
         }
         before.fields.pop();
         let earliest = self.request((node, is_root), (ready.saturating_add(1), until));
-        if let (Some(child), Some(target)) = (child, edge.and_then(|edge| edge.target)) {
+        if let (Some(child), Some(target)) = (child, edge.target) {
             self.look_at(child, target, earliest)?;
         }
         Ok(earliest)
@@ -286,7 +287,7 @@ impl<'a> Needed<'_, 'a> {
         }
         let resolvers = self.search.resolvers_of(place.type_id, field).into_iter();
         let first = |(node, _): &(NodeId, bool)| !before.subgraphs.contains(&self.search.graph.node(*node).subgraph);
-        let way = self.way(place.node, field, resolvers.filter(first));
+        let way = self.way(place.node, self.search.graph.field_id(field), resolvers.filter(first));
         self.field(place, (field, way, None), until, before)
     }
 

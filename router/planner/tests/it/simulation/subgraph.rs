@@ -302,7 +302,7 @@ impl<'w, 'a> Subgraph<'w, 'a> {
             .downcast(seen.node, seen.object.type_id)
             .ok_or("a type that is not possible here")?;
         let edge = graph
-            .field(node, &field.name, &ActiveLabels::NONE)
+            .field(node, graph.field_id(&field.name), &ActiveLabels::NONE)
             .ok_or_else(|| format!("{coordinate} is not resolved here"))?;
         if let Some(requires) = &edge.requires {
             let representation = seen
