@@ -12,7 +12,7 @@ pub(crate) struct Family {
 }
 
 /// All of them.
-pub(crate) const FAMILIES: [Family; 8] = [
+pub(crate) const FAMILIES: [Family; 9] = [
     Family {
         name: "depth",
         make: depth,
@@ -46,6 +46,11 @@ pub(crate) const FAMILIES: [Family; 8] = [
     Family {
         name: "chain of requires",
         make: chain_of_requires,
+        sizes: &[4, 8, 16, 32, 64],
+    },
+    Family {
+        name: "there and back",
+        make: there_and_back,
         sizes: &[4, 8, 16, 32, 64],
     },
     Family {
@@ -182,6 +187,22 @@ fn chain_of_requires(size: usize) -> (String, String) {
         {fields} }}"#
     );
     (supergraph(2, &types), format!("{{ root {{ f{} }} }}", size - 1))
+}
+
+/// Entities in entities, each resolved by the other subgraph than the one around it.
+fn there_and_back(size: usize) -> (String, String) {
+    let types = r#"
+        type Query @join__type(graph: G0) @join__type(graph: G1) { here: Here @join__field(graph: G0) }
+        type Here @join__type(graph: G0, key: "id") @join__type(graph: G1, key: "id") {
+          id: ID! there: There @join__field(graph: G1)
+        }
+        type There @join__type(graph: G0, key: "id") @join__type(graph: G1, key: "id") {
+          id: ID! here: Here @join__field(graph: G0)
+        }"#;
+    let fields = ["{ there ", "{ here "];
+    let way = each(size, |index| fields[index % 2].to_owned());
+    let operation = format!("{{ here {way} {{ id }} {} }}", "}".repeat(size));
+    (supergraph(2, types), operation)
 }
 
 /// An entity whose subgraphs know one of its keys each, and the next one.
