@@ -477,12 +477,26 @@ impl<'a> Builder<'a> {
                 continue;
             };
             let keys = join.keys.iter().filter(|key| key.is_resolvable);
-            edges.extend(keys.map(|key| KeyEdge {
+            let mut keys: Vec<_> = keys.map(|key| &key.fields).collect();
+            // By a null, no entity is found.
+            keys.sort_by_key(|fields| self.may_be_null(type_id, fields));
+            edges.extend(keys.into_iter().map(|fields| KeyEdge {
                 target,
-                fields: Arc::clone(&key.fields),
+                fields: Arc::clone(fields),
                 kind,
             }));
         }
         edges
+    }
+
+    /// Whether all fields of a key may be null in some subgraph.
+    fn may_be_null(&self, type_id: TypeId, key: &FieldSet) -> bool {
+        let fields = &self.joined_types.type_definition(type_id).fields;
+        key.selections.iter().all(|selection| match selection {
+            FieldSetSelection::Field(field) => fields
+                .get(&field.name)
+                .is_none_or(|field| !field.field_type.is_non_null()),
+            FieldSetSelection::InlineFragment { .. } => true,
+        })
     }
 }
