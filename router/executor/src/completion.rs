@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 
 pub(crate) use self::response_path::response_path;
 use crate::response::{GraphqlError, ResponsePathSegment};
-use crate::store::{ListId, NameId, ObjectId, Store, StoredStep, Value, write_string};
+use crate::store::{Failure, ListId, NameId, ObjectId, Store, StoredStep, Value, write_string};
 
 /// Longest answer in bytes. 256 MiB: an entity that is stored once may be written many times.
 const DATA_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -40,6 +40,9 @@ pub(crate) fn is_true(variable: &str, variables: &Map<String, JsonValue>) -> boo
     variables.get(variable).and_then(JsonValue::as_bool).unwrap_or(false)
 }
 
+/// By error, the first place of the answer that is null because of it.
+pub(crate) type ErrorNulls = FxHashMap<Failure, Vec<ResponsePathSegment>>;
+
 /// The client's answer, or a part of it.
 #[derive(Debug)]
 pub(crate) struct Completed<'a> {
@@ -51,6 +54,7 @@ pub(crate) struct Completed<'a> {
     pub(crate) is_null: bool,
     /// Field errors, in the order of the answer.
     pub(crate) errors: Vec<GraphqlError>,
+    pub(crate) nulls: ErrorNulls,
     /// Objects of `data` with more to come, those around others before them.
     pub(crate) deferred: Vec<DeferredObject<'a>>,
 }
@@ -144,6 +148,7 @@ struct Completion<'s, 'a> {
     out: Vec<u8>,
     path: Vec<Step<'a>>,
     errors: Vec<GraphqlError>,
+    nulls: ErrorNulls,
     /// Errors past [`ERRORS_MAX`], which are counted only.
     errors_left_out: usize,
     /// The answer grew too long; nothing more is written.
@@ -171,6 +176,7 @@ impl<'s, 'a> Completion<'s, 'a> {
             out: Vec::with_capacity(capacity),
             path,
             errors: Vec::new(),
+            nulls: ErrorNulls::default(),
             errors_left_out: 0,
             has_overflown: false,
             selections: FxHashMap::default(),
@@ -213,6 +219,7 @@ impl<'s, 'a> Completion<'s, 'a> {
             response,
             is_null,
             errors: self.errors,
+            nulls: self.nulls,
             deferred: self.deferred,
         }
     }
@@ -332,7 +339,7 @@ impl<'s, 'a> Completion<'s, 'a> {
                     write_string(name.as_bytes(), &mut self.out);
                     Ok(())
                 }
-                None if store.is_failed(object) => Err(Propagate),
+                None if store.is_failed(object) => Err(self.explained(store.failure(object))),
                 None => {
                     self.invalid("the subgraph does not say which type this object has".to_owned());
                     Err(Propagate)
@@ -348,10 +355,7 @@ impl<'s, 'a> Completion<'s, 'a> {
                     *stored = value.map(|(name, _)| name);
                 }
                 let value = value.map_or_else(
-                    || match store.is_failed(object) {
-                        true => Value::Failed,
-                        false => Value::Null,
-                    },
+                    || store.failure(object).map_or(Value::Null, Value::Failed),
                     |(_, value)| value,
                 );
                 self.value(value, &group.first.field_type, group).map(drop)
@@ -384,7 +388,7 @@ impl<'s, 'a> Completion<'s, 'a> {
         // `Ok(false)` is a null that nobody has explained yet.
         let written = match (value, field_type) {
             (Value::Null, _) => Ok(false),
-            (Value::Failed, _) => Err(Propagate),
+            (Value::Failed(failure), _) => Err(self.explained(Some(failure))),
             (value, FieldType::Leaf(leaf_type)) => self.leaf(value, leaf_type).map(|()| true),
             (Value::List(list), FieldType::List(item_type)) => self.list(list, item_type, group).map(|()| true),
             (Value::Object(object), FieldType::Composite { name, possible_types }) => {
@@ -444,9 +448,17 @@ impl<'s, 'a> Completion<'s, 'a> {
         let shapes: SmallVec<[&'a ResponseShape; 1]> = fields.map(|field| &*field.selection).collect();
         if runtime_type.is_none() && store.is_failed(object) && depends_on_type(&shapes) {
             // The fetch that tells the type failed: which fields the object has, nobody knows.
-            return Err(Propagate);
+            return Err(self.explained(store.failure(object)));
         }
         self.object(object, &shapes, runtime_type)
+    }
+
+    /// Notes that there is a null at the current path because of an error.
+    fn explained(&mut self, failure: Option<Failure>) -> Propagate {
+        if let Some(failure) = failure {
+            self.nulls.entry(failure).or_insert_with(|| segments(&self.path));
+        }
+        Propagate
     }
 
     /// Adds a field error at the current path.

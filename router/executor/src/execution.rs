@@ -21,9 +21,9 @@ use tokio::sync::Semaphore;
 use crate::client::{
     ByteBudget, FetchError, ResponseBounds, SubgraphAnswer, SubgraphClient, SubgraphPolicy, SubgraphRequest,
 };
-use crate::completion::{DeferredObject, complete, is_true, response_path};
+use crate::completion::{DeferredObject, ErrorNulls, complete, is_true, response_path};
 use crate::executable_plan::ExecutablePlan;
-use crate::fetch::{Deprived, EntityLimits, PendingError, Prepared, State};
+use crate::fetch::{Deprived, EntityLimits, Prepared, State};
 use crate::in_parts::Progress;
 use crate::response::{ExecutionResponse, FetchRecord, GraphqlError};
 use crate::store::{Store, Value};
@@ -185,13 +185,9 @@ impl<'a> Execution<'a> {
         match data.map(|data| state.store.read(&data.into())) {
             Some(Ok(Value::Object(object))) => state.store.merge(Store::ROOT, object),
             _ => {
-                state.store.set_failed(Store::ROOT);
                 let error = GraphqlError::new(ErrorCode::InternalServerError, "introspection failed");
-                state.errors.push(PendingError {
-                    fetch: 0,
-                    path: Vec::new(),
-                    error,
-                });
+                let failure = state.report(0, Vec::new(), error);
+                state.store.set_failed(Store::ROOT, failure);
             }
         }
     }
@@ -236,13 +232,9 @@ impl<'a> Execution<'a> {
                 PlanNode::Subscription { .. } => {
                     let message = "a subscription has no single answer; it must be subscribed to";
                     let mut state = self.state();
-                    state.store.set_failed(Store::ROOT);
                     let error = GraphqlError::new(ErrorCode::BadRequest, message);
-                    state.errors.push(PendingError {
-                        fetch: 0,
-                        path: Vec::new(),
-                        error,
-                    });
+                    let failure = state.report(0, Vec::new(), error);
+                    state.store.set_failed(Store::ROOT, failure);
                 }
             }
         })
@@ -374,9 +366,9 @@ impl<'a> Execution<'a> {
     pub(crate) fn answer(&self, api_schema: &'a ApiSchema) -> (ExecutionResponse, Vec<DeferredObject<'a>>) {
         let plan = self.plan;
         let mut state = self.state();
-        let errors = self.errors_of(&mut state, None);
         let root_type = api_schema.root_type(plan.operation_kind);
         let completed = complete(&state.store, &plan.response, &self.request.variables, root_type);
+        let errors = self.errors_of(&mut state, None, &completed.nulls);
         let answer = ExecutionResponse {
             data: Some(completed.data),
             plain: completed.response,
@@ -389,21 +381,27 @@ impl<'a> Execution<'a> {
     }
 
     /// Takes the errors that belong to one part of the answer; `None`: to the first, or to the only one.
-    pub(crate) fn errors_of(&self, state: &mut State<'_>, part: Option<u32>) -> Vec<GraphqlError> {
+    ///
+    /// * `nulls`: where the part has a null because of an error.
+    pub(crate) fn errors_of(&self, state: &mut State<'_>, part: Option<u32>, nulls: &ErrorNulls) -> Vec<GraphqlError> {
         let mut errors = std::mem::take(&mut state.errors);
         errors.sort_by_key(|pending| pending.fetch);
         let mut taken = Vec::new();
         for pending in errors {
             let answer = (&state.store, &self.plan.response);
-            let Some((path, field_part)) = response_path(answer, &pending.path, &self.request.variables) else {
-                continue;
+            let path = match response_path(answer, &pending.path, &self.request.variables) {
+                // What is around a field is in an earlier part than the field, and the fetch in one that is no later.
+                Some((path, field_part)) => {
+                    let is_here = self.plan.parts.get(&pending.fetch).copied().max(field_part) == part;
+                    // A subgraph may have made more null than the field: there may be no such later part then.
+                    (is_here || nulls.contains_key(&pending.failure)).then_some(path)
+                }
+                // Nothing of the answer is at its place, but the entity may be at others.
+                None => nulls.get(&pending.failure).cloned(),
             };
-            // What is around a field is in an earlier part than the field, and the fetch in one that is no later.
-            if self.plan.parts.get(&pending.fetch).copied().max(field_part) == part {
-                let error = pending.error;
-                taken.push(GraphqlError { path, ..error });
-            } else {
-                state.errors.push(pending);
+            match path {
+                Some(path) => taken.push(GraphqlError { path, ..pending.error }),
+                None => state.errors.push(pending),
             }
         }
         taken

@@ -25,7 +25,7 @@ use crate::completion::holds;
 use crate::executable_plan::{EntityEntries, ExecutablePlan};
 use crate::representation::{Representations, represent, represent_by_contexts};
 use crate::response::{FetchRecord, GraphqlError};
-use crate::store::{NameId, ObjectId, Store, StoredPath, TooManyValues};
+use crate::store::{Failure, NameId, ObjectId, Store, StoredPath, TooManyValues};
 use crate::subgraph_response;
 
 /// How many entities may be asked for.
@@ -58,11 +58,14 @@ pub(crate) struct State<'p> {
     entity_entries: &'p EntityEntries,
     known_entities: KnownEntities,
     entities_asked: usize,
+    errors_count: usize,
 }
 
 /// An error whose path is still in storage names.
 #[derive(Debug)]
 pub(crate) struct PendingError {
+    /// What nulls refer to.
+    pub(crate) failure: Failure,
     /// Number of the fetch: errors are reported in this order, however fast subgraphs are.
     pub(crate) fetch: u32,
     pub(crate) path: StoredPath,
@@ -127,7 +130,23 @@ impl<'p> State<'p> {
             entity_entries: &plan.entity_entries,
             known_entities: KnownEntities::default(),
             entities_asked: 0,
+            errors_count: 0,
         }
+    }
+
+    /// Notes an error, whose own path counts for nothing.
+    ///
+    /// * `fetch`: its number.
+    pub(crate) fn report(&mut self, fetch: u32, path: StoredPath, error: GraphqlError) -> Failure {
+        let failure = Failure::numbered(self.errors_count);
+        self.errors_count += 1;
+        self.errors.push(PendingError {
+            failure,
+            fetch,
+            path,
+            error,
+        });
+        failure
     }
 
     /// Reads from the store what `fetch` is to send.
@@ -315,7 +334,9 @@ impl<'p> State<'p> {
             if !knowledge.missing.is_empty() && failed.is_some_and(|failed| !failed.iter().all(is_wanted)) {
                 deprived.push(waiting.clone());
             } else {
-                waiting.objects.iter().for_each(|object| self.store.set_failed(*object));
+                for object in &waiting.objects {
+                    self.store.set_failed(*object, Failure::UNKNOWN);
+                }
             }
         }
         deprived

@@ -14,7 +14,7 @@ use rustc_hash::FxHashSet;
 use serde_json::Map;
 use tokio::sync::{mpsc, watch};
 
-use crate::completion::{DeferredObject, complete_deferred};
+use crate::completion::{DeferredObject, ErrorNulls, complete_deferred};
 use crate::executable_plan::ExecutablePlan;
 use crate::execution::{Execution, ExecutionRequest, Executor, take_fetches};
 use crate::response::{
@@ -201,7 +201,6 @@ impl<'e, 'a> Delivery<'e, 'a> {
     fn later(&mut self, part: u32, waiting: Vec<Waiting<'a>>) -> ResponsePart {
         let execution = self.execution;
         let mut state = execution.state();
-        let errors = execution.errors_of(&mut state, Some(part));
         let pending = self.pending.extract_if(.., |(known, _)| *known == part);
         let mut fragments: Vec<DeliveredFragment> = pending
             .map(|(_, pending)| DeliveredFragment {
@@ -210,7 +209,7 @@ impl<'e, 'a> Delivery<'e, 'a> {
                 errors: Vec::new(),
             })
             .collect();
-        let mut deferred = Vec::new();
+        let (mut deferred, mut nulls) = (Vec::new(), ErrorNulls::default());
         for Waiting { object, path } in waiting {
             let completed = complete_deferred(&state.store, &object, &execution.request.variables);
             let is_around = |fragment: &DeliveredFragment| path.starts_with(&fragment.pending.path);
@@ -227,7 +226,9 @@ impl<'e, 'a> Delivery<'e, 'a> {
                 data => *data = None,
             }
             deferred.extend(completed.deferred);
+            nulls.extend(completed.nulls);
         }
+        let errors = execution.errors_of(&mut state, Some(part), &nulls);
         errors.into_iter().for_each(|error| give(&mut fragments, error));
         let unexplained = |fragment: &&mut DeliveredFragment| fragment.data.is_none() && fragment.errors.is_empty();
         for fragment in fragments.iter_mut().filter(unexplained) {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use federation::query_plan::{EntityFetch, Representation, RepresentationInput};
 use indexmap::IndexMap;
 
-use crate::store::{NameId, ObjectId, Store, TooManyValues, Value};
+use crate::store::{Failure, NameId, ObjectId, Store, TooManyValues, Value};
 
 pub(crate) use self::contexts::{ContextValues, represent_by_contexts};
 
@@ -51,7 +51,7 @@ pub(crate) fn represent(store: &mut Store, entity_fetch: &EntityFetch) -> Result
         match Writer::write(store, object, &kinds, &mut out) {
             Ok(()) => add(&mut representations, &out, object),
             Err(Unrepresentable::Absent) => {}
-            Err(Unrepresentable::Failed) => store.set_failed(object),
+            Err(Unrepresentable::Failed) => store.set_failed(object, Failure::UNKNOWN),
         }
     }
     Ok(representations)
@@ -154,10 +154,10 @@ impl Writer<'_> {
     /// Gives whether a leaf that is not null was written.
     fn value(&mut self, value: Value, inputs: &[Input<'_>], in_key: bool) -> Result<bool, Unrepresentable> {
         match value {
-            Value::Failed if in_key => Err(Unrepresentable::Failed),
+            Value::Failed(_) if in_key => Err(Unrepresentable::Failed),
             // Required, and null because of an error in it: the field's value is null then (GraphQL spec, "Handling Execution
             // Errors"), and its error is reported. Where a whole fetch failed, nobody knows the value: `inputs` sees to that.
-            Value::Failed => {
+            Value::Failed(_) => {
                 self.out.extend_from_slice(b"null");
                 Ok(false)
             }

@@ -14,6 +14,7 @@ mod position;
 mod shapes;
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -36,6 +37,21 @@ pub(crate) struct ObjectId(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ListId(u32);
 
+/// Why a value is absent: the error that explains it, by its number over all fetches of one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Failure(NonZeroU32);
+
+impl Failure {
+    /// One of several errors, all of which are reported.
+    pub(crate) const UNKNOWN: Self = Self(NonZeroU32::MIN);
+
+    /// The error that comes after so many others.
+    pub(crate) fn numbered(number: usize) -> Self {
+        let number = u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1);
+        Self(Self::UNKNOWN.0.saturating_add(number))
+    }
+}
+
 /// A place in the bytes of one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Text {
@@ -52,7 +68,7 @@ pub(crate) enum Value {
     /// The subgraph says null.
     Null,
     /// Null because of an error that is reported already: the client reads of it once.
-    Failed,
+    Failed(Failure),
     Boolean(bool),
     /// As it was received.
     Number(Text),
@@ -68,7 +84,7 @@ struct Object {
     /// Of its values, which are as many as the shape has names.
     start: u32,
     /// A fetch that would have added fields to this object failed, and the error is reported.
-    failed: bool,
+    failed: Option<Failure>,
     /// Several values may refer to it: it is copied before it is changed.
     shared: bool,
 }
@@ -106,7 +122,7 @@ impl Store {
         let root = Object {
             shape: ShapeId::EMPTY,
             start: 0,
-            failed: false,
+            failed: None,
             shared: false,
         };
         Self {
@@ -182,28 +198,34 @@ impl Store {
     }
 
     pub(crate) fn is_failed(&self, object: ObjectId) -> bool {
+        self.failure(object).is_some()
+    }
+
+    /// The error that explains absent fields of `object`, if there is one.
+    pub(crate) fn failure(&self, object: ObjectId) -> Option<Failure> {
         self.object(object).failed
     }
 
     /// Notes that an error which explains absent fields of `object` is reported.
-    pub(crate) fn set_failed(&mut self, object: ObjectId) {
-        self.objects[object.0 as usize].failed = true;
+    pub(crate) fn set_failed(&mut self, object: ObjectId, failure: Failure) {
+        self.objects[object.0 as usize].failed.get_or_insert(failure);
     }
 
-    /// Follows `path` down from `object`, which nobody shares; where it meets a null, that null is marked as reported.
-    pub(crate) fn mark_failed(&mut self, object: ObjectId, path: &[PathSegment]) {
+    /// Follows `path` down from `object`, which nobody shares; where it meets a null, that null is marked as reported by
+    /// the error.
+    pub(crate) fn mark_failed(&mut self, object: ObjectId, path: &[PathSegment], failure: Failure) {
         let Some((PathSegment::Field(name), mut path)) = path.split_first() else {
             return;
         };
         let place = self.name_id(name).and_then(|name| self.place(object, name));
         let Some(mut place) = place else {
             // Left out instead of null, as some servers do with a field that failed.
-            return self.set_failed(object);
+            return self.set_failed(object, failure);
         };
         loop {
             match self.values[place] {
-                Value::Null => return self.values[place] = Value::Failed,
-                Value::Object(below) => return self.mark_failed(below, path),
+                Value::Null => return self.values[place] = Value::Failed(failure),
+                Value::Object(below) => return self.mark_failed(below, path, failure),
                 Value::List(list) => {
                     let Some((PathSegment::Item(index), rest)) = path.split_first() else {
                         return;
@@ -220,17 +242,17 @@ impl Store {
     }
 
     /// Marks every null below `object`, which nobody shares: errors came with it that do not say where they belong.
-    pub(crate) fn mark_all_failed(&mut self, object: ObjectId) {
-        self.set_failed(object);
-        self.mark_range_failed(self.range_of(object));
+    pub(crate) fn mark_all_failed(&mut self, object: ObjectId, failure: Failure) {
+        self.set_failed(object, failure);
+        self.mark_range_failed(self.range_of(object), failure);
     }
 
-    fn mark_range_failed(&mut self, range: Range<usize>) {
+    fn mark_range_failed(&mut self, range: Range<usize>, failure: Failure) {
         for place in range {
             match self.values[place] {
-                Value::Null => self.values[place] = Value::Failed,
-                Value::Object(object) => self.mark_all_failed(object),
-                Value::List(list) => self.mark_range_failed(self.range_of_list(list)),
+                Value::Null => self.values[place] = Value::Failed(failure),
+                Value::Object(object) => self.mark_all_failed(object, failure),
+                Value::List(list) => self.mark_range_failed(self.range_of_list(list), failure),
                 _ => {}
             }
         }
@@ -241,7 +263,7 @@ impl Store {
     pub(crate) fn merge(&mut self, target: ObjectId, source: ObjectId) {
         let (known, new) = (*self.object(target), *self.object(source));
         if known.shape == ShapeId::EMPTY {
-            let failed = known.failed || new.failed;
+            let failed = known.failed.or(new.failed);
             self.objects[target.0 as usize] = Object { failed, ..new };
         } else if target != source {
             self.merge_fields(target, new);
@@ -271,7 +293,7 @@ impl Store {
     /// As [`Self::copy`], with some of the fields only; those that `source` does not have are left out.
     pub(crate) fn copy_fields(&mut self, source: ObjectId, names: &[NameId]) -> ObjectId {
         self.share_range(self.range_of(source));
-        let (mut shape, failed) = (ShapeId::EMPTY, self.is_failed(source));
+        let (mut shape, failed) = (ShapeId::EMPTY, self.failure(source));
         let start = number(self.values.len());
         for (index, name) in names.iter().enumerate() {
             // Two types may select a field alike.
@@ -300,7 +322,7 @@ impl Store {
         self.objects[target.0 as usize] = Object {
             shape: merger.shape,
             start,
-            failed: known.failed || source.failed,
+            failed: known.failed.or(source.failed),
             shared: known.shared,
         };
         for (index, position) in merger.positions.iter().enumerate() {
@@ -319,7 +341,7 @@ impl Store {
     fn merge_values(&mut self, known: Value, new: Value) -> Value {
         match (known, new) {
             (known, Value::Null) => known,
-            (Value::Null | Value::Failed, new) => new,
+            (Value::Null | Value::Failed(_), new) => new,
             (Value::Object(known), Value::Object(new)) if known != new => {
                 let known = self.unshared(known);
                 if self.object(new).shared {

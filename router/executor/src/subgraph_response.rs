@@ -6,9 +6,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::{Map, Value as JsonValue};
 
 use crate::client::{FetchError, SubgraphAnswer};
-use crate::store::{ObjectId, PathSegment, ReadError, Store, Value};
+use crate::store::{ObjectId, PathSegment, ReadError, Store, StoredPath, Value};
 
-/// Most errors that one answer may hold. 1,000: more than anybody reads, and one for each entity of a large fetch.
+/// Most errors of one answer that are passed on. 1,000: more than anybody reads, and one for each entity of a large fetch.
 const ERRORS_MAX: usize = 1_000;
 
 /// Longest message, in bytes, that is passed on.
@@ -19,7 +19,10 @@ const MESSAGE_BYTES_MAX: usize = 10_000;
 pub(crate) struct SubgraphResponse {
     /// Hangs on nothing yet; `None` when `data` is absent or null.
     pub(crate) data: Option<ObjectId>,
+    /// At most [`ERRORS_MAX`].
     pub(crate) errors: Vec<SubgraphError>,
+    /// Where the others are, each as [`SubgraphError::path`].
+    pub(crate) left_out: Vec<Option<StoredPath>>,
 }
 
 /// An entry of `errors`.
@@ -53,8 +56,8 @@ fn read_body(store: &mut Store, answer: &SubgraphAnswer) -> Result<SubgraphRespo
     let Value::Object(body) = body else {
         return Err(malformed("it is not an object"));
     };
-    let errors = match store.field_named(body, "errors") {
-        None | Some(Value::Null) => Vec::new(),
+    let (errors, left_out) = match store.field_named(body, "errors") {
+        None | Some(Value::Null) => (Vec::new(), Vec::new()),
         Some(Value::List(errors)) => subgraph_errors(store, store.items(errors))?,
         Some(_) => return Err(malformed("its `errors` is not a list")),
     };
@@ -66,7 +69,7 @@ fn read_body(store: &mut Store, answer: &SubgraphAnswer) -> Result<SubgraphRespo
     if errors.is_empty() && (data.is_none() || !answer.status.is_success()) {
         return Err(malformed("it has neither data nor errors"));
     }
-    Ok(SubgraphResponse { data, errors })
+    Ok(SubgraphResponse { data, errors, left_out })
 }
 
 fn malformed(reason: impl Into<String>) -> FetchError {
@@ -92,15 +95,21 @@ fn is_json(content_type: &str) -> bool {
     is("application/json") || is("application/graphql-response+json")
 }
 
-fn subgraph_errors(store: &Store, errors: &[Value]) -> Result<Vec<SubgraphError>, FetchError> {
-    if errors.len() > ERRORS_MAX {
-        return Err(malformed(format!("it has more than {ERRORS_MAX} errors")));
-    }
+/// The errors that are passed on, and where the others are.
+fn subgraph_errors(
+    store: &Store,
+    errors: &[Value],
+) -> Result<(Vec<SubgraphError>, Vec<Option<StoredPath>>), FetchError> {
     let errors = errors.iter().map(|error| match error {
-        Value::Object(error) => Ok(subgraph_error(store, *error)),
+        Value::Object(error) => Ok(*error),
         _ => Err(malformed("its `errors` holds what is not an object")),
     });
-    errors.collect()
+    let errors = errors.collect::<Result<Vec<_>, _>>()?;
+    let (passed_on, left_out) = errors.split_at(errors.len().min(ERRORS_MAX));
+    Ok((
+        passed_on.iter().map(|error| subgraph_error(store, *error)).collect(),
+        left_out.iter().map(|error| error_path(store, *error)).collect(),
+    ))
 }
 
 fn subgraph_error(store: &Store, error: ObjectId) -> SubgraphError {
@@ -115,10 +124,9 @@ fn subgraph_error(store: &Store, error: ObjectId) -> SubgraphError {
         Some(JsonValue::Object(extensions)) => extensions,
         _ => Map::new(),
     };
-    let path = store.field_named(error, "path").map(|path| json(store, path));
     SubgraphError {
         message,
-        path: path.and_then(error_path),
+        path: error_path(store, error),
         extensions,
     }
 }
@@ -130,8 +138,11 @@ fn json(store: &Store, value: Value) -> JsonValue {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-fn error_path(path: JsonValue) -> Option<Vec<PathSegment>> {
-    let JsonValue::Array(segments) = path else { return None };
+fn error_path(store: &Store, error: ObjectId) -> Option<Vec<PathSegment>> {
+    let path = store.field_named(error, "path")?;
+    let JsonValue::Array(segments) = json(store, path) else {
+        return None;
+    };
     let segments = segments.into_iter().map(|segment| match segment {
         JsonValue::String(name) => Some(PathSegment::Field(name)),
         JsonValue::Number(index) => Some(PathSegment::Item(usize::try_from(index.as_u64()?).ok()?)),

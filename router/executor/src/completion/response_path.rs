@@ -3,7 +3,7 @@
 use federation::query_plan::{ResponseField, ResponseShape, ResponseSource};
 use serde_json::{Map, Value as JsonValue};
 
-use super::holds;
+use super::{holds, is_of};
 use crate::response::ResponsePathSegment;
 use crate::store::{PathSegment, Store, Value};
 
@@ -18,6 +18,8 @@ struct Branch<'a> {
     shapes: Vec<&'a ResponseShape>,
     /// The part of the answer in which it ends.
     part: Option<u32>,
+    /// Whether a field on it is selected of objects of other types only, so that the answer has none of it.
+    is_of_others: bool,
 }
 
 /// A stored path as the client knows it: response names for storage names, up to the first field it did not select; and the
@@ -35,6 +37,7 @@ pub(crate) fn response_path(
         path: Vec::new(),
         shapes: vec![shape],
         part: None,
+        is_of_others: false,
     }];
     let mut value = Some(Value::Object(Store::ROOT));
     for segment in path {
@@ -51,7 +54,6 @@ pub(crate) fn response_path(
             Some(Value::Object(object)) => store.typename(object),
             _ => None,
         };
-        let mut is_of_others = false;
         let mut longer: Vec<Branch<'_>> = Vec::new();
         for branch in &branches {
             let begin = longer.len();
@@ -61,38 +63,33 @@ pub(crate) fn response_path(
                 if !is_source || !holds(&field.conditions, variables) {
                     continue;
                 }
-                if let (Some(types), Some(typename)) = (&field.runtime_types, &typename)
-                    && !types.iter().any(|name| name == &**typename)
-                {
-                    is_of_others = true;
-                    continue;
-                }
+                let is_of = |typename: &str| is_of(field.runtime_types.as_deref(), Some(typename));
+                let is_of_others = branch.is_of_others || typename.as_deref().is_some_and(|typename| !is_of(typename));
                 let step = ResponsePathSegment::Field(field.response_name.to_string());
-                match longer[begin..]
-                    .iter_mut()
-                    .find(|known| known.path.last() == Some(&step))
-                {
+                let mut known = longer[begin..].iter_mut();
+                match known.find(|known| known.is_of_others == is_of_others && known.path.last() == Some(&step)) {
                     Some(known) => known.shapes.push(&*field.selection),
                     None if has_room => longer.push(Branch {
                         path: branch.path.iter().cloned().chain([step]).collect(),
                         shapes: vec![&*field.selection],
                         part,
+                        is_of_others,
                     }),
                     None => {}
                 }
             }
         }
         if longer.is_empty() {
-            if is_of_others {
-                return None;
-            }
             break;
+        }
+        if longer.iter().all(|branch| branch.is_of_others) {
+            return None;
         }
         branches = longer;
         value = value.and_then(|value| below(store, value, segment));
     }
-    let Branch { path, part, .. } = branches.swap_remove(0);
-    Some((path, part))
+    let branch = branches.into_iter().find(|branch| !branch.is_of_others)?;
+    Some((branch.path, branch.part))
 }
 
 /// What a path leads to from a stored value.

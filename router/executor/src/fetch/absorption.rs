@@ -6,11 +6,11 @@ use federation::query_plan::{Fetch, FetchTarget};
 use rustc_hash::FxHashMap;
 
 use super::entity_scope::Asked;
-use super::{Deprived, EntityFailures, PendingError, Scope, State};
+use super::{Deprived, EntityFailures, Scope, State};
 use crate::client::FetchError;
 use crate::representation::typename_of;
 use crate::response::GraphqlError;
-use crate::store::{ObjectId, PathSegment, StoredPath, TooManyValues, Value};
+use crate::store::{Failure, ObjectId, PathSegment, StoredPath, TooManyValues, Value};
 use crate::subgraph_response::{SubgraphError, SubgraphResponse};
 
 /// The merging of one answer.
@@ -36,17 +36,20 @@ impl<'a, 'p> Absorption<'a, 'p> {
 
     /// Checks the whole answer before it touches anything.
     pub(super) fn response(&mut self, response: SubgraphResponse) -> Result<Deprived, FetchError> {
-        let SubgraphResponse { data, errors } = response;
+        let SubgraphResponse { data, errors, left_out } = response;
         if let Some(data) = data {
             self.check(data, errors.is_empty())?;
         }
+        let mut failure = None;
         for error in errors {
-            self.subgraph_error(data, error);
+            let of_error = self.subgraph_error(data, error);
+            failure.get_or_insert(of_error);
         }
+        self.errors_left_out(data, &left_out);
         Ok(match data {
             Some(data) => self.merge(data),
             None => {
-                self.set_failed(&self.scope.objects());
+                self.set_failed(&self.scope.objects(), failure.unwrap_or(Failure::UNKNOWN));
                 self.forget();
                 Deprived::default()
             }
@@ -93,7 +96,7 @@ impl<'a, 'p> Absorption<'a, 'p> {
                 let entities = self.state.store.items(list);
                 let are_entities = || {
                     let mut entities = entities.iter();
-                    entities.all(|entity| matches!(entity, Value::Object(_) | Value::Null | Value::Failed))
+                    entities.all(|entity| matches!(entity, Value::Object(_) | Value::Null | Value::Failed(_)))
                 };
                 match entities.len() {
                     length if length != asked_for => malformed(format!(
@@ -138,10 +141,10 @@ impl<'a, 'p> Absorption<'a, 'p> {
                             let entities = self.state.store.items(list).to_vec();
                             self.merge_entities(asked, &entities);
                         }
-                        _ => asked
-                            .representations
-                            .values()
-                            .for_each(|objects| self.set_failed(objects)),
+                        list => {
+                            let objects: Vec<ObjectId> = asked.representations.values().flatten().copied().collect();
+                            self.set_failed(&objects, failure_of(list));
+                        }
                     }
                 }
                 self.forget();
@@ -172,7 +175,7 @@ impl<'a, 'p> Absorption<'a, 'p> {
                         known_entities.learn(subgraph, question.clone(), representation, None);
                     }
                 }
-                _ => self.set_failed(objects),
+                value => self.set_failed(objects, failure_of(Some(*value))),
             }
         }
     }
@@ -199,57 +202,67 @@ impl<'a, 'p> Absorption<'a, 'p> {
         }
     }
 
-    fn set_failed(&mut self, objects: &[ObjectId]) {
-        objects.iter().for_each(|object| self.state.store.set_failed(*object));
+    fn set_failed(&mut self, objects: &[ObjectId], failure: Failure) {
+        for object in objects {
+            self.state.store.set_failed(*object, failure);
+        }
     }
 
     /// Passes on an error that the subgraph reports, and marks the nulls that it explains.
-    fn subgraph_error(&mut self, data: Option<ObjectId>, error: SubgraphError) {
-        let located = error
-            .path
-            .as_deref()
-            .and_then(|path| Some((path, self.stored_path(path)?)));
-        let path = match (located, data) {
-            (Some((subgraph_path, path)), data) => {
-                if let Some(data) = data {
-                    self.state.store.mark_failed(data, subgraph_path);
-                }
-                path
-            }
-            (None, data) => {
-                if let Some(data) = data {
-                    self.state.store.mark_all_failed(data);
-                }
-                self.fetch_path()
-            }
-        };
+    fn subgraph_error(&mut self, data: Option<ObjectId>, error: SubgraphError) -> Failure {
         let SubgraphError {
             message,
-            mut extensions,
-            ..
-        } = error;
-        extensions
-            .entry("code")
-            .or_insert_with(|| ErrorCode::DownstreamServiceError.as_str().into());
-        extensions.insert("service".to_owned(), self.fetch.subgraph.as_ref().into());
-        self.add_error(
-            GraphqlError {
-                message,
-                path: Vec::new(),
-                extensions,
-            },
             path,
-        );
+            mut extensions,
+        } = error;
+        let stored = path.as_deref().and_then(|path| self.stored_path(path));
+        let is_located = stored.is_some();
+        let code = || ErrorCode::DownstreamServiceError.as_str().into();
+        extensions.entry("code").or_insert_with(code);
+        let path_of_null = path.as_deref().filter(|_| is_located);
+        let error = GraphqlError {
+            message,
+            path: Vec::new(),
+            extensions,
+        };
+        let stored = stored.unwrap_or_else(|| self.fetch_path());
+        let failure = self.add_error(error, stored);
+        self.mark_failed(data, path_of_null, failure);
+        failure
+    }
+
+    /// Counts the errors of a subgraph that are not passed on, and marks the nulls that they explain.
+    ///
+    /// * `paths`: of each in the subgraph's answer, if it has one.
+    fn errors_left_out(&mut self, data: Option<ObjectId>, paths: &[Option<StoredPath>]) {
+        let located: Vec<Option<StoredPath>> = paths
+            .iter()
+            .map(|path| path.as_deref().and_then(|path| self.stored_path(path)))
+            .collect();
+        let Some(first) = located.first() else { return };
+        let first = first.clone().unwrap_or_else(|| self.fetch_path());
+        let message = format!("{} more errors are left out", paths.len());
+        let failure = self.add_error(GraphqlError::new(ErrorCode::DownstreamServiceError, message), first);
+        for (path, located) in paths.iter().zip(&located) {
+            self.mark_failed(data, path.as_deref().filter(|_| located.is_some()), failure);
+        }
+    }
+
+    /// * `path`: in the subgraph's answer; `None`: the error does not say where it belongs.
+    fn mark_failed(&mut self, data: Option<ObjectId>, path: Option<&[PathSegment]>, failure: Failure) {
+        let store = &mut self.state.store;
+        match (data, path) {
+            (Some(data), Some(path)) => store.mark_failed(data, path, failure),
+            (Some(data), None) => store.mark_all_failed(data, failure),
+            (None, _) => {}
+        }
     }
 
     /// Reports a fetch that brought nothing.
     pub(super) fn failure(&mut self, error: &FetchError) {
-        self.set_failed(&self.scope.objects());
         self.forget();
         let mut reported = GraphqlError::new(error.code(), format!("subgraph `{}` {error}", self.fetch.subgraph));
-        reported
-            .extensions
-            .insert("service".to_owned(), self.fetch.subgraph.as_ref().into());
+        self.name_subgraph(&mut reported);
         if let Some(reason) = error.reason() {
             reported.extensions.insert("reason".to_owned(), reason.into());
         }
@@ -259,15 +272,18 @@ impl<'a, 'p> Absorption<'a, 'p> {
                 .insert("http".to_owned(), serde_json::json!({ "status": status.as_u16() }));
         }
         let path = self.fetch_path();
-        self.add_error(reported, path);
+        let failure = self.add_error(reported, path);
+        self.set_failed(&self.scope.objects(), failure);
     }
 
-    fn add_error(&mut self, error: GraphqlError, path: StoredPath) {
-        self.state.errors.push(PendingError {
-            fetch: self.fetch.id,
-            path,
-            error,
-        });
+    fn add_error(&mut self, mut error: GraphqlError, path: StoredPath) -> Failure {
+        self.name_subgraph(&mut error);
+        self.state.report(self.fetch.id, path, error)
+    }
+
+    fn name_subgraph(&self, error: &mut GraphqlError) {
+        let subgraph = self.fetch.subgraph.as_ref();
+        error.extensions.insert("service".to_owned(), subgraph.into());
     }
 
     /// Where a path of the subgraph's answer leads in the stored data; `None` when it does not say.
@@ -280,7 +296,7 @@ impl<'a, 'p> Absorption<'a, 'p> {
                 let asked = scope.asked.iter().find(|asked| asked.response_name == *name)?;
                 let (representation, objects) = asked.representations.get_index(*index)?;
                 if let Some(PathSegment::Field(field)) = rest.first().filter(|_| !scope.waiting.is_empty()) {
-                    let failed = self.fields_named(asked, field);
+                    let failed = self.fields_named(asked, (field, typename_of(representation)));
                     let failures = self.failures.entry(representation.clone()).or_default();
                     failures.push(failed);
                 }
@@ -293,18 +309,16 @@ impl<'a, 'p> Absorption<'a, 'p> {
         Some(stored)
     }
 
-    /// Numbers of the fields under one name that an `_entities` field asked for.
-    fn fields_named(&self, asked: &Asked, name: &str) -> Vec<u32> {
+    /// Numbers of the fields under one name that an `_entities` field asked for, of an entity of this type.
+    fn fields_named(&self, asked: &Asked, (name, typename): (&str, &str)) -> Vec<u32> {
         let entries = self.state.entity_entries;
         let number = entries.number(self.fetch, asked.position);
         let fields = number.map_or(&[][..], |number| &entries.entry(number).fields);
-        let which = asked.question.as_ref().and_then(|question| question.fields.as_deref());
-        let is_asked = |index: usize| which.is_none_or(|which| which.contains(&index));
-        let named = fields.iter().enumerate().filter(|(index, field)| {
+        let named = fields.iter().filter(|field| {
             let response_name = field.response_name.as_deref();
-            is_asked(*index) && response_name.is_none_or(|response_name| response_name == name)
+            entries.applies(field, typename) && response_name.is_none_or(|response_name| response_name == name)
         });
-        named.map(|(_, field)| field.id).collect()
+        named.map(|field| field.id).collect()
     }
 
     /// Where the data of the whole fetch would have been: the one object, or the list that all of them are in.
@@ -357,5 +371,13 @@ impl<'a, 'p> Absorption<'a, 'p> {
             .or_insert_with(|| store.paths_at(path))
             .get(&object)
             .cloned()
+    }
+}
+
+/// The error that a value is null because of.
+fn failure_of(value: Option<Value>) -> Failure {
+    match value {
+        Some(Value::Failed(failure)) => failure,
+        _ => Failure::UNKNOWN,
     }
 }

@@ -6,7 +6,7 @@ use federation::query_plan::{ContextSource, ContextVariable, EntityFetch};
 use indexmap::IndexMap;
 
 use super::{Representations, Unrepresentable, Writer, add, inputs};
-use crate::store::{NameId, ObjectId, Store, TooManyValues, Value};
+use crate::store::{Failure, NameId, ObjectId, Store, TooManyValues, Value};
 
 /// JSON of the value of each of [`EntityFetch::context_variables`], in that order. Equal values are equal bytes.
 pub(crate) type ContextValues = Vec<Vec<u8>>;
@@ -40,7 +40,9 @@ pub(crate) fn represent_by_contexts(
             Err(Unrepresentable::Failed) => failed.push(object),
         }
     });
-    failed.into_iter().for_each(|object| store.set_failed(object));
+    for object in failed {
+        store.set_failed(object, Failure::UNKNOWN);
+    }
     Ok(by_values)
 }
 
@@ -94,7 +96,7 @@ impl Writer<'_> {
     /// Writes what is found by following `names` from `value`; lists on the way give lists. Gives whether some null on the way
     /// is one because of an error.
     fn value_below(&mut self, value: Value, names: &[Option<NameId>]) -> Result<bool, Unrepresentable> {
-        let mut has_failed = value == Value::Failed;
+        let mut has_failed = matches!(value, Value::Failed(_));
         match (value, names.split_first()) {
             (value, None) => drop(self.value(value, &[], false)?),
             (Value::List(list), Some(_)) => {

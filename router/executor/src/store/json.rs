@@ -70,7 +70,7 @@ impl Store {
     /// Appends `value` to `out` as JSON.
     pub(crate) fn write(&self, value: Value, out: &mut Vec<u8>) {
         match value {
-            Value::Null | Value::Failed => out.extend_from_slice(b"null"),
+            Value::Null | Value::Failed(_) => out.extend_from_slice(b"null"),
             Value::Boolean(true) => out.extend_from_slice(b"true"),
             Value::Boolean(false) => out.extend_from_slice(b"false"),
             Value::Number(text) => out.extend_from_slice(self.bytes(text)),
@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
         Ok(Value::Object(self.store.add(Object {
             shape,
             start,
-            failed: false,
+            failed: None,
             shared: false,
         })))
     }

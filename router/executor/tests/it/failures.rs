@@ -368,6 +368,30 @@ fn field_errors_are_counted_past_the_first_thousand() {
     );
 }
 
+/// Nulls that an error past the first thousand explains are explained all the same, and the data is kept.
+#[test]
+fn errors_of_a_subgraph_are_counted_past_the_first_thousand() {
+    let products = vec![r#"{"id":"1","price":null}"#; 1_500].join(",");
+    let errors = (0..1_500).map(|index| format!(r#"{{"message":"sold out","path":["products",{index},"price"]}}"#));
+    let errors = errors.collect::<Vec<_>>().join(",");
+    let answer = format!(r#"{{"data":{{"products":[{products}],"shop":{{"name":"s"}}}},"errors":[{errors}]}}"#);
+    let operation = operation(SCHEMA, "{ products { id price } shop { name } }");
+    let plan = plan(&operation, root(0, "shop", "{products{id price}shop{name}}"));
+    let response = run(&operation, &plan, &[("shop", Canned::Text(answer))]).response;
+    assert_eq!(response.errors.len(), 1_001);
+    let last = serde_json::to_string(&response.errors[1_000]).unwrap();
+    expect![[r#"{"message":"500 more errors are left out","path":["products",1000,"price"],"extensions":{"code":"DOWNSTREAM_SERVICE_ERROR","service":"shop"}}"#]]
+        .assert_eq(&last);
+    let data = String::from_utf8(response.data.unwrap().to_vec()).unwrap();
+    assert_eq!(
+        data,
+        format!(
+            r#"{{"products":[{}],"shop":{{"name":"s"}}}}"#,
+            ["null"; 1_500].join(",")
+        )
+    );
+}
+
 #[test]
 fn nothing_is_sent_after_the_deadline() {
     let operation = operation(SCHEMA, "{ shop { name } }");

@@ -1,20 +1,22 @@
 //! `router/fixtures/<feature>/<case>`: an operation, what each subgraph answers in turn, and what the client gets.
 //!
 //! `subgraph_responses.json` is `{"NAME": [ANSWER, ...]}`; an answer is a GraphQL response, or `{"status": 503, "body": "..."}` for
-//! one that is none. `UPDATE_EXPECT=1` writes `response.json`; a new case is a new folder.
+//! one that is none. `UPDATE_EXPECT=1` writes `response.json`, or `response_parts.json` where fragments are deferred; a new case
+//! is a new folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use executor::coerce_variables;
+use executor::{PendingFragment, ResponsePart, coerce_variables};
 use expect_test::expect_file;
+use federation::deferral::{ActiveDefers, DeferConditions};
 use federation::limits::Limits;
 use federation::operation::{parse, validate};
 use federation::supergraph::{ActiveLabels, Supergraph};
 use planner::Planner;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::harness::{Canned, run_with};
+use crate::harness::{Canned, run_in_parts, run_with};
 
 #[test]
 fn fixtures_are_answered_as_expected() {
@@ -48,8 +50,10 @@ fn check(case: &Path) {
     let variables = std::fs::read_to_string(case.join("variables.json")).ok();
     let variables = variables.map(|variables| serde_json::from_str(&variables).expect("variables are an object"));
     let variables = coerce_variables(&operation, variables).expect("variables fit");
+    let defers = DeferConditions::of(&operation).active(&variables);
+    let is_in_parts = defers != ActiveDefers::NONE;
     let plan = Planner::new(Arc::clone(&supergraph))
-        .plan(&operation, &ActiveLabels::NONE)
+        .plan_in_parts(&operation, &ActiveLabels::NONE, &defers)
         .expect("the operation can be planned");
 
     let answers: Map<String, Value> = serde_json::from_str(&read(case.join("subgraph_responses.json"))).unwrap();
@@ -58,16 +62,45 @@ fn check(case: &Path) {
         answers.iter().map(|answer| (subgraph.as_str(), canned(answer)))
     });
     let canned: Vec<_> = canned.collect();
-    let run = run_with(&operation, &plan, &canned, variables);
-    assert_eq!(
-        run.requests.len(),
-        canned.len(),
-        "{}: every answer is asked for: {:#?}",
-        case.display(),
-        run.requests
-    );
-    let response: Value = serde_json::from_slice(&run.response.to_bytes()).expect("the response is JSON");
-    expect_file![case.join("response.json")].assert_eq(&format!("{response:#}\n"));
+    let (expected, response): (_, Value) = if is_in_parts {
+        let parts = run_in_parts(&operation, &plan, &canned, variables);
+        ("response_parts.json", parts.iter().map(part).collect())
+    } else {
+        let run = run_with(&operation, &plan, &canned, variables);
+        assert_eq!(
+            run.requests.len(),
+            canned.len(),
+            "{}: every answer is asked for: {:#?}",
+            case.display(),
+            run.requests
+        );
+        let response = serde_json::from_slice(&run.response.to_bytes()).expect("the response is JSON");
+        ("response.json", response)
+    };
+    expect_file![case.join(expected)].assert_eq(&format!("{response:#}\n"));
+}
+
+/// A part of an answer in words of the Incremental Delivery RFC.
+fn part(part: &ResponsePart) -> Value {
+    let json = |data: &[u8]| serde_json::from_slice::<Value>(data).expect("data is JSON");
+    let pending = |pending: &PendingFragment| json!({ "id": pending.id, "label": pending.label, "path": pending.path });
+    let (mut part, announcement) = match part {
+        ResponsePart::First(answer, announcement) => (json(&answer.to_bytes()), announcement),
+        ResponsePart::Later(later, announcement) => {
+            let delivered = later.fragments.iter().map(|fragment| {
+                let objects = fragment.data.as_ref().map(|objects| {
+                    let objects = objects.iter();
+                    objects.map(|object| json!({ "subPath": object.sub_path, "data": json(&object.data) }))
+                });
+                let objects: Option<Vec<Value>> = objects.map(Iterator::collect);
+                json!({ "id": fragment.pending.id, "errors": fragment.errors, "incremental": objects })
+            });
+            (json!({ "completed": delivered.collect::<Vec<_>>() }), announcement)
+        }
+    };
+    part["pending"] = announcement.pending.iter().map(pending).collect();
+    part["hasNext"] = announcement.has_next.into();
+    part
 }
 
 fn canned(answer: &Value) -> Canned {

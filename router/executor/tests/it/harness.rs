@@ -12,7 +12,7 @@ use apollo_compiler::{Name, Schema};
 use bytes::Bytes;
 use executor::{
     EntityLimits, ExecutablePlan, ExecutionRequest, ExecutionResponse, Executor, ExecutorOptions, InProcessSubgraph,
-    SubgraphClient, SubgraphPolicy,
+    ResponsePart, SubgraphClient, SubgraphPolicy,
 };
 use federation::api_schema::ApiSchema;
 use federation::limits::Limits;
@@ -304,6 +304,46 @@ fn run_as(
     (variables, deadline): (Map<String, Value>, Instant),
     entities: EntityLimits,
 ) -> Run {
+    let (executor, requests) = executor(canned, entities);
+    let request = ExecutionRequest {
+        variables,
+        headers: Arc::new(HeaderMap::new()),
+        deadline,
+        explain: true,
+    };
+    let plan = ExecutablePlan::from(plan.clone());
+    let response = runtime().block_on(executor.execute(&plan, operation.schema(), request));
+    let requests = std::mem::take(&mut *requests.lock().unwrap());
+    Run { requests, response }
+}
+
+/// Runs a plan in parts. It ends with the last part, whatever is under way.
+pub(crate) fn run_in_parts(
+    operation: &Operation,
+    plan: &QueryPlan,
+    canned: &[(&str, Canned)],
+    variables: Map<String, Value>,
+) -> Vec<ResponsePart> {
+    let (executor, _) = executor(canned, EntityLimits::default());
+    let request = ExecutionRequest {
+        variables,
+        headers: Arc::new(HeaderMap::new()),
+        deadline: Instant::now() + Duration::from_secs(10),
+        explain: false,
+    };
+    let plan = ExecutablePlan::from(plan.clone());
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(100);
+    runtime().block_on(executor.execute_in_parts(&plan, operation.schema(), request, sender));
+    std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap()
+}
+
+/// An executor over subgraphs that give these answers, and the requests that they get.
+fn executor(canned: &[(&str, Canned)], entities: EntityLimits) -> (Executor, Arc<Mutex<Vec<String>>>) {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let mut answers: HashMap<&str, VecDeque<Canned>> = HashMap::new();
     for (subgraph, answer) in canned {
@@ -317,27 +357,11 @@ fn run_as(
         let client = SubgraphClient::InProcess(canned_subgraph(name, answers, Arc::clone(&requests)));
         (Arc::from(name), (client, policy.clone()))
     });
-    let executor = Executor::new(
-        subgraphs.collect(),
-        ExecutorOptions {
-            entities,
-            ..ExecutorOptions::default()
-        },
-    );
-    let request = ExecutionRequest {
-        variables,
-        headers: Arc::new(HeaderMap::new()),
-        deadline,
-        explain: true,
+    let options = ExecutorOptions {
+        entities,
+        ..ExecutorOptions::default()
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let plan = ExecutablePlan::from(plan.clone());
-    let response = runtime.block_on(executor.execute(&plan, operation.schema(), request));
-    let requests = std::mem::take(&mut *requests.lock().unwrap());
-    Run { requests, response }
+    (Executor::new(subgraphs.collect(), options), requests)
 }
 
 fn canned_subgraph(subgraph: &str, answers: VecDeque<Canned>, requests: Arc<Mutex<Vec<String>>>) -> InProcessSubgraph {
