@@ -169,3 +169,46 @@ impl<K: Hash + Eq, V: Clone> Memo<K, V> {
         self.trial.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(stage: u16) -> Slot {
+        Slot {
+            stage,
+            subgraph: SubgraphId(0),
+            is_root: false,
+        }
+    }
+
+    /// Remembers which stage is the next open one, under the stage before it.
+    fn remember_next(memo: &mut Memo<u16, Option<u16>>, slots: &Slots, stage: u16) {
+        let before = slots.enter();
+        let next = slots.next(SubgraphId(0), false, stage);
+        memo.insert(stage, slots.leave(before), next);
+    }
+
+    #[test]
+    fn solutions_are_forgotten_with_the_slots_that_they_asked_for() {
+        let (mut slots, mut memo) = (Slots::default(), Memo::default());
+        slots.limit(&[slot(1), slot(2)]);
+        remember_next(&mut memo, &slots, 0);
+        remember_next(&mut memo, &slots, 1);
+        memo.keep(&slots);
+        slots.keep();
+        slots.close(&[slot(1)]);
+        assert_eq!(
+            [memo.get(&0, &slots), memo.get(&1, &slots)],
+            [None, Some(Some(2))],
+            "in the trial"
+        );
+        memo.keep(&slots);
+        slots.keep();
+        assert_eq!(
+            [memo.get(&0, &slots), memo.get(&1, &slots)],
+            [None, Some(Some(2))],
+            "and after it"
+        );
+    }
+}

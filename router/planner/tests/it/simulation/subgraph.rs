@@ -157,8 +157,12 @@ impl<'w, 'a> Subgraph<'w, 'a> {
             FieldSetSelection::Field(field) => {
                 let given = arguments(&field.arguments, &Value::Null);
                 let resolved = self.world.resolve(object, &field.name, &given);
-                sent.get(field.name.as_str())
-                    .is_some_and(|sent| self.value_matches(&resolved, &field.selections, sent))
+                let definition = &self.world.supergraph.type_definition(object.type_id).fields[&field.name];
+                let mut joins = definition.joins.iter();
+                // Another value for each object above, which nobody here knows.
+                let takes_context = joins.any(|join| !join.context_arguments.is_empty());
+                let sent = sent.get(field.name.as_str());
+                sent.is_some_and(|sent| takes_context || self.value_matches(&resolved, &field.selections, sent))
             }
             FieldSetSelection::InlineFragment {
                 type_condition,
