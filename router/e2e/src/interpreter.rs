@@ -121,6 +121,27 @@ pub fn execute<D: Data>(
     variables: &Map<String, Value>,
     data: &mut D,
 ) -> Result<Value> {
+    run((schema, document, variables), data, true)
+}
+
+/// As [`execute`], but a null stays where it is, whatever the types say: all that there is below fields that fail.
+///
+/// # Errors
+/// As [`execute`].
+pub fn execute_without_propagation<D: Data>(
+    schema: &Valid<Schema>,
+    document: &str,
+    variables: &Map<String, Value>,
+    data: &mut D,
+) -> Result<Value> {
+    run((schema, document, variables), data, false)
+}
+
+fn run<D: Data>(
+    (schema, document, variables): (&Valid<Schema>, &str, &Map<String, Value>),
+    data: &mut D,
+    propagates: bool,
+) -> Result<Value> {
     let document = ExecutableDocument::parse_and_validate(schema, document, "operation.graphql")
         .map_err(|failed| anyhow!("invalid document: {}", failed.errors))?;
     let operation = document
@@ -134,6 +155,7 @@ pub fn execute<D: Data>(
         data,
         path: Vec::new(),
         errors: Vec::new(),
+        propagates,
     };
     let root_type = operation.object_type().as_str();
     let root = interpreter.data.root(root_type);
@@ -166,6 +188,8 @@ struct Interpreter<'a, D> {
     data: &'a mut D,
     path: Vec<Value>,
     errors: Vec<Value>,
+    /// Whether a null where it must not be makes the parent null.
+    propagates: bool,
 }
 
 impl<'a, D: Data> Interpreter<'a, D> {
@@ -258,7 +282,7 @@ impl<'a, D: Data> Interpreter<'a, D> {
                 self.object(&object, &selection_sets).map_or(Value::Null, Value::Object)
             }
         };
-        if completed.is_null() && expected.is_non_null() {
+        if self.propagates && completed.is_null() && expected.is_non_null() {
             Err(Propagate)
         } else {
             Ok(completed)

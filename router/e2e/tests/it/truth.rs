@@ -13,6 +13,7 @@ mod graph;
 mod layout;
 mod monolith;
 mod operations;
+mod parts;
 mod router;
 mod schema;
 mod sdl;
@@ -37,6 +38,9 @@ const OPERATIONS_PER_GRAPH: u64 = 20;
 const GRAPHS: u64 = 150;
 /// Graphs on which the answer is known to be wrong; it is an error if one of them is not, so that the list can only shrink.
 const KNOWN_FAILURES: &[u64] = &[];
+/// Graphs beyond the first that were answered wrongly once, in one piece or in parts.
+const ONCE_WRONG: [u64; 6] = [16_395, 17_604, 20_961, 30_214, 36_181, 43_275];
+const ONCE_WRONG_IN_PARTS: [u64; 5] = [1_021, 1_103, 1_105, 1_236, 1_296];
 /// Of so many operations, the requests of one are tried to be left out.
 const FRUGALITY_CHECKED_EVERY: u64 = 10;
 
@@ -131,18 +135,25 @@ fn the_router_answers_like_a_monolith() {
     }
 }
 
+#[test]
+fn what_was_wrong_once_is_right() {
+    let mut report = Report::default();
+    ONCE_WRONG.iter().for_each(|seed| report.run(*seed));
+    let failure = report.failures.values().next().map(|(_, failure)| failure);
+    assert!(failure.is_none(), "{}", failure.map_or("", String::as_str));
+}
+
 /// With the variables of the other test, but without shrinking.
 #[test]
 fn deferred_fragments_are_together_the_monoliths_answer() {
     let settings = Settings::read();
-    let graphs = if settings.is_default() {
-        GRAPHS_IN_PARTS
-    } else {
-        settings.graphs
+    let seeds: Vec<u64> = match settings.is_default() {
+        true => (0..GRAPHS_IN_PARTS).chain(ONCE_WRONG_IN_PARTS).collect(),
+        false => (settings.first_seed..settings.first_seed + settings.graphs).collect(),
     };
     let (mut operations, mut parts) = (0, 0);
     let mut failures: Vec<String> = Vec::new();
-    for seed in settings.first_seed..settings.first_seed + graphs {
+    for seed in seeds {
         // Those that do not compose are the other test's subject.
         let Ok(router) = Router::new(dealing::graph(seed)) else {
             continue;
@@ -163,6 +174,9 @@ fn deferred_fragments_are_together_the_monoliths_answer() {
         "{operations} operations in {parts} parts, {} of them failed",
         failures.len()
     );
+    for failure in &failures {
+        println!("{}", failure.lines().next().unwrap_or_default());
+    }
     assert!(failures.is_empty(), "{}", failures[0]);
 }
 

@@ -19,7 +19,7 @@ use super::graph::{
 };
 use super::layout::{Declared, is_member, layouts};
 use super::schema::{self, Schema, composite, input_value, wrapped};
-use super::world::OBJECTS;
+use super::world::{OBJECTS, World};
 
 /// A random graph.
 pub(super) fn graph(seed: u64) -> Graph {

@@ -31,13 +31,27 @@ pub(super) fn answer(
     document: &str,
     variables: &Map<String, Value>,
 ) -> Result<Answer> {
-    let mut monolith = Monolith {
-        world,
-        schema,
-        calls: Vec::new(),
-        hidden_failures: BTreeSet::new(),
-    };
+    let mut monolith = Monolith::new(world, schema);
     let response = interpreter::execute(schema, document, variables, &mut monolith)?;
+    let hidden_failures = monolith.hidden_failures;
+    Ok(Answer {
+        response,
+        hidden_failures,
+    })
+}
+
+/// As [`answer`], with nulls that make no parent null.
+///
+/// # Errors
+/// When the document is not valid.
+pub(super) fn everything(
+    world: &World,
+    schema: &Valid<Schema>,
+    document: &str,
+    variables: &Map<String, Value>,
+) -> Result<Answer> {
+    let mut monolith = Monolith::new(world, schema);
+    let response = interpreter::execute_without_propagation(schema, document, variables, &mut monolith)?;
     let hidden_failures = monolith.hidden_failures;
     Ok(Answer {
         response,
@@ -96,6 +110,15 @@ impl<'w> Data for Monolith<'w> {
 }
 
 impl<'w> Monolith<'w> {
+    fn new(world: &'w World, schema: &'w Valid<Schema>) -> Self {
+        Self {
+            world,
+            schema,
+            calls: Vec::new(),
+            hidden_failures: BTreeSet::new(),
+        }
+    }
+
     fn resolve(&mut self, object: Object<'w>, name: &str, arguments: &Map<String, Value>) -> Resolved<Subject<'w>> {
         let is_mutation = object.type_name == "Mutation";
         if is_mutation {

@@ -29,6 +29,7 @@ use super::graph::{Graph, NAMES};
 use super::layout::layouts;
 use super::monolith;
 use super::operations::Operation;
+use super::parts::difference_in_parts;
 use super::sdl;
 use super::server::{Observed, Subgraphs};
 use super::world::World;
@@ -168,21 +169,12 @@ impl Router {
         })
     }
 
-    /// Answers an operation with deferred fragments in parts, which together must be the monolith's answer.
+    /// Answers an operation with deferred fragments in parts, which together must be what the monolith has. Gives how many
+    /// there are.
     pub(super) fn check_in_parts(&self, operation: &Operation, seed: u64) -> Result<usize> {
-        // A null spreads to the fragment, not to the whole answer: only what does not fail is the same.
-        self.world.set_may_fail(false);
-        let answer = self.answer_in_parts(operation, seed);
-        self.world.set_may_fail(true);
-        answer
-    }
-
-    fn answer_in_parts(&self, operation: &Operation, seed: u64) -> Result<usize> {
         let (text, raw_variables) = (deferring::deferred(&operation.text(), seed)?, operation.variables());
-        let expected = monolith::answer(&self.world, self.schema(), &operation.text(), &raw_variables)?.response;
-        if expected.get("errors").is_some() {
-            return Ok(0);
-        }
+        let (world, schema) = (&self.world, self.schema());
+        let everything = monolith::everything(world, schema, &operation.text(), &raw_variables)?;
         let refused = |errors: Vec<federation::error::RequestError>| anyhow!("refused: {errors:?}\n{text}");
         let document = parse(&text, &Limits::default()).map_err(refused)?;
         let parsed = validate(&document, self.supergraph.api_schema(), None).map_err(refused)?;
@@ -190,6 +182,13 @@ impl Router {
         let defers = DeferConditions::of(&parsed).active(&variables);
         let plan = self.planner.plan_in_parts(&parsed, &ActiveLabels::NONE, &defers);
         let plan = plan.with_context(|| format!("planning {text}"))?;
+        // Not every operation can be divided.
+        let first = match &plan.root {
+            Some(PlanNode::Defer { .. }) => deferring::first_part(&text)?,
+            _ => operation.text(),
+        };
+        let mut first = monolith::answer(world, schema, &first, &raw_variables)?;
+        deferring::drop_nothing(&mut first.response["data"]);
         let request = ExecutionRequest {
             variables,
             headers: Arc::new(HeaderMap::new()),
@@ -208,16 +207,18 @@ impl Router {
         }
         let count = parts.len();
         let observed = self.subgraphs.take_observed();
-        let together = deferring::together(parts);
-        match together {
-            Ok(data) if data == expected["data"] && observed.violations.is_empty() => Ok(count),
-            Ok(data) => bail!(
-                "parts: together another answer\n{text}\n{plan}\nright:  {}\nrouter: {data}\n{:?}\n{:#?}",
-                expected["data"],
-                observed.violations,
-                observed.requests
-            ),
-            Err(error) => bail!("parts: {error:#}\n{text}\n{plan}\n{:#?}", observed.requests),
+        let first = (plan.introspection.is_none()).then_some(&first);
+        let difference = match deferring::together(parts) {
+            Ok(together) => difference_in_parts(first, &everything, &together).map(|difference| {
+                let (first, all) = (first.map(|first| &first.response), &everything.response);
+                format!("{difference}\nright: {first:?} and all: {all}\nrouter: {together:#?}")
+            }),
+            Err(error) => Some(format!("{error:#}")),
+        };
+        let difference = difference.or_else(|| observed.violations.first().cloned());
+        match difference {
+            Some(difference) => bail!("parts: {difference}\n{text}\n{plan}\n{:#?}", observed.requests),
+            None => Ok(count),
         }
     }
 

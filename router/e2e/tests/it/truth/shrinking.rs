@@ -1,7 +1,7 @@
 //! Makes a failing case small: selections are dropped from the operation, then fields and directives from the graph, as
 //! long as it fails.
 
-use super::graph::{Entity, FieldSet, Graph, Kind, Selected};
+use super::graph::{Entity, FieldSet, Graph, Kind, Selected, TypeDef};
 use super::operations::{Operation, Selection};
 
 /// Drops every selection that is not needed to fail.
@@ -66,6 +66,15 @@ fn cut_from(selections: &mut Vec<Selection>, index: &mut usize) -> Cut {
 pub(super) fn graph(mut graph: Graph, fails: impl Fn(&Graph) -> bool) -> Graph {
     let types: Vec<String> = graph.types.keys().cloned().collect();
     for type_name in &types {
+        let mut smaller = graph.clone();
+        if let Some(Entity { unknown, .. }) = smaller.entity_mut(type_name) {
+            *unknown = None;
+            if fails(&smaller) {
+                graph = smaller;
+            }
+        }
+    }
+    for type_name in &types {
         for field in graph.types[type_name].fields.keys().cloned().collect::<Vec<_>>() {
             let cuts: [fn(&mut Graph, &str, &str); 4] = [drop_field, drop_provides, drop_requires, drop_second_place];
             for cut in cuts {
@@ -78,18 +87,19 @@ pub(super) fn graph(mut graph: Graph, fails: impl Fn(&Graph) -> bool) -> Graph {
                 }
             }
         }
-        let mut smaller = graph.clone();
-        if let Some(Entity { unknown, .. }) = smaller.entity_mut(type_name) {
-            *unknown = None;
-            if fails(&smaller) {
-                graph = smaller;
-            }
-        }
     }
     graph
 }
 
+/// Leaves alone what may be the only way around a subgraph that does not know an object.
 fn drop_field(graph: &mut Graph, type_name: &str, field: &str) {
+    let is_a_way = |definition: &TypeDef| match &definition.kind {
+        Kind::Entity(entity) => entity.unknown.is_some() && entity.keys.iter().any(|key| mentions(&key.fields, field)),
+        _ => false,
+    };
+    if graph.types.values().any(is_a_way) {
+        return;
+    }
     let members: Vec<String> = graph.objects(type_name).into_iter().map(str::to_owned).collect();
     for name in std::iter::once(type_name.to_owned()).chain(members) {
         graph.types[&name].fields.shift_remove(field);

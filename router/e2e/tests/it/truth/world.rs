@@ -4,7 +4,7 @@
 //! ones before. So whoever asks for the wrong thing, or with the wrong inputs, gets another value.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value, json};
 
@@ -32,8 +32,6 @@ pub(super) struct World {
     identities: HashMap<String, Vec<String>>,
     /// Worlds of other salts have other values.
     salt: AtomicU64,
-    /// Whether fields that may fail do so.
-    may_fail: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +48,6 @@ impl World {
             ranges: HashMap::new(),
             identities: HashMap::new(),
             salt: AtomicU64::new(0),
-            may_fail: AtomicBool::new(true),
         };
         for (name, definition) in &world.graph.types {
             if let Kind::Entity(entity) = &definition.kind {
@@ -80,12 +77,17 @@ impl World {
         world
     }
 
-    pub(super) fn set_may_fail(&self, may_fail: bool) {
-        self.may_fail.store(may_fail, Ordering::Relaxed);
-    }
-
     pub(super) fn set_salt(&self, salt: u64) {
         self.salt.store(salt, Ordering::Relaxed);
+    }
+
+    /// Whether there is any value for a field, whose type may be one of objects, that all who resolve it know.
+    pub(super) fn has_values(&self, type_name: &str, name: &str) -> bool {
+        let Some((owner, field)) = self.graph.field(type_name, name) else {
+            return false;
+        };
+        let range = &self.ranges[&(owner.to_owned(), name.to_owned())];
+        !self.graph.is_composite(field.ty.base()) || !range.objects.is_empty()
     }
 
     /// What every subgraph that resolves the field may answer.
@@ -160,7 +162,7 @@ impl World {
         }
         calls.iter().for_each(|call| text.push_str(call));
         let seed = mix(hash(&text) ^ self.salt.load(Ordering::Relaxed));
-        if field.fails && seed % 7 == 3 && self.may_fail.load(Ordering::Relaxed) {
+        if field.fails && seed % 7 == 3 {
             return Resolved::Failed(format!("{text} fails"));
         }
         let range = &self.ranges[&(owner.to_owned(), name.to_owned())];

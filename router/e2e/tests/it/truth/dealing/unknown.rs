@@ -26,6 +26,19 @@ impl Dealer {
             let mut declared = layouts.iter().map(|layout| layout.declared(name, field));
             declared.any(|declared| declared == Some(Declared::Provided))
         };
+        // Below an entity in a key stands more than the key, which others may take from here.
+        let entity = graph.entity(name).into_iter();
+        let mut keys = entity
+            .flat_map(|entity| &entity.keys)
+            .filter(|key| key.subgraph == home);
+        let has_entity_in_key = keys.any(|key| {
+            key.fields.iter().any(|selected| match selected {
+                Selected::Field { name: field, below, .. } => {
+                    !below.is_empty() && graph.entity(graph.types[name].fields[field].ty.base()).is_some()
+                }
+                Selected::On(..) => false,
+            })
+        });
         let is_alone = graph.types[name].fields.iter().all(|(field, definition)| {
             let is_here = definition.places.iter().any(|place| place.subgraph == home);
             let is_required = required.iter().any(|other| other.is(name, field));
@@ -38,6 +51,7 @@ impl Dealer {
         let is_keyed = interfaces.any(|interface| !interface.keyed.is_empty());
         is_alone
             && !is_keyed
+            && !has_entity_in_key
             && self.has_key_of_others(name, home)
             && is_connected_without(graph, name, (home, &Vec::new()))
     }
@@ -79,9 +93,35 @@ impl Dealer {
         field.ty = Ty::named(field.ty.base());
     }
 
+    fn drop_requires_of(&mut self, names: &[String]) {
+        let fields = self
+            .graph()
+            .types
+            .values_mut()
+            .flat_map(|definition| definition.fields.values_mut());
+        for place in fields.flat_map(|field| &mut field.places) {
+            if selects(&place.requires, names) {
+                place.requires.clear();
+            }
+        }
+    }
+
     /// Where a required field must not be null, its failure makes an entity null for the subgraph that has it: what clients
     /// select there is gone as well, which no request can help, and there is no value to send.
     pub(super) fn spare_required_fields(&mut self) {
+        let spreading = || {
+            let required = required_fields(&self.schema.graph).into_iter();
+            required.filter(|required| required.spreads)
+        };
+        if spreading().next().is_some() {
+            let world = World::new(self.schema.graph.clone(), layouts(&self.schema.graph));
+            let without_value = |required: &RequiredField| !world.has_values(&required.type_name, &required.field);
+            let names: Vec<String> = spreading()
+                .filter(without_value)
+                .map(|required| required.field)
+                .collect();
+            self.drop_requires_of(&names);
+        }
         for required in required_fields(&self.schema.graph) {
             let fields = &mut self.graph().types[&required.type_name].fields;
             if let Some(field) = fields.get_mut(&required.field).filter(|_| required.spreads) {
@@ -89,6 +129,14 @@ impl Dealer {
             }
         }
     }
+}
+
+/// Whether a field set selects fields of these names on any level.
+fn selects(field_set: &FieldSet, names: &[String]) -> bool {
+    field_set.iter().any(|selected| match selected {
+        Selected::Field { name, below, .. } => names.contains(name) || selects(below, names),
+        Selected::On(_, below) => selects(below, names),
+    })
 }
 
 /// A field that some `@requires` selects.
