@@ -225,9 +225,15 @@ impl<'e, 'a> Delivery<'e, 'a> {
                 }),
                 data => *data = None,
             }
-            deferred.extend(completed.deferred);
+            let id = fragment.pending.id;
+            deferred.extend(completed.deferred.into_iter().map(|object| (id, object)));
             nulls.extend(completed.nulls);
         }
+        // What is below a fragment without data is nowhere.
+        let lost = fragments.iter().filter(|fragment| fragment.data.is_none());
+        let lost: Vec<u32> = lost.map(|fragment| fragment.pending.id).collect();
+        let deferred = deferred.into_iter().filter(|(id, _)| !lost.contains(id));
+        let deferred = deferred.map(|(_, object)| object).collect();
         let errors = execution.errors_of(&mut state, Some(part), &nulls);
         errors.into_iter().for_each(|error| give(&mut fragments, error));
         let unexplained = |fragment: &&mut DeliveredFragment| fragment.data.is_none() && fragment.errors.is_empty();
