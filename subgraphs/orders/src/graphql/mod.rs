@@ -115,6 +115,6 @@ pub(crate) fn sdl() -> String {
 /// `/graphql`.
 pub(crate) fn router(checkout: Checkout, verifier: TokenVerifier) -> axum::Router {
     let store = checkout.driver.store().clone();
-    let schema = builder().data(checkout).finish();
+    let schema = move |mode| builder().validation_mode(mode).data(checkout.clone()).finish();
     service::graphql::endpoint(schema, verifier, move |request| request.data(Loaders::new(&store)))
 }

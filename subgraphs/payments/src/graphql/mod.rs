@@ -51,6 +51,7 @@ pub(crate) fn sdl() -> String {
 
 /// `/graphql`.
 pub(crate) fn router(processor: Processor, verifier: TokenVerifier) -> axum::Router {
-    let schema = builder().data(processor.clone()).finish();
+    let own = processor.clone();
+    let schema = move |mode| builder().validation_mode(mode).data(own.clone()).finish();
     service::graphql::endpoint(schema, verifier, move |request| request.data(Loaders::new(&processor)))
 }

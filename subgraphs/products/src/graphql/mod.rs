@@ -38,7 +38,11 @@ pub(crate) fn sdl() -> String {
 
 /// `POST /graphql`.
 pub(crate) fn router(store: Store, media_urls: MediaUrls, verifier: TokenVerifier) -> Router {
-    let schema = builder().data(store.clone()).data(media_urls).finish();
+    let own = store.clone();
+    let schema = move |mode| {
+        let builder = builder().validation_mode(mode);
+        builder.data(own.clone()).data(media_urls.clone()).finish()
+    };
     service::graphql::endpoint(schema, verifier, move |request| request.data(Loaders::new(&store)))
 }
 

@@ -29,7 +29,11 @@ pub(crate) fn sdl() -> String {
 
 /// `POST /graphql`.
 pub(crate) fn router(store: Store, config: ReviewsConfig, verifier: TokenVerifier) -> Router {
-    let schema = builder().data(store.clone()).data(config).finish();
+    let own = store.clone();
+    let schema = move |mode| {
+        let builder = builder().validation_mode(mode);
+        builder.data(own.clone()).data(config.clone()).finish()
+    };
     service::graphql::endpoint(schema, verifier, move |request| request.data(Loaders::new(&store)))
 }
 

@@ -3,6 +3,8 @@
 use super::{AccessClaims, Scopes, Viewer};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use quick_cache::sync::Cache;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -51,6 +53,8 @@ const KEY_SET_AGE_MAX: Duration = Duration::from_secs(300);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest token that is looked at; ours are below 700 characters.
 const TOKEN_BYTES_MAX: usize = 4096;
+/// Tokens that are remembered as verified, some 500 B each.
+const VERIFIED_MAX: usize = 10_000;
 
 /// Verifies tokens; clones share one key set. Cheap: no network, but for the first token, an unknown key or an old
 /// key set.
@@ -64,6 +68,16 @@ struct Shared {
     validation: Validation,
     keys: RwLock<KeySet>,
     source: Option<Source>,
+    /// By SHA-256 of the token.
+    verified: Cache<[u8; 32], Arc<Verified>>,
+}
+
+/// A token whose signature was checked: good until then, as long as its key is in the key set.
+struct Verified {
+    kid: String,
+    /// Seconds since the epoch.
+    expires_at: i64,
+    viewer: Viewer,
 }
 
 #[derive(Default)]
@@ -122,6 +136,7 @@ impl TokenVerifier {
                 validation,
                 keys: RwLock::default(),
                 source,
+                verified: Cache::new(VERIFIED_MAX),
             }),
         }
     }
@@ -158,6 +173,27 @@ impl TokenVerifier {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::Invalid);
         }
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        if let Some(known) = self.shared.verified.get(&digest)
+            && self.is_good(&known)
+        {
+            return Ok(known.viewer.clone());
+        }
+        let verified = self.check(token).await?;
+        let viewer = verified.viewer.clone();
+        self.shared.verified.insert(digest, Arc::new(verified));
+        Ok(viewer)
+    }
+
+    /// Whether a token that was verified before still is, without a look at its signature.
+    fn is_good(&self, known: &Verified) -> bool {
+        let leeway = i64::try_from(CLOCK_SKEW_SECONDS).unwrap_or_default();
+        let has_time = chrono::Utc::now().timestamp() <= known.expires_at.saturating_add(leeway);
+        // An old key set is asked for anew, and a withdrawn key refused, by `check`.
+        has_time && matches!(self.cached(&known.kid), (Some(_), true))
+    }
+
+    async fn check(&self, token: &str) -> Result<Verified, TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
         let kid = header
             .kid
@@ -170,12 +206,16 @@ impl TokenVerifier {
             _ => TokenError::Invalid,
         })?;
         let claims = claims.claims;
-        Ok(Viewer {
-            user_id: Some(claims.sub),
-            session_id: claims.sid,
-            scopes: Scopes::parse(&claims.scope),
-            roles: claims.roles,
-            rejected: None,
+        Ok(Verified {
+            kid,
+            expires_at: claims.exp,
+            viewer: Viewer {
+                user_id: Some(claims.sub),
+                session_id: claims.sid,
+                scopes: Scopes::parse(&claims.scope),
+                roles: claims.roles,
+                rejected: None,
+            },
         })
     }
 
@@ -308,6 +348,31 @@ mod tests {
             empty.verify(&key.sign(&claims()).unwrap()).await,
             Err(TokenError::NoKeys)
         );
+    }
+
+    #[tokio::test]
+    async fn a_remembered_token_dies_with_its_time_and_with_its_key() {
+        let key = SigningKey::from_seed(&[1; 32]).unwrap();
+        let set = JwkSet {
+            keys: vec![key.jwk().clone()],
+        };
+        let verifier = TokenVerifier::from_key_set(&set, &TokenSettings::default());
+        let mut claims = claims();
+        let lasting = key.sign(&claims).unwrap();
+        // A second is left of the leeway.
+        claims.exp = claims.iat - 59;
+        let ending = key.sign(&claims).unwrap();
+        for _ in 0..2 {
+            assert!(verifier.verify(&lasting).await.is_ok() && verifier.verify(&ending).await.is_ok());
+        }
+        tokio::time::sleep(Duration::from_millis(2_100)).await;
+        assert_eq!(verifier.verify(&ending).await, Err(TokenError::Expired));
+        assert!(verifier.verify(&lasting).await.is_ok());
+        let other = SigningKey::from_seed(&[2; 32]).unwrap();
+        verifier.set_keys(&JwkSet {
+            keys: vec![other.jwk().clone()],
+        });
+        assert_eq!(verifier.verify(&lasting).await, Err(TokenError::Invalid));
     }
 
     #[tokio::test]

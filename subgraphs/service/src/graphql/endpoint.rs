@@ -4,10 +4,11 @@
 //! Made for the router as its client: no GET, no batching, no uploads, no GraphiQL.
 
 use super::error::finish;
+use super::operations::Operations;
 use super::sdl::{built_in, sdl};
 use crate::auth::{TokenVerifier, Viewer};
 use crate::deadline::Deadline;
-use async_graphql::{ObjectType, Request, Response, Schema, ServerError, SubscriptionType, Value};
+use async_graphql::{ObjectType, Request, Response, Schema, ServerError, SubscriptionType, ValidationMode, Value};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -60,16 +61,16 @@ type PerRequest = Arc<dyn Fn(Request) -> Request + Send + Sync>;
 
 /// Builds the GraphQL endpoint of a subgraph.
 pub struct Endpoint<Query, Mutation, Subscription> {
-    schema: Schema<Query, Mutation, Subscription>,
+    operations: Operations<Query, Mutation, Subscription>,
     verifier: TokenVerifier,
     per_request: PerRequest,
     accepts_bad_tokens: bool,
 }
 
-/// The endpoint with the usual rules: `per_request` adds loaders to the request; a request with a bad token is
+/// The endpoint of `schema` with the usual rules: `per_request` adds loaders to the request; a request with a bad token is
 /// refused whole (`UNAUTHENTICATED`), so that a client refreshes its token instead of seeing a stranger's page.
 pub fn endpoint<Query, Mutation, Subscription>(
-    schema: Schema<Query, Mutation, Subscription>,
+    schema: impl Fn(ValidationMode) -> Schema<Query, Mutation, Subscription>,
     verifier: TokenVerifier,
     per_request: impl Fn(Request) -> Request + Send + Sync + 'static,
 ) -> Router
@@ -87,11 +88,15 @@ where
     Mutation: ObjectType + 'static,
     Subscription: SubscriptionType + 'static,
 {
-    /// An endpoint that serves `schema` to viewers whom `verifier` knows.
+    /// An endpoint that serves `schema` to viewers whom `verifier` knows. The schema is made twice: with every rule for
+    /// operations that come for the first time, and with few for those that passed all of them before.
     #[must_use]
-    pub fn new(schema: Schema<Query, Mutation, Subscription>, verifier: TokenVerifier) -> Self {
+    pub fn new(
+        schema: impl Fn(ValidationMode) -> Schema<Query, Mutation, Subscription>,
+        verifier: TokenVerifier,
+    ) -> Self {
         Endpoint {
-            schema,
+            operations: Operations::new(schema),
             verifier,
             per_request: Arc::new(|request| request),
             accepts_bad_tokens: false,
@@ -119,9 +124,9 @@ where
 
     /// The endpoint at `/graphql`.
     pub fn router(self) -> Router {
-        let (built_in_sdl, published_sdl) = (built_in(&self.schema), sdl(&self.schema));
+        let (built_in_sdl, published_sdl) = (built_in(&self.operations.strict), sdl(&self.operations.strict));
         let serving = Serving {
-            schema: self.schema,
+            operations: self.operations,
             verifier: self.verifier,
             per_request: self.per_request,
             accepts_bad_tokens: self.accepts_bad_tokens,
@@ -136,7 +141,7 @@ where
 }
 
 struct Serving<Query, Mutation, Subscription> {
-    schema: Schema<Query, Mutation, Subscription>,
+    operations: Operations<Query, Mutation, Subscription>,
     verifier: TokenVerifier,
     per_request: PerRequest,
     accepts_bad_tokens: bool,
@@ -173,10 +178,10 @@ where
     let asks_sdl = request.query.contains("_service");
     let request = (serving.per_request)(request.data(viewer).data(ClientInfo::from_headers(&headers)));
     if streamed {
-        return stream(&serving.schema, request);
+        return stream(&serving.operations.strict, request);
     }
     // A box, since the future of a whole schema is large.
-    let executing = Box::pin(serving.schema.execute(request));
+    let executing = Box::pin(serving.operations.execute(request));
     let deadline = Deadline::current().unwrap_or_else(|| Deadline::from_headers(&headers));
     let Ok(mut response) = tokio::time::timeout_at(deadline.instant().into(), executing).await else {
         return refuse(

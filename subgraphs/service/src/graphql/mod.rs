@@ -4,6 +4,7 @@
 mod endpoint;
 mod error;
 mod macros;
+mod operations;
 mod sdl;
 
 pub use endpoint::{ClientInfo, Endpoint, endpoint};

@@ -73,11 +73,14 @@ impl Changes {
 /// The subgraph's public router, and keys for its viewers.
 pub(crate) fn subgraph() -> (Router, TestKeys) {
     let keys = TestKeys::default();
-    let schema = Schema::build(Query, async_graphql::EmptyMutation, Changes)
-        .enable_federation()
-        .enable_subscription_in_federation()
-        .register_output_type::<Node>()
-        .register_output_type::<UserError>()
-        .finish();
+    let schema = |mode| {
+        Schema::build(Query, async_graphql::EmptyMutation, Changes)
+            .validation_mode(mode)
+            .enable_federation()
+            .enable_subscription_in_federation()
+            .register_output_type::<Node>()
+            .register_output_type::<UserError>()
+            .finish()
+    };
     (endpoint(schema, keys.verifier(), |request| request), keys)
 }

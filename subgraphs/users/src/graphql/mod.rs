@@ -33,7 +33,7 @@ pub(crate) fn sdl() -> String {
 
 /// `POST /graphql`.
 pub(crate) fn router(accounts: Accounts, verifier: TokenVerifier) -> Router {
-    let schema = builder().data(accounts.clone()).finish();
+    let schema = |mode| builder().validation_mode(mode).data(accounts.clone()).finish();
     Endpoint::new(schema, verifier)
         // A client must reach login and refresh while it still sends an expired token.
         .accept_bad_tokens()
