@@ -14,7 +14,16 @@ pub struct ProductsConfig {
     /// Cannot be changed once there are products that have no prices in the new one.
     #[arg(long, env = "MAIN_CURRENCY", default_value = "EUR", value_parser = Currency::parse)]
     pub main_currency: Currency,
+
+    /// How old a page of a product list, its total and its facets may be, in milliseconds; 0 makes each anew. What a
+    /// replica changes itself is in its lists at once. What an order costs, and whether there is stock for it, is never
+    /// old.
+    #[arg(long, env = "LISTS_AGE_MAX_MS", default_value_t = LISTS_AGE_MAX_MS)]
+    pub lists_age_max_ms: u64,
 }
+
+/// Long enough that a crowd in front of the shop window is one query, and no longer than a shopper looks at a page.
+const LISTS_AGE_MAX_MS: u64 = 3_000;
 
 impl Default for ProductsConfig {
     fn default() -> ProductsConfig {
@@ -22,6 +31,7 @@ impl Default for ProductsConfig {
         ProductsConfig {
             media_base_url,
             main_currency: Currency::EUR,
+            lists_age_max_ms: LISTS_AGE_MAX_MS,
         }
     }
 }

@@ -19,6 +19,7 @@ pub use config::ProductsConfig;
 use graphql::MediaUrls;
 use service::database::Database;
 use service::{Routes, Service, ServiceContext};
+use std::time::Duration;
 use store::Store;
 
 /// The products service.
@@ -47,7 +48,8 @@ impl Service for Products {
     }
 
     async fn routes(context: ServiceContext, config: ProductsConfig) -> anyhow::Result<Routes> {
-        let store = Store::new(context.database.clone(), config.main_currency, context.clock.clone());
+        let lists_age_max = Duration::from_millis(config.lists_age_max_ms);
+        let store = Store::new(context.database, config.main_currency, context.clock, lists_age_max);
         let media_urls = MediaUrls::new(&config.media_base_url);
         tokio::spawn(sweep::run(store.clone(), context.shutdown.clone()));
         Ok(Routes {

@@ -23,6 +23,7 @@ pub mod loader;
 pub mod money;
 pub mod paging;
 pub mod peer;
+pub mod recent;
 pub mod scalars;
 pub mod seed;
 pub mod telemetry;

@@ -27,11 +27,12 @@ impl ProductConnection {
         sort: Option<ProductSort>,
         args: PageArgs,
     ) -> Result<ProductConnection> {
+        let filter = Arc::new(filter);
         let page = context
             .data::<Store>()?
-            .list_products(&filter, order(sort), &args)
+            .recent_products(&filter, order(sort), &args)
             .await?;
-        Ok(ProductConnection::new(page, Arc::new(filter), None))
+        Ok(ProductConnection::new(Page::clone(&page), filter, None))
     }
 
     /// A page of the products of a category, batched with those of other categories.
@@ -105,7 +106,7 @@ impl ProductConnection {
     /// Exact up to 10 000, else null.
     async fn total_count(&self, context: &Context<'_>) -> Result<Option<i32>> {
         let total = match &self.below {
-            None => context.data::<Store>()?.count_products(&self.filter).await?,
+            None => context.data::<Store>()?.recent_total(&self.filter).await?,
             Some(category_id) => {
                 let key = (category_id.clone(), Arc::clone(&self.filter));
                 let total = context
@@ -123,8 +124,8 @@ impl ProductConnection {
     async fn facets(&self, context: &Context<'_>) -> Result<Vec<Facet>> {
         let mut filter = ProductFilter::clone(&self.filter);
         filter.within_category_id.clone_from(&self.below);
-        let facets = context.data::<Store>()?.facets(&filter).await?;
-        Ok(facets.into_iter().map(Facet::from).collect())
+        let facets = context.data::<Store>()?.recent_facets(&Arc::new(filter)).await?;
+        Ok(facets.iter().cloned().map(Facet::from).collect())
     }
 }
 

@@ -173,7 +173,7 @@ impl Store {
             return Ok(Err(problems));
         }
         derive(&transaction, &product_id).await?;
-        transaction.commit().await?;
+        self.commit_change(transaction).await?;
         Ok(Ok(product_id))
     }
 

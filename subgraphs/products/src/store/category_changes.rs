@@ -53,7 +53,7 @@ impl Store {
             return Ok(Err(vec![problem]));
         }
         insert_closure(&transaction, &category_id, &above).await?;
-        transaction.commit().await?;
+        self.commit_change(transaction).await?;
         Ok(Ok(category_id))
     }
 
@@ -92,7 +92,7 @@ impl Store {
         if rows == 0 {
             return Ok(Err(vec![not_found("id")]));
         }
-        transaction.commit().await?;
+        self.commit_change(transaction).await?;
         Ok(Ok(category_id.to_owned()))
     }
 
@@ -117,7 +117,7 @@ impl Store {
         if deleted.rows_affected == 0 {
             return Ok(Err(vec![not_found("id")]));
         }
-        transaction.commit().await?;
+        self.commit_change(transaction).await?;
         Ok(Ok(()))
     }
 

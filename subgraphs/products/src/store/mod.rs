@@ -4,12 +4,15 @@ mod catalogue_changes;
 mod categories;
 mod category_changes;
 mod listing;
+mod lists;
 mod products;
 mod reservations;
 mod search;
 mod seeding;
 mod stock;
 mod variants;
+
+use lists::Lists;
 
 pub(crate) use reservations::ReservationConflict;
 pub(crate) use seeding::seed;
@@ -22,6 +25,8 @@ use serde::de::DeserializeOwned;
 use service::clock::Clock;
 use service::database::Database;
 use service::money::Currency;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The catalogue's tables.
 #[derive(Clone)]
@@ -30,6 +35,7 @@ pub(crate) struct Store {
     /// Currency in which each variant has a price, and lists are sorted.
     main_currency: Currency,
     clock: Clock,
+    lists: Arc<Lists>,
 }
 
 /// The database failed, or holds what this release cannot read. Not the caller's fault.
@@ -54,13 +60,15 @@ pub(crate) enum StoreError {
 type Result<T> = std::result::Result<T, StoreError>;
 
 impl Store {
-    /// The tables in `database`; prices are shown in `main_currency` unless another one is asked for.
+    /// The tables in `database`; prices are shown in `main_currency` unless another one is asked for, and lists may be
+    /// as old as `lists_age_max`.
     #[must_use]
-    pub(crate) fn new(database: Database, main_currency: Currency, clock: Clock) -> Store {
+    pub(crate) fn new(database: Database, main_currency: Currency, clock: Clock, lists_age_max: Duration) -> Store {
         Store {
             database,
             main_currency,
             clock,
+            lists: Arc::new(Lists::new(lists_age_max)),
         }
     }
 
@@ -68,6 +76,13 @@ impl Store {
     #[must_use]
     pub(crate) fn main_currency(&self) -> Currency {
         self.main_currency
+    }
+
+    /// Commits a change of the catalogue that whoever made it must find in every list.
+    async fn commit_change(&self, transaction: DatabaseTransaction) -> Result<()> {
+        transaction.commit().await?;
+        self.lists.clear();
+        Ok(())
     }
 
     fn backend(&self) -> DatabaseBackend {

@@ -119,7 +119,7 @@ impl Store {
             reserved: 0,
         };
         if self.change_stock(&transaction, &adjustment.variant_id, units).await? {
-            transaction.commit().await?;
+            self.commit_change(transaction).await?;
             return Ok(Ok(()));
         }
         let problem = match stock::Entity::find_by_id(&adjustment.variant_id)

@@ -233,3 +233,34 @@ async fn wrong_arguments_are_told() {
         .await;
     assert_eq!(answer, json!({"product": null, "category": null}));
 }
+
+/// An hour, so that nothing is made anew by itself while the test runs.
+#[tokio::test]
+async fn a_list_is_made_once_in_a_moment_and_again_after_a_change() {
+    let shop = Shop::open_with(products::ProductsConfig {
+        lists_age_max_ms: 3_600_000,
+        ..products::ProductsConfig::default()
+    })
+    .await;
+    let query = "query($available: Boolean, $first: Int) { products(filter: { available: $available }, first: $first, sort: PRICE_ASC) {
+        totalCount nodes { id title } facets { name values { value count } } } }";
+    let front = json!({ "available": true, "first": 2 });
+    let statements = async |variables: &Value| shop.service.statements_of(query, variables.clone(), None).await;
+    assert_eq!(statements(&front).await, 6, "list, total, four facets");
+    assert_eq!(statements(&front).await, 0);
+    let more = json!({ "available": true, "first": 3 });
+    assert_eq!(statements(&more).await, 1, "another page of the same list");
+    assert!(
+        statements(&json!({ "available": false, "first": 2 })).await > 1,
+        "another list"
+    );
+
+    let before = shop.data(query, front.clone()).await;
+    let id = &before["products"]["nodes"][0]["id"];
+    let archive = "mutation($id: ID!) { productArchive(id: $id) { userErrors { message } } }";
+    shop.admin(archive, json!({ "id": id })).await;
+    let after = shop.data(query, front).await;
+    assert_eq!(after["products"]["nodes"][0], before["products"]["nodes"][1]);
+    let total = |data: &Value| data["products"]["totalCount"].as_i64().unwrap();
+    assert_eq!(total(&after), total(&before) - 1);
+}

@@ -24,9 +24,22 @@ struct Shop {
 
 impl Shop {
     async fn open() -> Shop {
+        Shop::open_with(ProductsConfig::default()).await
+    }
+
+    /// With lists that are made anew for each request.
+    async fn open_without_recent_lists() -> Shop {
+        Shop::open_with(ProductsConfig {
+            lists_age_max_ms: 0,
+            ..ProductsConfig::default()
+        })
+        .await
+    }
+
+    async fn open_with(config: ProductsConfig) -> Shop {
         let database = TempSqlite::new();
         Shop {
-            service: seeded(&database.url).await,
+            service: configured(&database.url, Clock::System, config).await,
             _database: database,
         }
     }
@@ -48,12 +61,16 @@ async fn seeded(url: &str) -> TestService {
 }
 
 async fn started(url: &str, clock: Clock) -> TestService {
+    configured(url, clock, ProductsConfig::default()).await
+}
+
+async fn configured(url: &str, clock: Clock, config: ProductsConfig) -> TestService {
     let options = TestOptions {
         seed: true,
         clock,
         ..TestOptions::default()
     };
-    TestService::start::<Products>(url, ProductsConfig::default(), options).await
+    TestService::start::<Products>(url, config, options).await
 }
 
 async fn data(service: &TestService, query: &str, variables: Value, token: Option<&str>) -> Value {
