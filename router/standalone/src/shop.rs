@@ -161,7 +161,10 @@ impl<'a> Wiring<'a> {
     async fn assemble<S: Service>(&self, config: S::Config) -> Result<App> {
         let options = AssembleOptions {
             database_url: self.data.database_url(S::NAME),
-            database_options: DatabaseOptions::default(),
+            database_options: DatabaseOptions {
+                connections_max: readers(),
+                ..DatabaseOptions::default()
+            },
             migrate: true,
             seed: true,
             verifier: self.verifier.clone(),
@@ -186,6 +189,14 @@ impl<'a> Wiring<'a> {
             ..sandbox_gateway::Config::default()
         })
     }
+}
+
+/// Connections that read each database: as many as can read at the same time, since each is a thread with its own
+/// prepared statements and pages.
+fn readers() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let most = DatabaseOptions::default().connections_max;
+    u32::try_from(cores).unwrap_or(most).clamp(2, most)
 }
 
 /// SDL of every subgraph, by name.

@@ -147,16 +147,33 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// Places an order for `user_id` and answers with its id. The same key with the same request answers for the first.
+    /// Places an order for `user_id`, waits a moment for its reservation, and answers with the order as it is then. The
+    /// same key with the same request answers with the first one.
     ///
     /// # Errors
     /// [`PlaceError`].
-    pub async fn place(&self, user_id: &str, request: PlaceRequest) -> Result<String, PlaceError> {
+    pub async fn place(&self, user_id: &str, request: PlaceRequest) -> Result<Option<OrderFile>, PlaceError> {
         check_form(&request).map_err(PlaceError::Problems)?;
         let key = key_use("orderCreate", &[user_id, &request.key], &request);
-        if let Some(known) = self.driver.store().key(&key.id).await? {
-            return same_request(known, &key);
-        }
+        let lease = service::id::new("lse");
+        let placed = match self.try_place(user_id, request, (&key, &lease)).await {
+            // The first call with this key may have emptied the cart, or taken the last unit.
+            Err(problems @ PlaceError::Problems(_)) => self.driver.store().key(&key.id).await?.ok_or(problems)?,
+            placed => placed?,
+        };
+        let driven = match placed {
+            Placed::New(file) => self.driver.drive_held(*file, lease).await,
+            known @ Placed::KnownKey { .. } => self.driver.drive_inline(&same_request(known, &key)?).await,
+        };
+        Ok(driven?)
+    }
+
+    async fn try_place(
+        &self,
+        user_id: &str,
+        request: PlaceRequest,
+        (key, lease): (&KeyUse, &str),
+    ) -> Result<Placed, PlaceError> {
         let currency = self.currency(request.currency_code.as_deref())?;
         let (lines, from_cart) = self.wanted_lines(user_id, request.lines.as_deref()).await?;
         let shipping_address = self.address(user_id, &request).await?;
@@ -174,10 +191,7 @@ impl Checkout {
             from_cart,
         };
         let file = OrderFile::place(new, self.driver.now());
-        match self.driver.store().place(&file, &key).await? {
-            Placed::New(_) => Ok(file.order.id),
-            known @ Placed::KnownKey { .. } => same_request(known, &key),
-        }
+        Ok(self.driver.store().place(&file, key, Some(lease)).await?)
     }
 
     /// What the lines of a cart cost when sent to `country_code`.

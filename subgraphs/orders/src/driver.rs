@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use service::clock::Clock;
 use service::events::RelayBell;
 use service::fault;
@@ -15,7 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::domain::OrderFile;
+use crate::domain::{OrderFile, OrderStatus};
 use crate::neighbours::Neighbours;
 use crate::store::{Driven, Store, StoreError};
 
@@ -80,50 +81,80 @@ impl Driver {
     }
 
     /// Drives the saga of an order as far as it goes, but waits for it at most 1.5 s: a client that hangs up, or a
-    /// slow peer, does not stop it.
-    pub async fn drive_inline(&self, order_id: &str) {
-        let (driver, order_id) = (self.clone(), order_id.to_owned());
-        let driving = tokio::spawn(async move {
-            if let Err(error) = driver.drive(&order_id).await {
-                log_stopped(&order_id, error);
-            }
-        });
-        // A saga that needs longer goes on by itself, and the order says PENDING or PAYMENT_PROCESSING.
-        let _ = tokio::time::timeout(INLINE_WAIT, driving).await;
+    /// slow peer, does not stop it. Gives the order as it is then.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the order cannot be read.
+    pub async fn drive_inline(&self, order_id: &str) -> Result<Option<OrderFile>, StoreError> {
+        let (driver, id) = (self.clone(), order_id.to_owned());
+        let driving = Box::pin(async move { driver.drive(&id).await });
+        self.wait_for(order_id, driving).await
     }
 
-    /// Drives the saga of an order until it waits or is done, or somebody else drives it for longer than 1.5 s.
+    /// [`Driver::drive_inline`] of an order that was just stored, with its saga held by `lease`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the order cannot be read.
+    pub async fn drive_held(&self, file: OrderFile, lease: String) -> Result<Option<OrderFile>, StoreError> {
+        let (driver, order_id) = (self.clone(), file.order.id.clone());
+        let driving = Box::pin(async move { driver.drive_under(&lease, file).await });
+        self.wait_for(&order_id, driving).await
+    }
+
+    async fn wait_for(
+        &self,
+        order_id: &str,
+        driving: BoxFuture<'static, Result<Option<OrderFile>, StoreError>>,
+    ) -> Result<Option<OrderFile>, StoreError> {
+        let id = order_id.to_owned();
+        let driving = tokio::spawn(async move {
+            driving.await.unwrap_or_else(|error| {
+                log_stopped(&id, error);
+                None
+            })
+        });
+        match tokio::time::timeout(INLINE_WAIT, driving).await {
+            Ok(Ok(Some(file))) => Ok(Some(file)),
+            // A saga that needs longer goes on by itself, and the order says PENDING or PAYMENT_PROCESSING.
+            _ => self.store.file(order_id).await,
+        }
+    }
+
+    /// Drives the saga of an order until it waits or is done, or somebody else drives it for longer than 1.5 s. Gives
+    /// the order as it is then, unless somebody else has it.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn drive(&self, order_id: &str) -> Result<(), StoreError> {
+    pub async fn drive(&self, order_id: &str) -> Result<Option<OrderFile>, StoreError> {
         let give_up = tokio::time::Instant::now() + INLINE_WAIT;
         loop {
-            if let Some(lease) = self.store.claim(order_id, self.now()).await? {
-                return self.drive_under(&lease, order_id).await;
+            let lease = self.store.claim(order_id, self.now()).await?;
+            let Some(file) = self.store.file(order_id).await? else {
+                return Ok(None);
+            };
+            if let Some(lease) = lease {
+                return self.drive_under(&lease, file).await;
             }
-            let file = self.store.file(order_id).await?;
-            let due = file.and_then(|file| file.command(self.now()));
-            if due.is_none() || tokio::time::Instant::now() >= give_up {
-                return Ok(());
+            if file.command(self.now()).is_none() {
+                return Ok(Some(file));
+            }
+            if tokio::time::Instant::now() >= give_up {
+                return Ok(None);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
-    /// Drives the saga of an order until it waits or is done, or the lease is lost to somebody else.
-    async fn drive_under(&self, lease: &str, order_id: &str) -> Result<(), StoreError> {
-        let Some(mut file) = self.store.file(order_id).await? else {
-            return Ok(());
-        };
+    /// Drives the saga of an order until it waits or is done, or the lease is lost to somebody else (`None`).
+    async fn drive_under(&self, lease: &str, mut file: OrderFile) -> Result<Option<OrderFile>, StoreError> {
         let mut now = self.now();
         for _ in 0..STEPS_MAX {
             // At the time at which the lease was last extended, or not.
             let Some(command) = file.command(now) else {
-                return Ok(());
+                break;
             };
             fault::point_at("orders.saga.asking", file.saga.step.as_str());
-            let answer = self.neighbours.ask(order_id, &command).await;
+            let answer = self.neighbours.ask(&file.order.id, &command).await;
             fault::point_at("orders.saga.answered", file.saga.step.as_str());
             now = self.now();
             let driven = Driven {
@@ -139,13 +170,15 @@ impl Driver {
                 }
             });
             let Some(after) = heard.await? else {
-                return Ok(());
+                return Ok(None);
             };
-            self.relay.ring();
+            if after.order.status == OrderStatus::Paid && file.order.status != OrderStatus::Paid {
+                self.relay.ring();
+            }
             log_step(&file, &after);
             file = after;
         }
-        Ok(())
+        Ok(Some(file))
     }
 
     /// Drives everything that is due.

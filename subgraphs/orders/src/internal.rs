@@ -30,8 +30,9 @@ impl Consumer {
             .driver
             .store()
             .change_once(&state.order_id, (&event.id, now), |file| file.hear_event(&state, now));
-        heard.await.map_err(ConsumeError::failed)?;
-        self.driver.wake();
+        if heard.await.map_err(ConsumeError::failed)? {
+            self.driver.wake();
+        }
         Ok(())
     }
 

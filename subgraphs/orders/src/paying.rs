@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::checkout::{Checkout, Problem, ProblemCode, key_problem, key_use};
 use crate::domain::{Edit, OrderFile, OrderStatus, PaymentRequest};
-use crate::store::{Placed, StoreError};
+use crate::store::{KeyUse, Placed, StoreError};
 
 /// Longest URL to come back to, in bytes.
 const RETURN_URL_BYTES_MAX: usize = 2_000;
@@ -45,42 +45,38 @@ pub enum PayError {
 }
 
 impl Checkout {
-    /// Starts a payment and waits a moment for what comes of it; answers with the payment's id. The same key with the
-    /// same request answers for the first.
+    /// Starts a payment of `order`, as it was read a moment ago, and waits a moment for what comes of it; answers with
+    /// the payment's id and the order as it is then. The same key with the same request answers for the first.
     ///
     /// Who may pay is the caller's business.
     ///
     /// # Errors
     /// [`PayError`].
-    pub async fn pay(&self, request: PayRequest) -> Result<String, PayError> {
+    pub async fn pay(&self, order: OrderFile, request: PayRequest) -> Result<(String, Option<OrderFile>), PayError> {
         if let Some(problem) = key_problem(&request.key).or_else(|| form_problem(&request.payment)) {
             return Err(PayError::Problem(problem));
         }
-        let mut key = key_use("orderPay", &[&request.order_id, &request.key], &request);
-        if let Some(known) = self.driver.store().key(&key.id).await? {
-            return same_payment(known, &key.request_hash);
-        }
-        let payment_id = service::id::new("pay");
-        key.payment_id = Some(payment_id.clone());
-        let now = self.driver.now();
-        let changed = self.driver.store().change(&request.order_id, Some(&key), |file| {
+        let (store, now) = (self.driver.store(), self.driver.now());
+        let (payment_id, lease) = (service::id::new("pay"), service::id::new("lse"));
+        let key = KeyUse {
+            payment_id: Some(payment_id.clone()),
+            ..key_use("orderPay", &[&request.order_id, &request.key], &request)
+        };
+        let taken = store.take_over(order, (&key, &lease, now), |file| {
             check_payable(file, now)?;
             file.pay(&payment_id, request.payment.clone(), &Edit { actor: "shopper", now });
             Ok::<(), PayError>(())
         });
-        let failed = match changed.await {
-            Ok(Some(Ok(_))) => None,
-            Ok(Some(Err(cause))) => Some(cause),
-            Ok(None) => Some(PayError::NotPayable),
-            Err(cause) => Some(cause.into()),
+        let failed = match taken.await {
+            Ok(Some(Ok(file))) => return Ok((payment_id, self.driver.drive_held(file, lease).await?)),
+            Ok(Some(Err(cause))) => cause,
+            Ok(None) => PayError::NotPayable,
+            Err(cause) => cause.into(),
         };
-        if let Some(cause) = failed {
-            // The same call may have come twice at once: then the other one has stored the key meanwhile.
-            let known = self.driver.store().key(&key.id).await?;
-            return known.map_or(Err(cause), |known| same_payment(known, &key.request_hash));
-        }
-        self.driver.drive_inline(&request.order_id).await;
-        Ok(payment_id)
+        // The same call may have come before, or twice at once: then the other one has stored the key.
+        let known = store.key(&key.id).await?.ok_or(failed)?;
+        let payment_id = same_payment(known, &key.request_hash)?;
+        Ok((payment_id, store.file(&request.order_id).await?))
     }
 }
 

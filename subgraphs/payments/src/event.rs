@@ -37,6 +37,14 @@ pub fn state(payment: &Payment) -> PaymentState {
     }
 }
 
+/// Whether orders can see the difference.
+#[must_use]
+pub fn is_news(before: &Payment, after: &Payment) -> bool {
+    let (mut seen, told) = (state(before), state(after));
+    seen.version = told.version;
+    seen != told
+}
+
 /// The event that `payment` changed.
 #[must_use]
 pub fn changed_event(payment: &Payment, now: DateTime<Utc>) -> Event {

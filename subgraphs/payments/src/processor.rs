@@ -5,9 +5,11 @@
 //! call with the same key only when the gateway has nothing. Commands come from orders (`internal`) and from staff
 //! (`graphql`); both end here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::StreamExt as _;
 use service::clock::Clock;
 use service::contract::payments::{AuthorizeRequest, RefusalCode};
 use service::events::RelayBell;
@@ -20,6 +22,7 @@ use tracing::{error, info, warn};
 use crate::domain::{
     Begun, CALL_LEASE, Payment, RemotePayment, Transaction, TransactionKind, TransactionStatus, fresh_payment,
 };
+use crate::event::is_news;
 use crate::gateway::{Action, CreatePayment, Gateway, GatewayError, Guarded, Idempotency, KnownRefund, Lookup};
 use crate::store::{Created, DueWebhook, Store, StoreError};
 
@@ -29,6 +32,9 @@ const WEBHOOK_ATTEMPTS_MAX: i32 = 10;
 
 /// Longest wait before a webhook is worked on again, as a power of two of seconds: about an hour.
 const WEBHOOK_DELAY_EXPONENT_MAX: i32 = 12;
+
+/// Payments whose webhooks are worked on at the same time.
+const WORKED_AT_ONCE: usize = 8;
 
 /// A repeat with the same key stops this long before the gateway may have forgotten the key.
 const KEY_MARGIN: TimeDelta = TimeDelta::hours(1);
@@ -111,7 +117,7 @@ impl Processor {
         self.clock.world_now()
     }
 
-    /// Something was stored that the runner should look at now.
+    /// A webhook was stored that the runner should look at now.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
@@ -174,7 +180,7 @@ impl Processor {
     /// [`CommandError`]; a gateway that does not answer is not an error: the payment stays as it was.
     pub async fn reconcile(&self, id: &str) -> Result<Payment, CommandError> {
         let payment = self.store.payment(id).await?.ok_or(CommandError::NotFound)?;
-        Ok(self.ask(&payment).await?.unwrap_or(payment))
+        Ok(self.ask(payment.clone()).await?.unwrap_or(payment))
     }
 
     /// Does everything whose time has come: open transactions and received webhooks.
@@ -182,38 +188,76 @@ impl Processor {
     /// # Errors
     /// [`StoreError`] when the database fails; what was not done stays due.
     pub async fn work(&self) -> Result<(), StoreError> {
-        for due in self.store.take_due_webhooks(self.now(), CALL_LEASE).await? {
-            self.work_webhook(&due).await?;
-        }
+        self.work_webhooks().await?;
         for due in self.store.take_due_transactions(self.now(), CALL_LEASE).await? {
             if let Err(error) = self.resume(&due.payment_id, &due.transaction_id).await {
                 error!(transaction.id = due.transaction_id, %error, "Could not settle `{}`", due.transaction_id);
             }
         }
+        Ok(())
+    }
+
+    /// Works on the webhooks that were received; several of one payment are one question to the gateway.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; what was not done is due again when its lease ends.
+    pub async fn work_webhooks(&self) -> Result<(), StoreError> {
+        let due = self.store.take_due_webhooks(self.now(), CALL_LEASE).await?;
+        let mut by_payment: BTreeMap<_, Vec<DueWebhook>> = BTreeMap::new();
+        for webhook in due {
+            let about = (
+                webhook.gateway.clone(),
+                webhook.payment_id.clone(),
+                webhook.gateway_reference.clone(),
+            );
+            by_payment.entry(about).or_default().push(webhook);
+        }
+        let working = futures::stream::iter(by_payment.into_values())
+            .map(|webhooks| async move { self.work_webhooks_of_one(&webhooks).await })
+            .buffer_unordered(WORKED_AT_ONCE)
+            .collect::<Vec<_>>();
+        working.await.into_iter().collect()
+    }
+
+    /// Tells what waits.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn measure(&self) -> Result<(), StoreError> {
         let oldest = self.store.oldest_unknown().await?;
         let age = oldest.map_or(0.0, |since| (self.now() - since).as_seconds_f64());
         metrics::gauge!("payments_oldest_unknown_seconds").set(age);
         Ok(())
     }
 
-    /// Takes the state of the payment that a webhook is about from the gateway, whatever the webhook says.
-    async fn work_webhook(&self, due: &DueWebhook) -> Result<(), StoreError> {
-        let payment = self.store.payment_of_webhook(due).await?;
+    /// Takes the state of the payment that these webhooks are about from the gateway, whatever they say.
+    async fn work_webhooks_of_one(&self, webhooks: &[DueWebhook]) -> Result<(), StoreError> {
+        let Some(first) = webhooks.first() else {
+            return Ok(());
+        };
+        let payment = self.store.payment_of_webhook(first).await?;
         let known = payment.is_some();
         let settled = match payment {
-            Some(payment) => match self.ask(&payment).await {
+            Some(payment) => match self.ask(payment).await {
                 Ok(asked) => asked.is_some(),
                 Err(CommandError::Store(error)) => return Err(error),
                 Err(error) => {
-                    error!(webhook.id = due.id, %error, "Webhook `{}` could not be worked on", due.id);
+                    error!(webhook.id = first.id, %error, "Webhook `{}` could not be worked on", first.id);
                     false
                 }
             },
             None => false,
         };
         if settled {
-            return self.store.webhook_processed(&due.id, self.now()).await;
+            return self.store.webhooks_processed(webhooks, self.now()).await;
         }
+        for webhook in webhooks {
+            self.postpone_webhook(webhook, known).await?;
+        }
+        Ok(())
+    }
+
+    async fn postpone_webhook(&self, due: &DueWebhook, known: bool) -> Result<(), StoreError> {
         if !known && due.attempt + 1 >= WEBHOOK_ATTEMPTS_MAX {
             error!(webhook.id = due.id, "Webhook `{}` is about no payment of ours", due.id);
             metrics::counter!("payments_webhooks_unmatched_total", "gateway" => due.gateway.clone()).increment(1);
@@ -226,9 +270,11 @@ impl Processor {
     }
 
     /// What the gateway says of a payment, stored; `None` when it says nothing.
-    async fn ask(&self, payment: &Payment) -> Result<Option<Payment>, CommandError> {
-        match self.lookup(payment).await {
-            Ok(Some(remote)) => self.settle(&payment.id, &remote).await.map(Some),
+    async fn ask(&self, payment: Payment) -> Result<Option<Payment>, CommandError> {
+        match self.lookup(&payment).await {
+            // Nothing that was not known before it was asked: whoever has moved the payment since has heard more.
+            Ok(Some(remote)) if !payment.clone().settle(&remote, self.now()) => Ok(Some(payment)),
+            Ok(Some(remote)) => self.settle(&payment, &remote).await.map(Some),
             Ok(None) => Ok(None),
             Err(error) => {
                 warn!(payment.id = payment.id, %error, "The gateway could not be asked about payment `{}`", payment.id);
@@ -276,7 +322,7 @@ impl Processor {
             }
         };
         let payment = match &remote {
-            Some(remote) => self.settle(payment_id, remote).await?,
+            Some(remote) => self.settle(&payment, remote).await?,
             None => payment,
         };
         let Some(transaction) = open(&payment) else {
@@ -287,12 +333,12 @@ impl Processor {
             return Ok(());
         }
         if !never_sent && !self.key_is_good(&payment, &transaction) {
-            self.change(payment_id, |payment, now| payment.unknown(transaction_id, now))
+            self.change(&payment, |payment, now| payment.unknown(transaction_id, now))
                 .await?;
             return Ok(());
         }
         let payment = self
-            .change(payment_id, |payment, now| payment.calling(transaction_id, now))
+            .change(&payment, |payment, now| payment.calling(transaction_id, now))
             .await?;
         self.call(payment, &transaction, never_sent).await?;
         Ok(())
@@ -307,7 +353,7 @@ impl Processor {
     ) -> Result<(), CommandError> {
         let id = &payment.id;
         warn!(payment.id = id, %error, "The gateway could not be asked about payment `{id}`");
-        self.change(id, |payment, now| match error {
+        self.change(payment, |payment, now| match error {
             GatewayError::CircuitOpen => payment.held_back(transaction_id, false, now),
             // Whether the first call arrived is not known: the process may have died in the middle of it.
             _ => payment.unknown(transaction_id, now),
@@ -344,20 +390,20 @@ impl Processor {
         fault::point_at("payments.gateway.answered", transaction.kind.as_str());
         let error = match answered {
             Ok(remote) => {
-                let settled = self.settle(payment_id, &remote).await?;
+                let settled = self.settle(&payment, &remote).await?;
                 let undecided = transaction.kind != TransactionKind::Authorize
                     && settled
                         .transaction(id)
                         .is_some_and(|transaction| transaction.status.is_open());
                 return match undecided {
-                    true => self.change(payment_id, |payment, now| payment.undecided(id, now)).await,
+                    true => self.change(&settled, |payment, now| payment.undecided(id, now)).await,
                     false => Ok(settled),
                 };
             }
             Err(error) => error,
         };
         warn!(payment.id = payment_id, transaction.id = id, %error, "A call to the gateway did not succeed");
-        self.change(payment_id, |payment, now| match &error {
+        self.change(&payment, |payment, now| match &error {
             GatewayError::Refused { code } => payment.refuse(id, code, now),
             GatewayError::CircuitOpen => payment.held_back(id, never_sent, now),
             GatewayError::Unknown { .. } => payment.unknown(id, now),
@@ -426,15 +472,13 @@ impl Processor {
         }
     }
 
-    async fn settle(&self, payment_id: &str, remote: &RemotePayment) -> Result<Payment, CommandError> {
-        self.change(payment_id, |payment, now| {
+    async fn settle(&self, payment: &Payment, remote: &RemotePayment) -> Result<Payment, CommandError> {
+        let id = &payment.id;
+        self.change(payment, |payment, now| {
             let before = payment.status;
             if payment.settle(remote, now) && payment.status != before {
-                info!(
-                    payment.id = payment_id,
-                    payment.status = payment.status.as_str(),
-                    "Payment `{payment_id}` moved"
-                );
+                let status = payment.status.as_str();
+                info!(payment.id = id, payment.status = status, "Payment `{id}` moved");
             }
         })
         .await
@@ -442,17 +486,15 @@ impl Processor {
 
     async fn change(
         &self,
-        payment_id: &str,
+        known: &Payment,
         act: impl Fn(&mut Payment, DateTime<Utc>),
     ) -> Result<Payment, CommandError> {
         let now = self.now();
-        let changed = self.store.change(payment_id, now, |payment| {
-            act(payment, now);
-            Ok::<(), RefusalCode>(())
-        });
-        let ((), payment) = changed.await?.ok_or(CommandError::NotFound)?.map_err(refused)?;
-        self.wake();
-        self.relay.ring();
+        let changed = self.store.change_known(known, now, |payment| act(payment, now));
+        let payment = changed.await?.ok_or(CommandError::NotFound)?;
+        if is_news(known, &payment) {
+            self.relay.ring();
+        }
         Ok(payment)
     }
 

@@ -3,16 +3,19 @@
 //! SQLite gets one connection that writes and a pool that reads (WAL), so that a write never waits for itself and a
 //! read never for a write. Knows no tables but the migrations'.
 
-use sea_orm::sea_query::{ColumnDef, IntoIden};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{ColumnDef, IntoIden, Query};
 use sea_orm::sqlx;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, RuntimeErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ActiveModelTrait, ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection,
+    DatabaseTransaction, EntityTrait, IdenStatic, Iterable, RuntimeErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 pub use sea_orm::DbErr;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,6 +80,9 @@ pub enum ConnectError {
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_CACHE: usize = 256;
+/// A connection that was in use so shortly ago is not asked whether it still works: that would be one more round trip
+/// for each statement.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// Key of the advisory lock that migrations take on PostgreSQL; any constant will do ("hansa" in ASCII).
 const MIGRATION_LOCK: i64 = 0x68_61_6e_73_61;
 
@@ -116,7 +122,7 @@ impl Database {
                 (count(open(sqlite(url, options, Access::Read)).await?), write)
             }
             Some("postgres" | "postgresql" | "mysql") => {
-                let both = count(open(pooled(url, options.connections_max)).await?);
+                let both = count(open(networked(url, options.connections_max)).await?);
                 (both.clone(), both)
             }
             _ => return Err(ConnectError::UnknownScheme),
@@ -282,6 +288,55 @@ fn sizes<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> (u32, u32) {
     (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(u32::MAX))
 }
 
+/// `after` without the columns that are as in `before`: what an update has to set. A database writes an index anew for
+/// each of its columns that is set, also to what it was.
+#[must_use]
+pub fn only_changes<A: ActiveModelTrait>(before: &A, mut after: A) -> A {
+    for column in <A::Entity as EntityTrait>::Column::iter() {
+        if before.get(column).into_value() == after.get(column).into_value() {
+            after.not_set(column);
+        }
+    }
+    after
+}
+
+/// Takes rows from others who would: moves the instant in `next_at` to `until` for those of `ids` for which it has come
+/// at `now`. Gives the ids of those that it took.
+///
+/// # Errors
+/// [`DbErr`] when the database fails.
+pub async fn take_due<E: EntityTrait>(
+    database: &Database,
+    (id, next_at): (E::Column, E::Column),
+    ids: Vec<String>,
+    (now, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<HashSet<String>, DbErr> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let due = |ids: &[String]| {
+        let mut update = Query::update();
+        update
+            .table(E::default())
+            .value(next_at, Some(until))
+            .and_where(id.is_in(ids))
+            .and_where(next_at.lte(now));
+        update
+    };
+    if database.write.support_returning() {
+        let rows = database.write.query_all(due(&ids).returning_col(id)).await?;
+        return rows.iter().map(|row| row.try_get("", id.as_str())).collect();
+    }
+    let mut taken = HashSet::new();
+    for id in ids {
+        let one = due(std::slice::from_ref(&id));
+        if database.write.execute(&one).await?.rows_affected() == 1 {
+            taken.insert(id);
+        }
+    }
+    Ok(taken)
+}
+
 /// A column for an instant with microseconds, UTC: `timestamptz` on PostgreSQL, `datetime(6)` on MySQL (whose
 /// `timestamp` has whole seconds and ends in 2038), text on SQLite. In entities: `DateTimeUtc`.
 #[must_use]
@@ -343,6 +398,16 @@ fn sqlite(url: &str, options: &DatabaseOptions, access: Access) -> ConnectOption
             Access::Read => sqlite.pragma("query_only", "on"),
         }
     });
+    connect
+}
+
+/// Connections to a server, which may have gone away.
+fn networked(url: &str, connections_max: u32) -> ConnectOptions {
+    let mut connect = pooled(url, connections_max);
+    connect
+        .test_before_acquire_if_idle_for(TRUSTED_FOR)
+        .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(STATEMENT_CACHE))
+        .map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(STATEMENT_CACHE));
     connect
 }
 

@@ -317,7 +317,8 @@ impl OrderFile {
             Step::Refund,
         ];
         if waits.contains(&self.saga.step) {
-            self.saga.next_at = Some(now);
+            // What is due already is perhaps being asked at this moment, and stays as it is.
+            self.saga.next_at = Some(self.saga.next_at.map_or(now, |due| due.min(now)));
         }
         if self.order.status.is_paid() && self.saga.step == Step::Done {
             self.take_over_refunds(state.refunded_minor, &Edit { actor: "staff", now });

@@ -14,4 +14,11 @@ pub(crate) struct Model {
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub(crate) enum Relation {}
 
+impl Related<super::cart_line::Entity> for Entity {
+    fn to() -> RelationDef {
+        let line = Entity::belongs_to(super::cart_line::Entity).from(Column::Id);
+        line.to(super::cart_line::Column::CartId).into()
+    }
+}
+
 impl ActiveModelBehavior for ActiveModel {}

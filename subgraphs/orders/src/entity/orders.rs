@@ -38,4 +38,18 @@ pub(crate) struct Model {
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub(crate) enum Relation {}
 
+impl Related<super::saga::Entity> for Entity {
+    fn to() -> RelationDef {
+        let saga = Entity::belongs_to(super::saga::Entity).from(Column::Id);
+        saga.to(super::saga::Column::OrderId).into()
+    }
+}
+
+impl Related<super::order_refund::Entity> for Entity {
+    fn to() -> RelationDef {
+        let refund = Entity::belongs_to(super::order_refund::Entity).from(Column::Id);
+        refund.to(super::order_refund::Column::OrderId).into()
+    }
+}
+
 impl ActiveModelBehavior for ActiveModel {}

@@ -180,8 +180,8 @@ impl Mutation {
     async fn order_create(&self, context: &Context<'_>, input: OrderCreateInput) -> Result<OrderCreatePayload> {
         let user_id = context.viewer().require_user()?;
         let checkout = context.data::<Checkout>()?;
-        let order_id = match checkout.place(user_id, input.into_request()).await {
-            Ok(order_id) => order_id,
+        let order = match checkout.place(user_id, input.into_request()).await {
+            Ok(file) => file.map(|file| file.order),
             Err(cause) => {
                 return Ok(OrderCreatePayload {
                     order: None,
@@ -189,8 +189,6 @@ impl Mutation {
                 });
             }
         };
-        checkout.driver.drive_inline(&order_id).await;
-        let order = checkout.driver.store().file(&order_id).await?.map(|file| file.order);
         let failed = order
             .as_ref()
             .filter(|order| order.status == OrderStatus::Failed)
@@ -213,17 +211,23 @@ impl Mutation {
             payment: None,
             user_errors: vec![error],
         };
-        let order = find_visible(context, &input.order_id)
-            .await?
-            .filter(|order| order.user_id == user_id);
-        let Some(order) = order else {
+        let store = checkout.driver.store();
+        let order = match service::id::is("ord", &input.order_id) {
+            true => store.file(&input.order_id).await?,
+            false => None,
+        };
+        let Some(order) = order.filter(|file| file.order.user_id == user_id) else {
             return Ok(failed(not_found(&["input", "orderId"])));
         };
-        let paid = checkout.pay(input.into_request()).await;
-        let order = checkout.driver.store().file(&order.id).await?.map(|file| file.order);
+        let order_id = order.order.id.clone();
+        let (file, paid) = match checkout.pay(order, input.into_request()).await {
+            Ok((payment_id, file)) => (file, Ok(payment_id)),
+            Err(PayError::Store(cause)) => return Err(cause.into()),
+            Err(cause) => (store.file(&order_id).await?, Err(cause)),
+        };
+        let order = file.map(|file| file.order);
         let (payment, user_errors) = match paid {
             Ok(payment_id) => paid_outcome(order.as_ref(), payment_id),
-            Err(PayError::Store(cause)) => return Err(cause.into()),
             Err(cause) => (None, vec![pay_error(cause)]),
         };
         Ok(OrderPayPayload {
@@ -251,7 +255,7 @@ impl Mutation {
             actor,
             now: driver.now(),
         };
-        let changed = driver.store().change(&order.id, None, |file| {
+        let changed = driver.store().change(&order.id, |file| {
             if file.cancel(reason.clone(), &edit) {
                 Ok(())
             } else {
@@ -286,7 +290,7 @@ impl Mutation {
             actor: "staff",
             now: driver.now(),
         };
-        let changed = driver.store().change(&id, None, |file| {
+        let changed = driver.store().change(&id, |file| {
             if file.fulfill(tracking_url.as_deref(), &edit) {
                 Ok(())
             } else {
@@ -340,7 +344,7 @@ impl Mutation {
         };
         let asked = driver
             .store()
-            .change(&file.order.id, None, |file| file.request_refund(&request, &edit));
+            .change(&file.order.id, |file| file.request_refund(&request, &edit));
         match asked.await? {
             Some(Err(error)) => Ok(order_failed(refund_error(error))),
             _ => driven(context, &file.order.id).await,
@@ -442,8 +446,7 @@ async fn cart_payload(context: &Context<'_>, user_id: &str, edit: CartEdit) -> R
 /// The order after its saga was driven.
 async fn driven(context: &Context<'_>, order_id: &str) -> Result<OrderPayload> {
     let driver = &context.data::<Checkout>()?.driver;
-    driver.drive_inline(order_id).await;
-    let file = driver.store().file(order_id).await?;
+    let file = driver.drive_inline(order_id).await?;
     Ok(OrderPayload {
         order: file.map(|file| file.order.into()),
         user_errors: Vec::new(),

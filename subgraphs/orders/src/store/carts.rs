@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
 };
 
 use super::rows::{signed, units};
@@ -34,36 +34,27 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn carts_by_user(&self, user_ids: Vec<String>) -> Result<HashMap<String, Cart>, StoreError> {
-        let database = self.database.read();
-        let carts = cart::Entity::find()
+        let rows = cart::Entity::find()
+            .find_also_related(cart_line::Entity)
             .filter(cart::Column::UserId.is_in(user_ids))
-            .all(database)
-            .await?;
-        let lines = cart_line::Entity::find()
-            .filter(cart_line::Column::CartId.is_in(carts.iter().map(|cart| cart.id.as_str())))
             .order_by_asc(cart_line::Column::Id)
-            .all(database)
+            .all(self.database.read())
             .await?;
-        let mut by_cart: HashMap<String, Vec<CartLine>> = HashMap::new();
-        for line in lines {
-            let lines = by_cart.entry(line.cart_id).or_default();
-            lines.push(CartLine {
+        let mut carts: HashMap<String, Cart> = HashMap::new();
+        for (cart, line) in rows {
+            let cart = carts.entry(cart.user_id.clone()).or_insert(Cart {
+                id: cart.id,
+                user_id: cart.user_id,
+                lines: Vec::new(),
+                updated_at: cart.updated_at,
+            });
+            cart.lines.extend(line.map(|line| CartLine {
                 id: line.id,
                 variant_id: line.variant_id,
                 quantity: units(line.quantity),
-            });
+            }));
         }
-        let carts = carts.into_iter().map(|row| {
-            let lines = by_cart.remove(&row.id).unwrap_or_default();
-            let cart = Cart {
-                id: row.id,
-                user_id: row.user_id,
-                lines,
-                updated_at: row.updated_at,
-            };
-            (cart.user_id.clone(), cart)
-        });
-        Ok(carts.collect())
+        Ok(carts)
     }
 
     /// Adds units of variants to the user's cart; all of them, or none.
@@ -77,26 +68,33 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<CartEdit, StoreError> {
         let database = self.database.begin().await?;
-        let cart_id = open_cart(&database, user_id, now).await?;
-        for (position, (variant_id, quantity)) in added.iter().enumerate() {
-            add_line(&database, &cart_id, variant_id, *quantity).await?;
-            let line = cart_line::Entity::find()
-                .filter(cart_line::Column::CartId.eq(&cart_id))
-                .filter(cart_line::Column::VariantId.eq(variant_id))
-                .one(&database)
-                .await?;
-            if line.is_some_and(|line| units(line.quantity) > QUANTITY_MAX) {
+        touch_cart(&database, user_id, now).await?;
+        let rows = cart::Entity::find()
+            .find_also_related(cart_line::Entity)
+            .filter(cart::Column::UserId.eq(user_id))
+            .all(&database)
+            .await?;
+        let Some(cart_id) = rows.first().map(|(cart, _)| cart.id.clone()) else {
+            return Err(DbErr::RecordNotFound("the cart".to_owned()).into());
+        };
+        let mut quantities: HashMap<&str, u32> = HashMap::new();
+        for line in rows.iter().filter_map(|(_, line)| line.as_ref()) {
+            quantities.insert(&line.variant_id, units(line.quantity));
+        }
+        for (position, (variant_id, added)) in added.iter().enumerate() {
+            let quantity = quantities.entry(variant_id).or_default();
+            *quantity = quantity.saturating_add(*added);
+            if *quantity > QUANTITY_MAX {
                 database.rollback().await?;
                 return Ok(CartEdit::TooManyUnits(position));
             }
         }
-        let lines = cart_line::Entity::find()
-            .filter(cart_line::Column::CartId.eq(&cart_id))
-            .count(&database)
-            .await?;
-        if lines > u64::try_from(LINES_MAX).unwrap_or(u64::MAX) {
+        if quantities.len() > LINES_MAX {
             database.rollback().await?;
             return Ok(CartEdit::TooManyLines);
+        }
+        for (variant_id, quantity) in added {
+            add_line(&database, &cart_id, variant_id, *quantity).await?;
         }
         database.commit().await?;
         Ok(CartEdit::Done)
@@ -157,8 +155,6 @@ impl Store {
     }
 }
 
-impl Store {}
-
 /// Deletes the user's cart, if there is one.
 pub(super) async fn delete_cart(database: &DatabaseTransaction, user_id: &str) -> Result<(), DbErr> {
     let cart = cart::Entity::find()
@@ -176,9 +172,8 @@ pub(super) async fn delete_cart(database: &DatabaseTransaction, user_id: &str) -
     Ok(())
 }
 
-/// The id of the user's cart, which is made if need be; also notes that it changes now, and so holds its row until
-/// the transaction ends.
-async fn open_cart(database: &DatabaseTransaction, user_id: &str, now: DateTime<Utc>) -> Result<String, DbErr> {
+/// Makes the user's cart if need be; also notes that it changes now, and so holds its row until the transaction ends.
+async fn touch_cart(database: &DatabaseTransaction, user_id: &str, now: DateTime<Utc>) -> Result<(), DbErr> {
     let row = cart::ActiveModel {
         id: Set(service::id::new("crt")),
         user_id: Set(user_id.to_owned()),
@@ -191,6 +186,12 @@ async fn open_cart(database: &DatabaseTransaction, user_id: &str, now: DateTime<
         .on_conflict(known)
         .exec_without_returning(database)
         .await?;
+    Ok(())
+}
+
+/// [`touch_cart`], and the cart's id.
+async fn open_cart(database: &DatabaseTransaction, user_id: &str, now: DateTime<Utc>) -> Result<String, DbErr> {
+    touch_cart(database, user_id, now).await?;
     let cart = cart::Entity::find()
         .filter(cart::Column::UserId.eq(user_id))
         .one(database)

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
 };
 
+use service::database::only_changes;
 use service::{events, fault};
 
 use super::events::write_paid_event;
@@ -20,6 +21,9 @@ use crate::entity::{cart, cart_line, counter, idempotency_key, order_event, orde
 
 /// How often a change is tried again when somebody else was faster.
 const CHANGE_ATTEMPTS_MAX: u32 = 5;
+
+/// Name of the counter of order numbers.
+const ORDER_NUMBER: &str = "order_number";
 
 /// Most sagas that the runner takes at once.
 const DUE_MAX: u64 = 50;
@@ -49,8 +53,8 @@ pub struct Driven<'a> {
 /// What [`Store::place`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placed {
-    /// The order is stored, with this number.
-    New(i64),
+    /// The order is stored; this is it, with its number.
+    New(Box<OrderFile>),
     /// The key was used before; the order it made, and the hash of the request that made it.
     KnownKey {
         /// The order.
@@ -63,13 +67,14 @@ pub enum Placed {
 }
 
 impl Store {
-    /// Stores an order with its saga, unless `key` was used before.
+    /// Stores an order with its saga, unless `key` was used before. With a `lease`, whoever places it drives the saga
+    /// from the first moment on; else it is there to be claimed.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn place(&self, file: &OrderFile, key: &KeyUse) -> Result<Placed, StoreError> {
-        match self.insert(file, key).await {
-            Ok(number) => Ok(Placed::New(number)),
+    pub async fn place(&self, file: &OrderFile, key: &KeyUse, lease: Option<&str>) -> Result<Placed, StoreError> {
+        match self.insert(file, key, lease).await {
+            Ok(placed) => Ok(Placed::New(Box::new(placed))),
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
                 let known = self.key(&key.id).await?;
                 known.ok_or_else(|| StoreError::Contended {
@@ -95,28 +100,31 @@ impl Store {
         }))
     }
 
-    async fn insert(&self, file: &OrderFile, key: &KeyUse) -> Result<i64, DbErr> {
-        let order_id = &file.order.id;
+    async fn insert(&self, file: &OrderFile, key: &KeyUse, lease: Option<&str>) -> Result<OrderFile, DbErr> {
+        let (order_id, now) = (&file.order.id, file.order.placed_at);
+        let mut placed = file.clone();
         let database = self.database.begin().await?;
         // The key first: the second of two equal calls waits here, and then fails before it takes a number.
-        insert_key(&database, order_id, key, file.order.placed_at).await?;
-        let mut order = file.order.clone();
-        order.number = next_number(&database).await?;
-        orders::Entity::insert(order_to_row(&order))
+        insert_key(&database, order_id, key, now).await?;
+        placed.order.number = next_number(&database).await?;
+        orders::Entity::insert(order_to_row(&placed.order))
             .exec_without_returning(&database)
             .await?;
         let lines = file.lines.iter().map(|line| line_to_row(order_id, line));
         order_line::Entity::insert_many(lines)
             .exec_without_returning(&database)
             .await?;
-        saga::Entity::insert(saga_to_row(order_id, &file.saga))
-            .exec_without_returning(&database)
-            .await?;
+        let mut saga = saga_to_row(order_id, &file.saga);
+        if let Some(lease) = lease {
+            hold(&mut saga, lease, now);
+        }
+        saga::Entity::insert(saga).exec_without_returning(&database).await?;
         insert_events(&database, file).await?;
         fault::point("orders.place.storing");
         database.commit().await?;
         fault::point("orders.place.stored");
-        Ok(order.number)
+        placed.new_events.clear();
+        Ok(placed)
     }
 
     /// Changes an order as `decide` says, in one local transaction. `decide` may run several times, and must do nothing but change its argument.
@@ -129,18 +137,31 @@ impl Store {
     pub async fn change<T, E>(
         &self,
         order_id: &str,
-        with: Option<&KeyUse>,
         decide: impl Fn(&mut OrderFile) -> Result<T, E>,
     ) -> Result<Option<Result<(T, OrderFile), E>>, StoreError> {
-        self.change_with(
-            order_id,
-            Extra {
-                key: with,
-                ..Extra::default()
-            },
-            decide,
-        )
-        .await
+        self.change_with(order_id, Extra::default(), decide).await
+    }
+
+    /// [`Store::change`] of the order as it was read a moment ago, which stores that `key` was used for it, and gives
+    /// the saga to `lease`: whoever drives it now is told so when they come back, and what they hear does not count.
+    ///
+    /// # Errors
+    /// As [`Store::change`]; also when the key was used before.
+    pub async fn take_over<E>(
+        &self,
+        read: OrderFile,
+        (key, lease, now): (&KeyUse, &str, DateTime<Utc>),
+        decide: impl Fn(&mut OrderFile) -> Result<(), E>,
+    ) -> Result<Option<Result<OrderFile, E>>, StoreError> {
+        let order_id = read.order.id.clone();
+        let extra = Extra {
+            read: Some(read),
+            key: Some(key),
+            lease: Some((lease, now)),
+            ..Extra::default()
+        };
+        let changed = self.change_with(&order_id, extra, decide).await?;
+        Ok(changed.map(|changed| changed.map(|((), file)| file)))
     }
 
     /// [`Store::change`] by whoever has driven the saga a step. Their lease goes on for another [`LEASE`] when there is
@@ -156,6 +177,7 @@ impl Store {
     ) -> Result<Option<OrderFile>, StoreError> {
         let order_id = &driven.file.order.id;
         let extra = Extra {
+            read: Some(driven.file.clone()),
             driven: Some(driven),
             ..Extra::default()
         };
@@ -169,10 +191,10 @@ impl Store {
     pub(super) async fn change_with<T, E>(
         &self,
         order_id: &str,
-        extra: Extra<'_>,
+        mut extra: Extra<'_>,
         decide: impl Fn(&mut OrderFile) -> Result<T, E>,
     ) -> Result<Option<Result<(T, OrderFile), E>>, StoreError> {
-        let mut read = extra.driven.map(|driven| driven.file.clone());
+        let mut read = extra.read.take();
         for _ in 0..CHANGE_ATTEMPTS_MAX {
             let before = match read.take() {
                 Some(file) => Some(file),
@@ -186,8 +208,13 @@ impl Store {
                 Ok(decided) => decided,
                 Err(error) => return Ok(Some(Err(error))),
             };
-            after.order.version = before.order.version + 1;
-            match self.update(&before, &after, &extra).await? {
+            let stored = if after != before || extra.is_stored_anyway() {
+                after.order.version = before.order.version + 1;
+                self.update(&before, &after, &extra).await?
+            } else {
+                self.leave(&before, &extra).await?
+            };
+            match stored {
                 Update::Written => {
                     after.new_events.clear();
                     return Ok(Some(Ok((decided, after))));
@@ -206,7 +233,7 @@ impl Store {
         let order_id = &after.order.id;
         let database = self.database.begin().await?;
         let updated = orders::Entity::update_many()
-            .set(order_to_row(&after.order))
+            .set(only_changes(&order_to_row(&before.order), order_to_row(&after.order)))
             .filter(orders::Column::Id.eq(order_id))
             .filter(orders::Column::Version.eq(before.order.version))
             .exec(&database)
@@ -215,7 +242,7 @@ impl Store {
             database.rollback().await?;
             return Ok(Update::Stale);
         }
-        if !update_saga(&database, after, extra.driven).await? {
+        if !update_saga(&database, before, after, extra).await? {
             database.rollback().await?;
             return Ok(Update::LeaseLost);
         }
@@ -248,6 +275,31 @@ impl Store {
         if extra.event.is_some() {
             fault::point("orders.event.stored");
         }
+        Ok(Update::Written)
+    }
+
+    /// Notes the event that changes nothing, unless the order has changed since it was read: then it might after all.
+    async fn leave(&self, before: &OrderFile, extra: &Extra<'_>) -> Result<Update, DbErr> {
+        let Some((event_id, now)) = extra.event else {
+            return Ok(Update::Written);
+        };
+        let database = self.database.begin().await?;
+        let current = orders::Entity::find_by_id(&before.order.id)
+            .select_only()
+            .column(orders::Column::Version)
+            .lock_exclusive()
+            .into_tuple::<i64>()
+            .one(&database)
+            .await?;
+        if current != Some(before.order.version) {
+            database.rollback().await?;
+            return Ok(Update::Stale);
+        }
+        if !events::take_in(&database, event_id, now).await? {
+            database.rollback().await?;
+            return Ok(Update::KnownEvent);
+        }
+        database.commit().await?;
         Ok(Update::Written)
     }
 
@@ -341,35 +393,53 @@ impl Store {
     /// [`StoreError`] when the database fails.
     pub async fn file(&self, order_id: &str) -> Result<Option<OrderFile>, StoreError> {
         let database = self.database.read();
-        let Some(row) = orders::Entity::find_by_id(order_id).one(database).await? else {
+        // A row for each refund, and most orders have none.
+        let rows = orders::Entity::find_by_id(order_id)
+            .find_also_related(saga::Entity)
+            .find_also_related(order_refund::Entity)
+            .order_by_asc(order_refund::Column::Id)
+            .all(database)
+            .await?;
+        let mut refunds = Vec::new();
+        let mut found = None;
+        for (order, saga, refund) in rows {
+            found = Some((order, saga));
+            refunds.extend(refund);
+        }
+        let Some((order, saga)) = found else {
             return Ok(None);
         };
+        let saga = saga.ok_or_else(|| StoreError::Row {
+            id: order_id.to_owned(),
+            what: "it has no saga",
+        })?;
         let lines = order_line::Entity::find()
             .filter(order_line::Column::OrderId.eq(order_id))
             .order_by_asc(order_line::Column::Position)
             .all(database)
             .await?;
-        let refunds = order_refund::Entity::find()
-            .filter(order_refund::Column::OrderId.eq(order_id))
-            .order_by_asc(order_refund::Column::Id)
-            .all(database)
-            .await?;
-        let saga = saga::Entity::find_by_id(order_id).one(database).await?;
-        let saga = saga.ok_or_else(|| StoreError::Row {
-            id: order_id.to_owned(),
-            what: "it has no saga",
-        })?;
-        file(order_from_row(row)?, lines, refunds, &saga).map(Some)
+        file(order_from_row(order)?, lines, refunds, &saga).map(Some)
     }
 }
 
 /// What else a change stores.
 #[derive(Default)]
 pub(super) struct Extra<'a> {
+    /// The order as it was read before; read anew when it has changed since.
+    pub(super) read: Option<OrderFile>,
     pub(super) key: Option<&'a KeyUse>,
     pub(super) event: Option<(&'a str, DateTime<Utc>)>,
     /// The step of the saga that it ends.
     pub(super) driven: Option<Driven<'a>>,
+    /// Who drives the saga from now on.
+    pub(super) lease: Option<(&'a str, DateTime<Utc>)>,
+}
+
+impl Extra<'_> {
+    /// Whether there is something to store when the order stays as it is.
+    fn is_stored_anyway(&self) -> bool {
+        self.key.is_some() || self.driven.is_some() || self.lease.is_some()
+    }
 }
 
 enum Update {
@@ -385,22 +455,33 @@ enum Update {
 /// Writes the saga; false when it was driven, and the lease is somebody else's now.
 async fn update_saga(
     database: &impl ConnectionTrait,
+    before: &OrderFile,
     after: &OrderFile,
-    driven: Option<Driven<'_>>,
+    extra: &Extra<'_>,
 ) -> Result<bool, DbErr> {
-    let mut row = saga_to_row(&after.order.id, &after.saga);
-    let mut update = saga::Entity::update_many().filter(saga::Column::OrderId.eq(&after.order.id));
-    if let Some(Driven { lease, now, .. }) = driven {
+    let order_id = &after.order.id;
+    // Somebody may be in the middle of a step: the lease stays theirs unless it is said whose it is.
+    let mut row = only_changes(&saga_to_row(order_id, &before.saga), saga_to_row(order_id, &after.saga));
+    let mut update = saga::Entity::update_many().filter(saga::Column::OrderId.eq(order_id));
+    if let Some(Driven { lease, now, .. }) = extra.driven {
         update = update.filter(saga::Column::LeaseOwner.eq(lease));
+        (row.lease_until, row.lease_owner) = (Set(None), Set(None));
         if after.command(now).is_some() {
-            row.lease_until = Set(Some(now + LEASE));
-            row.lease_owner = Set(Some(lease.to_owned()));
+            hold(&mut row, lease, now);
         }
-    } else {
-        // Somebody may be in the middle of a step; the lease is theirs.
-        (row.lease_until, row.lease_owner) = (NotSet, NotSet);
+    }
+    if let Some((lease, now)) = extra.lease {
+        hold(&mut row, lease, now);
+    }
+    if !row.is_changed() {
+        return Ok(true);
     }
     Ok(update.set(row).exec(database).await?.rows_affected == 1)
+}
+
+fn hold(saga: &mut saga::ActiveModel, lease: &str, now: DateTime<Utc>) {
+    saga.lease_until = Set(Some(now + LEASE));
+    saga.lease_owner = Set(Some(lease.to_owned()));
 }
 
 async fn insert_key(
@@ -435,26 +516,33 @@ async fn insert_events(database: &impl ConnectionTrait, file: &OrderFile) -> Res
 
 /// One statement counts, and holds the row until the order is stored: numbers have no gaps.
 async fn next_number(database: &impl ConnectionTrait) -> Result<i64, DbErr> {
-    counter::Entity::update_many()
-        .col_expr(counter::Column::Value, Expr::col(counter::Column::Value).add(1))
-        .filter(counter::Column::Name.eq("order_number"))
-        .exec(database)
-        .await?;
-    let row = counter::Entity::find_by_id("order_number").one(database).await?;
-    row.map(|row| row.value)
-        .ok_or_else(|| DbErr::RecordNotFound("the counter of order numbers".to_owned()))
+    use counter::Column;
+    let missing = || DbErr::RecordNotFound("the counter of order numbers".to_owned());
+    let mut count = Query::update();
+    count
+        .table(counter::Entity)
+        .value(Column::Value, Expr::col(Column::Value).add(1))
+        .and_where(Column::Name.eq(ORDER_NUMBER));
+    if database.support_returning() {
+        count.returning_col(Column::Value);
+        let row = database.query_one(&count).await?.ok_or_else(missing)?;
+        return row.try_get("", "value");
+    }
+    database.execute(&count).await?;
+    let row = counter::Entity::find_by_id(ORDER_NUMBER).one(database).await?;
+    row.map(|row| row.value).ok_or_else(missing)
 }
 
+/// Takes what was ordered out of the cart, and nothing else: the shopper may have added something meanwhile.
 async fn empty_cart(database: &impl ConnectionTrait, file: &OrderFile) -> Result<(), DbErr> {
-    let cart = cart::Entity::find()
-        .filter(cart::Column::UserId.eq(&file.order.user_id))
-        .one(database)
-        .await?;
-    let Some(cart) = cart else { return Ok(()) };
-    // Only what was ordered: the shopper may have added something meanwhile.
+    let mut carts = Query::select();
+    carts
+        .column(cart::Column::Id)
+        .from(cart::Entity)
+        .and_where(cart::Column::UserId.eq(&file.order.user_id));
     let ordered = file.lines.iter().map(|line| line.variant_id.as_str());
     cart_line::Entity::delete_many()
-        .filter(cart_line::Column::CartId.eq(cart.id))
+        .filter(cart_line::Column::CartId.in_subquery(carts))
         .filter(cart_line::Column::VariantId.is_in(ordered))
         .exec(database)
         .await?;

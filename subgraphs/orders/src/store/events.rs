@@ -38,7 +38,7 @@ pub(super) async fn write_paid_event(connection: &impl ConnectionTrait, file: &O
 }
 
 impl Store {
-    /// Changes an order because of an event, once: the same event again changes nothing.
+    /// Changes an order because of an event, once: the same event again changes nothing. Whether it has changed.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -47,16 +47,17 @@ impl Store {
         order_id: &str,
         (event_id, now): (&str, DateTime<Utc>),
         act: impl Fn(&mut OrderFile),
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let extra = Extra {
             event: Some((event_id, now)),
             ..Extra::default()
         };
         let changed = self.change_with(order_id, extra, |file| {
+            let before = file.clone();
             act(file);
-            Ok::<(), std::convert::Infallible>(())
+            Ok::<bool, std::convert::Infallible>(*file != before)
         });
-        changed.await.map(|_| ())
+        Ok(matches!(changed.await?, Some(Ok((true, _)))))
     }
 
     /// Deletes the cart of a user because of an event, once.

@@ -40,4 +40,11 @@ pub(crate) struct Model {
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub(crate) enum Relation {}
 
+impl Related<super::payment_transaction::Entity> for Entity {
+    fn to() -> RelationDef {
+        let transaction = Entity::belongs_to(super::payment_transaction::Entity).from(Column::Id);
+        transaction.to(super::payment_transaction::Column::PaymentId).into()
+    }
+}
+
 impl ActiveModelBehavior for ActiveModel {}

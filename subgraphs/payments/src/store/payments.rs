@@ -1,13 +1,15 @@
 //! Payments and their transactions.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select, SqlErr,
 };
 use service::contract::payments::PaymentStatus;
+use service::database::only_changes;
 use service::events;
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 
@@ -17,7 +19,7 @@ use super::webhooks::DueWebhook;
 use super::{Store, StoreError};
 use crate::domain::Payment;
 use crate::entity::{payment, payment_transaction};
-use crate::event::{changed_event, state};
+use crate::event::{changed_event, is_news};
 
 /// How often a change is tried again when somebody else was faster.
 const CHANGE_ATTEMPTS_MAX: u32 = 5;
@@ -106,11 +108,34 @@ impl Store {
         })
     }
 
+    /// [`Store::change`] of a payment as it was read or written a moment ago; it is read anew when it has changed
+    /// since, and when there would be nothing to change.
+    ///
+    /// # Errors
+    /// As [`Store::change`].
+    pub async fn change_known(
+        &self,
+        known: &Payment,
+        now: DateTime<Utc>,
+        act: impl Fn(&mut Payment),
+    ) -> Result<Option<Payment>, StoreError> {
+        let mut after = known.clone();
+        act(&mut after);
+        if after != *known && self.update(known, &after, now).await? {
+            return Ok(Some(after));
+        }
+        let changed = self.change(&known.id, now, |payment| {
+            act(payment);
+            Ok::<(), Infallible>(())
+        });
+        Ok(changed.await?.and_then(Result::ok).map(|((), payment)| payment))
+    }
+
     /// Writes the difference; false when the payment has changed since it was read.
     async fn update(&self, before: &Payment, after: &Payment, now: DateTime<Utc>) -> Result<bool, DbErr> {
         let database = self.database.begin().await?;
         let updated = payment::Entity::update_many()
-            .set(payment_to_row(after))
+            .set(only_changes(&payment_to_row(before), payment_to_row(after)))
             .filter(payment::Column::Id.eq(&after.id))
             .filter(payment::Column::Version.eq(before.version))
             .exec(&database)
@@ -123,8 +148,12 @@ impl Store {
             let row = transaction_to_row(&after.id, transaction);
             match before.transaction(&transaction.id) {
                 Some(known) if known == transaction => {}
-                Some(_) => {
-                    row.update_without_returning(&database).await?;
+                Some(known) => {
+                    payment_transaction::Entity::update_many()
+                        .set(only_changes(&transaction_to_row(&after.id, known), row))
+                        .filter(payment_transaction::Column::Id.eq(&transaction.id))
+                        .exec(&database)
+                        .await?;
                 }
                 None => {
                     payment_transaction::Entity::insert(row)
@@ -133,9 +162,7 @@ impl Store {
                 }
             }
         }
-        let (mut seen, told) = (state(before), state(after));
-        seen.version = told.version;
-        if seen != told {
+        if is_news(before, after) {
             events::write(&database, &changed_event(after, now)).await?;
         }
         database.commit().await?;
@@ -147,8 +174,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn payment(&self, id: &str) -> Result<Option<Payment>, StoreError> {
-        let row = payment::Entity::find_by_id(id).one(self.database.read()).await?;
-        Ok(self.with_transactions(row.into_iter().collect()).await?.pop())
+        Ok(self.load(payment::Entity::find_by_id(id)).await?.pop())
     }
 
     /// The payment that a webhook is about: by our id, else by the gateway's. Always one of the webhook's own gateway.
@@ -161,12 +187,10 @@ impl Store {
             (None, Some(reference)) => payment::Column::GatewayReference.eq(reference),
             (None, None) => return Ok(None),
         };
-        let row = payment::Entity::find()
+        let select = payment::Entity::find()
             .filter(payment::Column::Gateway.eq(&webhook.gateway))
-            .filter(named)
-            .one(self.database.read())
-            .await?;
-        Ok(self.with_transactions(row.into_iter().collect()).await?.pop())
+            .filter(named);
+        Ok(self.load(select).await?.pop())
     }
 
     /// When the oldest call was written down of which nobody knows what became of it.
@@ -189,12 +213,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn payments_by_id(&self, ids: Vec<String>) -> Result<HashMap<String, Payment>, StoreError> {
-        let rows = payment::Entity::find()
-            .filter(payment::Column::Id.is_in(ids))
-            .all(self.database.read())
-            .await?;
-        let payments = self.with_transactions(rows).await?;
+        let payments = self.load(payment::Entity::find().filter(payment::Column::Id.is_in(ids)));
         Ok(payments
+            .await?
             .into_iter()
             .map(|payment| (payment.id.clone(), payment))
             .collect())
@@ -205,14 +226,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn payments_by_order(&self, order_ids: Vec<String>) -> Result<HashMap<String, Vec<Payment>>, StoreError> {
-        let rows = payment::Entity::find()
+        let select = payment::Entity::find()
             .filter(payment::Column::OrderId.is_in(order_ids))
             .order_by_desc(payment::Column::CreatedAt)
-            .order_by_desc(payment::Column::Id)
-            .all(self.database.read())
-            .await?;
+            .order_by_desc(payment::Column::Id);
         let mut by_order: HashMap<String, Vec<Payment>> = HashMap::new();
-        for payment in self.with_transactions(rows).await? {
+        for payment in self.load(select).await? {
             by_order.entry(payment.order_id.clone()).or_default().push(payment);
         }
         Ok(by_order)
@@ -261,6 +280,28 @@ impl Store {
             payment_id: row.payment_id,
         };
         Ok(rows.into_iter().map(transaction).collect())
+    }
+
+    /// Payments with their transactions, in the order of `select`, which has no limit.
+    async fn load(&self, select: Select<payment::Entity>) -> Result<Vec<Payment>, StoreError> {
+        let rows = select
+            .find_also_related(payment_transaction::Entity)
+            .order_by_asc(payment_transaction::Column::Id)
+            .all(self.database.read())
+            .await?;
+        let mut payments: Vec<(payment::Model, Vec<payment_transaction::Model>)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (payment, transaction) in rows {
+            let place = *places.entry(payment.id.clone()).or_insert_with(|| {
+                payments.push((payment, Vec::new()));
+                payments.len() - 1
+            });
+            payments[place].1.extend(transaction);
+        }
+        payments
+            .into_iter()
+            .map(|(payment, transactions)| payment_from_row(payment, transactions))
+            .collect()
     }
 
     /// Two statements, however many payments.

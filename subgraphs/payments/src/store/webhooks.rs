@@ -84,15 +84,16 @@ impl Store {
         Ok(rows.into_iter().map(webhook).collect())
     }
 
-    /// A webhook is done with.
+    /// Webhooks are done with.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn webhook_processed(&self, id: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn webhooks_processed(&self, done: &[DueWebhook], now: DateTime<Utc>) -> Result<(), StoreError> {
+        let ids = done.iter().map(|webhook| webhook.id.as_str());
         webhook_event::Entity::update_many()
             .col_expr(webhook_event::Column::NextAt, Expr::value(None::<DateTime<Utc>>))
             .col_expr(webhook_event::Column::ProcessedAt, Expr::value(Some(now)))
-            .filter(webhook_event::Column::Id.eq(id))
+            .filter(webhook_event::Column::Id.is_in(ids))
             .exec(self.database.write())
             .await?;
         Ok(())

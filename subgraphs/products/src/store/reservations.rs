@@ -66,47 +66,109 @@ impl Store {
         currency: Currency,
         picture: PictureUrl<'_>,
     ) -> Result<Answer<ReservationReply>> {
+        let mut attempt = self.try_reserve(order_id, request, currency, picture).await?;
         // Units of lapsed reservations are free for this one, however long ago the last sweep was.
-        self.sweep_reservations().await?;
-        let transaction = self.database.begin().await?;
-        let now = self.now_ms();
-        let expires_at_ms = now + RESERVATION_MS;
-        let claim = reservation::ActiveModel {
-            order_id: Set(order_id.to_owned()),
-            state: Set(ReservationState::Reserved.as_str().to_owned()),
-            request: Set(to_json(request)),
-            reply: Set(String::new()),
-            expires_at_ms: Set(expires_at_ms),
-            created_at_ms: Set(now),
-            updated_at_ms: Set(now),
-        };
-        if !insert_once(&transaction, claim).await? {
-            let row = find(&transaction, order_id).await?;
-            return repeated(row, request);
+        if matches!(attempt, Attempt::Short(_)) && self.sweep_reservations().await? > 0 {
+            attempt = self.try_reserve(order_id, request, currency, picture).await?;
         }
+        match attempt {
+            Attempt::Answered(answer) => Ok(answer),
+            Attempt::Short(shortages) => self.refuse(order_id, request, shortages).await,
+        }
+    }
+
+    async fn try_reserve(
+        &self,
+        order_id: &str,
+        request: &ReservationRequest,
+        currency: Currency,
+        picture: PictureUrl<'_>,
+    ) -> Result<Attempt> {
         let ids = request.lines.iter().map(|line| line.variant_id.clone()).collect();
-        let offer = self.offer(&transaction, ids, currency, picture).await?;
-        let reply = match self.set_aside(&transaction, order_id, &request.lines, &offer).await? {
-            Ok(variants) => ReservationReply::Reserved {
-                expires_at: time(expires_at_ms),
-                variants,
-            },
-            Err(shortages) => ReservationReply::Refused { shortages },
+        let offer = self.offer(self.database.read(), ids, currency, picture).await?;
+        let (lines, mut shortages) = offered(&request.lines, &offer);
+        let expires_at_ms = self.now_ms() + RESERVATION_MS;
+        let quotes = request.lines.iter().filter_map(|line| offer.get(&line.variant_id));
+        let reply = ReservationReply::Reserved {
+            expires_at: time(expires_at_ms),
+            variants: quotes.filter_map(|offer| offer.quote.clone()).collect(),
         };
-        let state = match reply {
-            ReservationReply::Reserved { .. } => ReservationState::Reserved,
-            _ => ReservationState::Refused,
-        };
-        reservation::Entity::update_many()
-            .col_expr(reservation::Column::State, Expr::value(state.as_str()))
-            .col_expr(reservation::Column::Reply, Expr::value(to_json(&reply)))
-            .filter(reservation::Column::OrderId.eq(order_id))
-            .exec(&transaction)
+        let transaction = self.database.begin().await?;
+        let row = self.reservation(order_id, request, &reply, expires_at_ms);
+        if shortages.is_empty() && !insert_once(&transaction, row).await? {
+            let row = find(&transaction, order_id).await?;
+            return repeated(row, request).map(Attempt::Answered);
+        }
+        for line in &lines {
+            let units = Units {
+                on_hand: 0,
+                reserved: signed(line.quantity),
+            };
+            if !self.change_stock(&transaction, &line.variant_id, units).await? {
+                shortages.push(self.shortage(&transaction, &line.variant_id).await?);
+            }
+        }
+        if !shortages.is_empty() {
+            transaction.rollback().await?;
+            shortages.sort_by(|a, b| a.variant_id.cmp(&b.variant_id));
+            return Ok(Attempt::Short(shortages));
+        }
+        let rows = lines.iter().map(|line| reservation_line::ActiveModel {
+            order_id: Set(order_id.to_owned()),
+            variant_id: Set(line.variant_id.clone()),
+            quantity: Set(signed(line.quantity)),
+            restocked: Set(0),
+        });
+        reservation_line::Entity::insert_many(rows)
+            .exec_without_returning(&transaction)
             .await?;
         fault::point("products.reserve.storing");
         transaction.commit().await?;
         fault::point("products.reserve.stored");
+        Ok(Attempt::Answered(Ok(reply)))
+    }
+
+    /// Stores that there was not enough, so that the order stays refused.
+    async fn refuse(
+        &self,
+        order_id: &str,
+        request: &ReservationRequest,
+        shortages: Vec<Shortage>,
+    ) -> Result<Answer<ReservationReply>> {
+        let reply = ReservationReply::Refused { shortages };
+        let transaction = self.database.begin().await?;
+        let row = self.reservation(order_id, request, &reply, self.now_ms());
+        if !insert_once(&transaction, row).await? {
+            let row = find(&transaction, order_id).await?;
+            return repeated(row, request);
+        }
+        fault::point("products.reserve.storing");
+        transaction.commit().await?;
+        fault::point("products.reserve.stored");
         Ok(Ok(reply))
+    }
+
+    fn reservation(
+        &self,
+        order_id: &str,
+        request: &ReservationRequest,
+        reply: &ReservationReply,
+        expires_at_ms: i64,
+    ) -> reservation::ActiveModel {
+        let state = match reply {
+            ReservationReply::Reserved { .. } => ReservationState::Reserved,
+            _ => ReservationState::Refused,
+        };
+        let now = self.now_ms();
+        reservation::ActiveModel {
+            order_id: Set(order_id.to_owned()),
+            state: Set(state.as_str().to_owned()),
+            request: Set(to_json(request)),
+            reply: Set(to_json(reply)),
+            expires_at_ms: Set(expires_at_ms),
+            created_at_ms: Set(now),
+            updated_at_ms: Set(now),
+        }
     }
 
     /// The units leave the stock. A lapsed reservation is committed if its units are still free.
@@ -336,78 +398,6 @@ impl Store {
         Ok(lapsed)
     }
 
-    /// Reserves all lines; or none, with every reason.
-    async fn set_aside(
-        &self,
-        transaction: &DatabaseTransaction,
-        order_id: &str,
-        wanted: &[VariantQuantity],
-        offer: &HashMap<String, Offer>,
-    ) -> Result<std::result::Result<Vec<VariantQuote>, Vec<Shortage>>> {
-        let mut by_id: Vec<&VariantQuantity> = wanted.iter().collect();
-        by_id.sort_by(|a, b| a.variant_id.cmp(&b.variant_id));
-        let (mut reserved, mut shortages) = (Vec::new(), Vec::new());
-        for line in by_id {
-            if let Some(reason) = offer
-                .get(&line.variant_id)
-                .map_or(Some(ShortageReason::NotFound), Offer::refusal)
-            {
-                shortages.push(Shortage {
-                    variant_id: line.variant_id.clone(),
-                    reason,
-                    quantity_available: 0,
-                });
-                continue;
-            }
-            let quantity = i32::try_from(line.quantity).unwrap_or(i32::MAX);
-            if self
-                .change_stock(
-                    transaction,
-                    &line.variant_id,
-                    Units {
-                        on_hand: 0,
-                        reserved: quantity,
-                    },
-                )
-                .await?
-            {
-                reserved.push((line.variant_id.clone(), quantity));
-            } else {
-                shortages.push(self.shortage(transaction, &line.variant_id).await?);
-            }
-        }
-        if !shortages.is_empty() {
-            // Undone by hand rather than by a rollback, which would lose the row that stores the refusal.
-            for (variant_id, quantity) in reserved {
-                self.change_stock(
-                    transaction,
-                    &variant_id,
-                    Units {
-                        on_hand: 0,
-                        reserved: -quantity,
-                    },
-                )
-                .await?;
-            }
-            return Ok(Err(shortages));
-        }
-        let rows = reserved
-            .into_iter()
-            .map(|(variant_id, quantity)| reservation_line::ActiveModel {
-                order_id: Set(order_id.to_owned()),
-                variant_id: Set(variant_id),
-                quantity: Set(quantity),
-                restocked: Set(0),
-            });
-        reservation_line::Entity::insert_many(rows)
-            .exec_without_returning(transaction)
-            .await?;
-        Ok(Ok(wanted
-            .iter()
-            .filter_map(|line| offer.get(&line.variant_id)?.quote.clone())
-            .collect()))
-    }
-
     async fn give_back(&self, transaction: &DatabaseTransaction, order_id: &str) -> Result<()> {
         for line in lines(transaction, order_id).await? {
             self.change_stock(
@@ -431,7 +421,7 @@ impl Store {
         let mut lines: Vec<&VariantQuantity> = request.lines.iter().collect();
         lines.sort_by(|a, b| a.variant_id.cmp(&b.variant_id));
         for line in lines {
-            let quantity = i32::try_from(line.quantity).unwrap_or(i32::MAX);
+            let quantity = signed(line.quantity);
             let restocked = reservation_line::Column::Restocked;
             let within = reservation_line::Column::Quantity
                 .into_expr()
@@ -497,12 +487,20 @@ impl Store {
         currency: Currency,
         picture: PictureUrl<'_>,
     ) -> Result<HashMap<String, Offer>> {
-        let keys = ids.iter().map(|id| (id.clone(), currency)).collect();
-        let variants = self.variants_where(connection, variant::Column::Id.is_in(ids)).await?;
-        let prices = self.prices_in(connection, keys).await?;
-        let offer = variants.into_iter().map(|variant| {
-            let price = prices.get(&(variant.id.clone(), currency));
-            let quote = price.map(|price| quote(&variant, price.amount.minor, currency, picture));
+        let is_main = currency == self.main_currency;
+        let prices = if is_main {
+            HashMap::new()
+        } else {
+            let keys = ids.iter().map(|id| (id.clone(), currency)).collect();
+            self.prices_in(connection, keys).await?
+        };
+        let variants = self.priced_variants(connection, variant::Column::Id.is_in(ids)).await?;
+        let offer = variants.into_iter().map(|(variant, main_minor)| {
+            let price = prices
+                .get(&(variant.id.clone(), currency))
+                .map(|price| price.amount.minor);
+            let price = if is_main { main_minor } else { price };
+            let quote = price.map(|price| quote(&variant, price, currency, picture));
             (
                 variant.id.clone(),
                 Offer {
@@ -513,6 +511,14 @@ impl Store {
         });
         Ok(offer.collect())
     }
+}
+
+/// What became of trying to reserve.
+enum Attempt {
+    /// There is an answer, and it is stored.
+    Answered(Answer<ReservationReply>),
+    /// There is not enough at the moment, and nothing is stored.
+    Short(Vec<Shortage>),
 }
 
 /// A variant that exists.
@@ -530,6 +536,32 @@ impl Offer {
             Offer { .. } => None,
         }
     }
+}
+
+/// The lines that can be sold, in the order in which stock is changed; and why the others cannot.
+fn offered<'a>(
+    wanted: &'a [VariantQuantity],
+    offer: &HashMap<String, Offer>,
+) -> (Vec<&'a VariantQuantity>, Vec<Shortage>) {
+    let (mut lines, mut shortages) = (Vec::new(), Vec::new());
+    for line in wanted {
+        let offer = offer.get(&line.variant_id);
+        match offer.map_or(Some(ShortageReason::NotFound), Offer::refusal) {
+            None => lines.push(line),
+            Some(reason) => shortages.push(Shortage {
+                variant_id: line.variant_id.clone(),
+                reason,
+                quantity_available: 0,
+            }),
+        }
+    }
+    lines.sort_by(|a, b| a.variant_id.cmp(&b.variant_id));
+    (lines, shortages)
+}
+
+/// Quantities are at most `QUANTITY_MAX`.
+fn signed(quantity: u32) -> i32 {
+    i32::try_from(quantity).unwrap_or(i32::MAX)
 }
 
 fn quote(variant: &Variant, amount_minor: i64, currency: Currency, picture: PictureUrl<'_>) -> VariantQuote {

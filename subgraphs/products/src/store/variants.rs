@@ -216,23 +216,30 @@ impl Store {
         Ok(prices)
     }
 
-    pub(super) async fn variants_where<C: ConnectionTrait>(
+    async fn variants_where<C: ConnectionTrait>(&self, connection: &C, condition: Expr) -> Result<Vec<Variant>> {
+        let priced = self.priced_variants(connection, condition).await?;
+        Ok(priced.into_iter().map(|(variant, _)| variant).collect())
+    }
+
+    /// Variants, each with its price in the main currency in minor units, if it has one.
+    pub(super) async fn priced_variants<C: ConnectionTrait>(
         &self,
         connection: &C,
         condition: Expr,
-    ) -> Result<Vec<Variant>> {
+    ) -> Result<Vec<(Variant, Option<i64>)>> {
         let mut select = self.select_variants();
         select
             .and_where(condition)
             .order_by((variant::Entity, variant::Column::ProductId), Order::Asc)
             .order_by((variant::Entity, variant::Column::Position), Order::Asc)
             .order_by((variant::Entity, variant::Column::Id), Order::Asc);
-        connection
-            .query_all(&select)
-            .await?
-            .iter()
-            .map(|row| self.variant(row))
-            .collect()
+        let rows = connection.query_all(&select).await?;
+        let priced = |row| {
+            let row = VariantRow::from_query_result(row, "")?;
+            let amount_minor = row.amount_minor;
+            Ok((row.into_variant(self.main_currency)?, amount_minor))
+        };
+        rows.iter().map(priced).collect()
     }
 
     fn variant(&self, row: &QueryResult) -> Result<Variant> {

@@ -2,8 +2,8 @@
 
 use super::entity::outbox::{ActiveModel, Column, Entity, Model};
 use crate::contract::events::Event;
-use crate::database::Database;
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::database::{Database, take_due};
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, Query, SelectStatement};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
@@ -65,31 +65,31 @@ impl Outbox {
             .await
     }
 
-    /// Takes an event for `lease`; `None` when another replica has taken it since it was read. The instant is the
-    /// end of the lease, and proves to [`Outbox::failed`] whose it is.
+    /// Takes those of `rows` until `lease_end` that no other replica has taken since they were read. The instant also
+    /// proves to [`Outbox::failed`] whose they are.
     pub(super) async fn claim(
         &self,
-        row: &Model,
+        mut rows: Vec<Model>,
         now: DateTime<Utc>,
-        lease: TimeDelta,
-    ) -> Result<Option<DateTime<Utc>>, DbErr> {
-        let lease_end = now + lease;
-        let claimed = Entity::update_many()
-            .col_expr(Column::NextAt, Expr::value(Some(lease_end)))
-            .filter(Column::Id.eq(&row.id))
-            .filter(Column::NextAt.eq(row.next_at))
-            .exec(self.database.write())
-            .await?;
-        Ok((claimed.rows_affected == 1).then_some(lease_end))
+        lease_end: DateTime<Utc>,
+    ) -> Result<Vec<Model>, DbErr> {
+        let ids = rows.iter().map(|row| row.id.clone()).collect();
+        let columns = (Column::Id, Column::NextAt);
+        let taken = take_due::<Entity>(&self.database, columns, ids, (now, lease_end)).await?;
+        rows.retain(|row| taken.contains(&row.id));
+        Ok(rows)
     }
 
-    /// Everybody took it. True also for whoever's lease has run out meanwhile.
-    pub(super) async fn sent(&self, id: &str, now: DateTime<Utc>) -> Result<(), DbErr> {
+    /// Everybody took them. True also for those whose lease has run out meanwhile.
+    pub(super) async fn sent(&self, ids: Vec<String>, now: DateTime<Utc>) -> Result<(), DbErr> {
+        if ids.is_empty() {
+            return Ok(());
+        }
         Entity::update_many()
             .col_expr(Column::NextAt, Expr::value(None::<DateTime<Utc>>))
             .col_expr(Column::SentAt, Expr::value(Some(now)))
             .col_expr(Column::Error, Expr::value(None::<String>))
-            .filter(Column::Id.eq(id))
+            .filter(Column::Id.is_in(ids))
             .exec(self.database.write())
             .await?;
         Ok(())

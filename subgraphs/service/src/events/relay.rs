@@ -11,7 +11,7 @@ use crate::contract::events::Event;
 use crate::database::Database;
 use crate::fault;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::StreamExt;
+use futures::future::join_all;
 use metrics::{counter, gauge};
 use sea_orm::DbErr;
 use sea_orm_migration::SchemaManager;
@@ -28,7 +28,7 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(600);
 /// How long an event is one replica's to send. Longer than the longest call (10 s), which begins right after it.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
 
-/// Events that are sent at the same time, each of another subject.
+/// Events that are claimed and sent at the same time, each of another subject.
 const SENT_AT_ONCE: usize = 16;
 
 /// Longest wait between two attempts, in milliseconds: what is mended is noticed within a minute.
@@ -66,10 +66,14 @@ pub(crate) struct Relay {
 impl Relay {
     /// Works until `shutdown`.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let (mut measure_at, mut tidy_at) = (Instant::now(), Instant::now());
+        let [mut replay_at, mut measure_at, mut tidy_at] = [Instant::now(); 3];
         loop {
             let worked = async {
                 self.round(&shutdown).await?;
+                if Instant::now() >= replay_at {
+                    replay_at = Instant::now() + TICK;
+                    self.replay().await?;
+                }
                 if Instant::now() >= measure_at {
                     measure_at = Instant::now() + MEASURE_INTERVAL;
                     self.measure().await?;
@@ -93,7 +97,7 @@ impl Relay {
         }
     }
 
-    /// Sends everything that is due, and replays what an operator wants.
+    /// Sends everything that is due.
     ///
     /// # Errors
     /// [`DbErr`] when the database fails; what was not sent stays due, or is again when its lease ends.
@@ -101,28 +105,46 @@ impl Relay {
         let outbox = Outbox::new(self.database.clone());
         // What was sent uncovers the next of its subject; what was not is due later. So this ends.
         while !shutdown.is_cancelled() {
-            let heads = outbox.heads(self.clock.now()).await?;
+            let mut heads = outbox.heads(self.clock.now()).await?;
             if heads.is_empty() {
                 break;
             }
-            let outbox = &outbox;
-            let sent = futures::stream::iter(heads)
-                .map(|row| self.send(outbox, row))
-                .buffer_unordered(SENT_AT_ONCE)
-                .collect::<Vec<_>>();
-            sent.await.into_iter().collect::<Result<(), _>>()?;
-        }
-        if let Some(consumer) = &self.consumer {
-            let parked = Parked::new(self.database.clone());
-            parked.replay_due(&**consumer, &self.clock).await?;
+            while !heads.is_empty() {
+                let later = heads.split_off(heads.len().min(SENT_AT_ONCE));
+                self.send_all(&outbox, std::mem::replace(&mut heads, later)).await?;
+            }
         }
         Ok(())
     }
 
-    async fn send(&self, outbox: &Outbox, mut row: entity::outbox::Model) -> Result<(), DbErr> {
-        let Some(lease_end) = outbox.claim(&row, self.clock.now(), LEASE).await? else {
+    /// Lets the parked events take effect that an operator wants to.
+    pub(crate) async fn replay(&self) -> Result<(), DbErr> {
+        let Some(consumer) = &self.consumer else {
             return Ok(());
         };
+        let parked = Parked::new(self.database.clone());
+        parked.replay_due(&**consumer, &self.clock).await
+    }
+
+    /// Sends events at the same time, so that each of them is sent well within its lease.
+    async fn send_all(&self, outbox: &Outbox, rows: Vec<entity::outbox::Model>) -> Result<(), DbErr> {
+        let now = self.clock.now();
+        let lease_end = now + LEASE;
+        let rows = outbox.claim(rows, now, lease_end).await?;
+        let sent = join_all(rows.into_iter().map(|row| self.send(outbox, row, lease_end))).await;
+        let (sent, failed): (Vec<_>, Vec<_>) = sent.into_iter().partition(Result::is_ok);
+        let ids = sent.into_iter().flatten().flatten().collect();
+        outbox.sent(ids, self.clock.now()).await?;
+        failed.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
+    }
+
+    /// Sends one event; gives its id when everybody took it.
+    async fn send(
+        &self,
+        outbox: &Outbox,
+        mut row: entity::outbox::Model,
+        lease_end: DateTime<Utc>,
+    ) -> Result<Option<String>, DbErr> {
         let sent = match serde_json::from_str::<Event>(&row.event) {
             Ok(event) => self.transport.send(&event).await,
             Err(error) => Err(SendError::Refused(format!("the row cannot be read: {error}"))),
@@ -130,7 +152,7 @@ impl Relay {
         let Err(error) = sent else {
             fault::point(&format!("{}.events.sent", self.service));
             self.count("sent");
-            return outbox.sent(&row.id, self.clock.now()).await;
+            return Ok(Some(row.id));
         };
         row.attempt += 1;
         row.refusals += i32::from(matches!(error, SendError::Refused(_)));
@@ -145,7 +167,8 @@ impl Relay {
             tracing::warn!(event.id = id, %error, "Event `{id}` was not taken; it will be sent again");
             Next::At(self.clock.now() + delay(row.attempt))
         };
-        outbox.failed(&row, lease_end, next).await
+        outbox.failed(&row, lease_end, next).await?;
+        Ok(None)
     }
 
     fn count(&self, outcome: &'static str) {

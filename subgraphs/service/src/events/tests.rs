@@ -116,6 +116,7 @@ fn event(subject: &str, version: i64, clock: &Clock) -> Event {
 
 async fn round(relay: &Relay) {
     relay.round(&CancellationToken::new()).await.unwrap();
+    relay.replay().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,12 +171,16 @@ async fn an_event_is_committed_with_its_cause_and_outlives_a_crash_of_its_relay(
         // Somebody takes it and dies.
         let outbox = super::outbox::Outbox::new(database.clone());
         let heads = outbox.heads(clock.now()).await.unwrap();
-        let lease = TimeDelta::seconds(30);
-        assert!(outbox.claim(&heads[0], clock.now(), lease).await.unwrap().is_some());
-        assert!(
-            outbox.claim(&heads[0], clock.now(), lease).await.unwrap().is_none(),
-            "on {url}"
-        );
+        let now = clock.now();
+        let claims = async |rows| {
+            outbox
+                .claim(rows, now, now + TimeDelta::seconds(30))
+                .await
+                .unwrap()
+                .len()
+        };
+        assert_eq!(claims(heads.clone()).await, 1, "on {url}");
+        assert_eq!(claims(heads).await, 0, "on {url}");
         round(&relay).await;
         assert_eq!(heard.acknowledged(), [], "on {url}");
         clock.advance(Duration::from_secs(30));

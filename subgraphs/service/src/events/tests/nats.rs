@@ -186,7 +186,7 @@ async fn what_a_reader_cannot_take_is_parked_and_replayed() {
                 .unwrap(),
             1
         );
-        relay.round(&stop).await.unwrap();
+        relay.replay().await.unwrap();
         assert_eq!(operator::list(&database).await.unwrap().len(), left);
     }
     reader.wait_for(&[event.id]).await;
