@@ -13,7 +13,7 @@ use service::database::only_changes;
 use service::events;
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 
-use super::due::take_due;
+use super::due;
 use super::rows::{payment_from_row, payment_to_row, transaction_to_row};
 use super::webhooks::DueWebhook;
 use super::{Store, StoreError};
@@ -274,7 +274,7 @@ impl Store {
         now: DateTime<Utc>,
         lease: TimeDelta,
     ) -> Result<Vec<DueTransaction>, StoreError> {
-        let rows = take_due::<payment_transaction::Entity>(&self.database, now, lease).await?;
+        let rows = due::take::<payment_transaction::Entity>(&self.database, now, lease).await?;
         let transaction = |row: payment_transaction::Model| DueTransaction {
             transaction_id: row.id,
             payment_id: row.payment_id,

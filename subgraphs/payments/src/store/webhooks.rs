@@ -5,7 +5,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, SqlErr};
 
-use super::due::take_due;
+use super::due;
 use super::{Store, StoreError};
 use crate::entity::webhook_event;
 
@@ -73,7 +73,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn take_due_webhooks(&self, now: DateTime<Utc>, lease: TimeDelta) -> Result<Vec<DueWebhook>, StoreError> {
-        let rows = take_due::<webhook_event::Entity>(&self.database, now, lease).await?;
+        let rows = due::take::<webhook_event::Entity>(&self.database, now, lease).await?;
         let webhook = |row: webhook_event::Model| DueWebhook {
             id: row.id,
             gateway: row.gateway,
