@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 use apollo_compiler::ast::Argument;
 use apollo_compiler::{Name, Node};
-use federation::query_graph::NodeId;
+use federation::query_graph::{FieldEdge, NodeId};
 use federation::query_plan::{PathElement, Representation};
 use federation::supergraph::TypeId;
 use indexmap::IndexMap;
@@ -408,13 +408,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             needs.push(Need::Group(group));
             let Visit { node, .. } = solved.visits[visit];
             let stage = solved.found_from(index, &solved.visits[visit]);
-            // Most leaves lead nowhere and take nothing.
-            let is_plain = item.child.is_none() && !self.search.supergraph.has_context_arguments();
-            let edge = if is_plain {
-                None
-            } else {
-                self.search.edge(node, item.field_id)
-            };
+            let edge = self.edge(node, item);
             if let Some(edge) = edge.filter(|edge| !edge.context_arguments.is_empty()) {
                 filled = self.fill(place, &edge.context_arguments, (tree, group))?;
             }
@@ -457,6 +451,12 @@ impl<'s, 'a> Fetches<'s, 'a> {
         }
         place.written[index].push((Rc::clone(conditions), Needs::from_slice(&needs)));
         Ok(needs)
+    }
+
+    /// The edge of an item, where it matters: most leaves lead nowhere and take nothing.
+    fn edge(&self, node: NodeId, item: &Item) -> Option<&'a FieldEdge> {
+        let is_plain = item.child.is_none() && !self.search.supergraph.has_context_arguments();
+        (!is_plain).then(|| self.search.edge(node, item.field_id)).flatten()
     }
 
     /// The fetch that tells which objects have what is below an item, if the path to it speaks of types.

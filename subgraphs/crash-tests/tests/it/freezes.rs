@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::books::Books;
+use crate::extent;
 use crate::shop::{SECOND_ORDERS, Setup, Shop};
 use crate::story::{Story, tell};
 
@@ -30,11 +31,6 @@ const TAKEN_OF: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_that_goes_on_after_its_lease_leaves_the_books_balanced() -> Result<()> {
-    let step = if std::env::var_os("CRASH_ALL").is_some() {
-        1
-    } else {
-        TAKEN_OF
-    };
     let setup = Setup {
         has_second_orders: true,
         ..Setup::default()
@@ -42,7 +38,7 @@ async fn a_runner_that_goes_on_after_its_lease_leaves_the_books_balanced() -> Re
     let shop = Shop::open_with(setup).await?;
     let books = Books::open(&shop).await?;
     let mut expected: BTreeMap<String, usize> = BTreeMap::new();
-    for (point, story) in POINTS.iter().step_by(step) {
+    for (point, story) in POINTS.iter().step_by(extent::step(TAKEN_OF)) {
         let what = || format!("freezing at {point}");
         freeze_once(&shop, &books, point, *story).await.with_context(what)?;
         *expected.entry(story.ends_as().to_owned()).or_default() += 1;

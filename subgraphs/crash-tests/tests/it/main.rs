@@ -10,6 +10,7 @@ mod books;
 mod clocks;
 mod cuts;
 mod database_restart;
+mod extent;
 mod freezes;
 mod last_units;
 mod link;

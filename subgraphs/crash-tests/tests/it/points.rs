@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::books::Books;
+use crate::extent;
 use crate::shop::{self, Shop};
 use crate::story::{Story, tell};
 
@@ -57,17 +58,12 @@ const TAKEN_OF: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_dies_at_a_bad_moment_leaves_the_books_balanced() -> Result<()> {
-    let step = if std::env::var_os("CRASH_ALL").is_some() {
-        1
-    } else {
-        TAKEN_OF
-    };
     let shop = Shop::open().await?;
     shop.set_webhooks("duplicate").await?;
     let books = Books::open(&shop).await?;
     let mut expected: BTreeMap<String, usize> = BTreeMap::new();
     let nats_point = std::env::var_os(shop::NATS).map(|_| &NATS_POINT);
-    for (point, story) in POINTS.iter().step_by(step).chain(nats_point) {
+    for (point, story) in POINTS.iter().step_by(extent::step(TAKEN_OF)).chain(nats_point) {
         die_once(&shop, point, *story)
             .await
             .with_context(|| format!("dying at {point}"))?;

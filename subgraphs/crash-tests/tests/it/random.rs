@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
 
 use crate::books::Books;
+use crate::extent;
 use crate::shop::Shop;
 
 /// What a shopper pays with; `None` is one who never does, but calls it off.
@@ -26,8 +27,8 @@ const SEED: u64 = 20_261_127;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_killed_at_random_leaves_the_books_balanced() -> Result<()> {
-    let checkouts = setting("CRASH_CHECKOUTS", 24)?;
-    let kills = setting("CRASH_KILLS", 6)?;
+    let checkouts = extent::number("CRASH_CHECKOUTS", 24)?;
+    let kills = extent::number("CRASH_KILLS", 6)?;
     let shop = Shop::open().await?;
     let books = Books::open(&shop).await?;
     let shoppers = tokio::spawn(checkouts_of_all(Arc::clone(&shop), checkouts));
@@ -72,10 +73,6 @@ async fn checkouts_of(shop: Arc<Shop>, shopper: u64, checkouts: u64) -> Result<(
         }
     }
     Ok(())
-}
-
-fn setting(name: &str, default: u64) -> Result<u64> {
-    std::env::var(name).map_or(Ok(default), |value| value.parse().context("a whole number"))
 }
 
 /// SplitMix64.

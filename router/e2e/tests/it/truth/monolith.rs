@@ -31,13 +31,7 @@ pub(super) fn answer(
     document: &str,
     variables: &Map<String, Value>,
 ) -> Result<Answer> {
-    let mut monolith = Monolith::new(world, schema);
-    let response = interpreter::execute(schema, document, variables, &mut monolith)?;
-    let hidden_failures = monolith.hidden_failures;
-    Ok(Answer {
-        response,
-        hidden_failures,
-    })
+    Monolith::new(world, schema).asked(|monolith| interpreter::execute(schema, document, variables, monolith))
 }
 
 /// As [`answer`], with nulls that make no parent null.
@@ -50,13 +44,8 @@ pub(super) fn everything(
     document: &str,
     variables: &Map<String, Value>,
 ) -> Result<Answer> {
-    let mut monolith = Monolith::new(world, schema);
-    let response = interpreter::execute_without_propagation(schema, document, variables, &mut monolith)?;
-    let hidden_failures = monolith.hidden_failures;
-    Ok(Answer {
-        response,
-        hidden_failures,
-    })
+    Monolith::new(world, schema)
+        .asked(|monolith| interpreter::execute_without_propagation(schema, document, variables, monolith))
 }
 
 struct Monolith<'w> {
@@ -117,6 +106,14 @@ impl<'w> Monolith<'w> {
             calls: Vec::new(),
             hidden_failures: BTreeSet::new(),
         }
+    }
+
+    fn asked(mut self, execute: impl FnOnce(&mut Self) -> Result<Value>) -> Result<Answer> {
+        let response = execute(&mut self)?;
+        Ok(Answer {
+            response,
+            hidden_failures: self.hidden_failures,
+        })
     }
 
     fn resolve(&mut self, object: Object<'w>, name: &str, arguments: &Map<String, Value>) -> Resolved<Subject<'w>> {
