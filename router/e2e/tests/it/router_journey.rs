@@ -65,8 +65,11 @@ impl Project {
         self.folder.path().join(name)
     }
 
+    /// At once, as deployments do: nobody reads half of it.
     fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).expect("the folder can be written");
+        let new = self.path(&format!("{name}.new"));
+        fs::write(&new, text).expect("the folder can be written");
+        fs::rename(new, self.path(name)).expect("it can be renamed");
     }
 
     /// The queries of the suite, with what they must give.
