@@ -59,6 +59,13 @@ pub(crate) struct Completed<'a> {
     pub(crate) deferred: Vec<DeferredObject<'a>>,
 }
 
+impl Completed<'_> {
+    /// Whether something is null because of a failure.
+    pub(crate) fn has_failures(&self) -> bool {
+        !self.errors.is_empty() || !self.nulls.is_empty()
+    }
+}
+
 /// An object with a fragment that is answered later.
 #[derive(Debug, Clone)]
 pub(crate) struct DeferredObject<'a> {
@@ -93,10 +100,14 @@ pub(crate) fn complete<'a>(
 }
 
 /// Completes what is deferred of an object, after all of it was fetched.
+///
+/// * `known`: what clients were told of the whole answer. What is null in it stays null, and a failure that would make
+///   something of it null makes the whole object null.
 pub(crate) fn complete_deferred<'a>(
     store: &Store,
     deferred: &DeferredObject<'a>,
     variables: &Map<String, JsonValue>,
+    known: Option<&JsonValue>,
 ) -> Completed<'a> {
     let stored = deferred.path.iter().map(|step| match step {
         // A field that was not stored leads nowhere; what is deferred was seen, so there is none such.
@@ -104,7 +115,10 @@ pub(crate) fn complete_deferred<'a>(
         Step::Item(index) => StoredStep::Item(*index),
     });
     let object = store.object_at(stored);
-    let completion = Completion::new((store, variables), deferred.path.clone(), 256);
+    let completion = Completion {
+        known,
+        ..Completion::new((store, variables), deferred.path.clone(), 256)
+    };
     match object {
         Some(object) => completion.run(object, &deferred.shapes, deferred.runtime_type),
         None => completion.run_nothing(),
@@ -153,6 +167,10 @@ struct Completion<'s, 'a> {
     errors_left_out: usize,
     /// The answer grew too long; nothing more is written.
     has_overflown: bool,
+    /// What clients know of the whole answer, if that matters.
+    known: Option<&'s JsonValue>,
+    /// Something that clients know failed; nothing more is written.
+    contradicts_known: bool,
     /// Of shapes that stand alone, by the addresses of shape and runtime type: what is selected of every object alike.
     selections: FxHashMap<(usize, usize), Rc<[FieldGroup<'a>]>>,
     deferred: Vec<DeferredObject<'a>>,
@@ -179,6 +197,8 @@ impl<'s, 'a> Completion<'s, 'a> {
             nulls: ErrorNulls::default(),
             errors_left_out: 0,
             has_overflown: false,
+            known: None,
+            contradicts_known: false,
             selections: FxHashMap::default(),
             deferred: Vec::new(),
         }
@@ -186,7 +206,7 @@ impl<'s, 'a> Completion<'s, 'a> {
 
     fn run(mut self, object: ObjectId, shapes: &[&'a ResponseShape], runtime_type: Option<&'a str>) -> Completed<'a> {
         self.out.extend_from_slice(DATA_BEGIN);
-        let mut is_null = self.object(object, shapes, runtime_type).is_err();
+        let mut is_null = self.object(object, shapes, runtime_type).is_err() || self.contradicts_known;
         if self.has_overflown {
             let message = format!("the answer is longer than {DATA_BYTES_MAX} bytes");
             self.errors = vec![GraphqlError::new(ErrorCode::CostEstimatedTooExpensive, message)];
@@ -366,7 +386,7 @@ impl<'s, 'a> Completion<'s, 'a> {
     /// Writes `value` as `field_type` says.
     fn value(&mut self, value: Value, field_type: &'a FieldType, group: &FieldGroup<'a>) -> Result<Written, Propagate> {
         self.has_overflown |= self.out.len() > DATA_BYTES_MAX;
-        if self.has_overflown {
+        if self.has_overflown || self.contradicts_known {
             return Err(Propagate);
         }
         let FieldType::NonNull(nullable_type) = field_type else {
@@ -384,6 +404,10 @@ impl<'s, 'a> Completion<'s, 'a> {
     }
 
     fn nullable(&mut self, value: Value, field_type: &'a FieldType, group: &FieldGroup<'a>) -> Written {
+        if self.known().is_some_and(JsonValue::is_null) {
+            self.out.extend_from_slice(b"null");
+            return Written::Null { is_reported: true };
+        }
         let (start, deferred_before) = (self.out.len(), self.deferred.len());
         // `Ok(false)` is a null that nobody has explained yet.
         let written = match (value, field_type) {
@@ -404,9 +428,18 @@ impl<'s, 'a> Completion<'s, 'a> {
         self.out.truncate(start);
         self.out.extend_from_slice(b"null");
         self.deferred.truncate(deferred_before);
-        Written::Null {
-            is_reported: written.is_err(),
-        }
+        let is_reported = written.is_err();
+        self.contradicts_known |= is_reported && self.known().is_some();
+        Written::Null { is_reported }
+    }
+
+    /// What clients know of the current place.
+    fn known(&self) -> Option<&'s JsonValue> {
+        let mut steps = self.path.iter();
+        steps.try_fold(self.known?, |value, step| match step {
+            Step::Field { response_name, .. } => value.get(response_name),
+            Step::Item(index) => value.get(index),
+        })
     }
 
     fn list(&mut self, list: ListId, item_type: &'a FieldType, group: &FieldGroup<'a>) -> Result<(), Propagate> {

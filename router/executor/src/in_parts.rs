@@ -3,6 +3,8 @@
 //!
 //! Says what a part holds, not how it is written for a client.
 
+mod delivered;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use federation::api_schema::ApiSchema;
@@ -14,13 +16,15 @@ use rustc_hash::FxHashSet;
 use serde_json::Map;
 use tokio::sync::{mpsc, watch};
 
-use crate::completion::{DeferredObject, ErrorNulls, complete_deferred};
+use self::delivered::Delivered;
+use crate::completion::{Completed, DeferredObject, ErrorNulls, complete_deferred};
 use crate::executable_plan::ExecutablePlan;
 use crate::execution::{Execution, ExecutionRequest, Executor, take_fetches};
 use crate::response::{
     Announcement, DeliveredFragment, DeliveredObject, GraphqlError, LaterPart, PendingFragment, ResponsePart,
     ResponsePathSegment,
 };
+use crate::store::Store;
 
 impl Executor {
     /// Runs a query or mutation whose plan may be in parts, and sends each part when it is complete. Ends early when nobody
@@ -158,6 +162,7 @@ struct Delivery<'e, 'a> {
     waiting: BTreeMap<u32, Vec<Waiting<'a>>>,
     pending: Vec<(u32, PendingFragment)>,
     next_id: u32,
+    delivered: Delivered,
 }
 
 impl<'e, 'a> Delivery<'e, 'a> {
@@ -171,6 +176,7 @@ impl<'e, 'a> Delivery<'e, 'a> {
             waiting: BTreeMap::new(),
             pending: Vec::new(),
             next_id: 0,
+            delivered: Delivered::default(),
         }
     }
 
@@ -195,6 +201,7 @@ impl<'e, 'a> Delivery<'e, 'a> {
     fn first(&mut self) -> ResponsePart {
         self.is_begun = true;
         let (answer, deferred) = self.execution.answer(self.api_schema);
+        self.delivered = Delivered::new(&answer);
         ResponsePart::First(answer, self.announce(deferred))
     }
 
@@ -211,7 +218,7 @@ impl<'e, 'a> Delivery<'e, 'a> {
             .collect();
         let (mut deferred, mut nulls) = (Vec::new(), ErrorNulls::default());
         for Waiting { object, path } in waiting {
-            let completed = complete_deferred(&state.store, &object, &execution.request.variables);
+            let completed = self.complete(&state.store, &object);
             let is_around = |fragment: &DeliveredFragment| path.starts_with(&fragment.pending.path);
             let Some(fragment) = fragments.iter_mut().find(|fragment| is_around(fragment)) else {
                 continue;
@@ -236,13 +243,8 @@ impl<'e, 'a> Delivery<'e, 'a> {
         let deferred = deferred.map(|(_, object)| object).collect();
         let errors = execution.errors_of(&mut state, Some(part), &nulls);
         errors.into_iter().for_each(|error| give(&mut fragments, error));
-        let unexplained = |fragment: &&mut DeliveredFragment| fragment.data.is_none() && fragment.errors.is_empty();
-        for fragment in fragments.iter_mut().filter(unexplained) {
-            let message = "the fragment has no data, for a reason that an earlier part of the answer gives";
-            let path = fragment.pending.path.clone();
-            let error = GraphqlError::new(ErrorCode::ResponseValidationFailed, message);
-            fragment.errors.push(GraphqlError { path, ..error });
-        }
+        fragments.iter_mut().for_each(explain);
+        fragments.iter().for_each(|fragment| self.delivered.add(fragment));
         let later = LaterPart {
             fragments,
             extensions: Map::new(),
@@ -251,6 +253,17 @@ impl<'e, 'a> Delivery<'e, 'a> {
         drop(state);
         let announcement = self.announce(deferred);
         ResponsePart::Later(later, announcement)
+    }
+
+    /// Completes what is deferred of an object, so that it agrees with all that was delivered.
+    fn complete(&mut self, store: &Store, object: &DeferredObject<'a>) -> Completed<'a> {
+        let variables = &self.execution.request.variables;
+        let completed = complete_deferred(store, object, variables, None);
+        self.delivered.has_failures |= completed.has_failures();
+        match self.delivered.has_failures {
+            true => complete_deferred(store, object, variables, Some(self.delivered.together())),
+            false => completed,
+        }
     }
 
     /// Notes the objects with more to come. Announced are those that are not below another one of their fragment.
@@ -279,6 +292,16 @@ impl<'e, 'a> Delivery<'e, 'a> {
             pending: announced,
             has_next: !self.waiting.is_empty(),
         }
+    }
+}
+
+/// A fragment without data has an error.
+fn explain(fragment: &mut DeliveredFragment) {
+    if fragment.data.is_none() && fragment.errors.is_empty() {
+        let message = "the fragment has no data, for a reason that an earlier part of the answer gives";
+        let path = fragment.pending.path.clone();
+        let error = GraphqlError::new(ErrorCode::ResponseValidationFailed, message);
+        fragment.errors.push(GraphqlError { path, ..error });
     }
 }
 

@@ -229,6 +229,7 @@ impl<'a> Normalizer<'a> {
             response: Vec::new(),
             deferred: Vec::new(),
             is_apart: false,
+            all_parts: Rc::from([]),
         };
         self.sets.push(Rc::new(part));
         SetId(self.sets.len() as u32 - 1)
@@ -305,7 +306,8 @@ impl<'a> Normalizer<'a> {
         // Whoever answers must know whether an object has the fragment.
         builder.wants_typename |= !later.is_empty() && position.types.len() > 1;
         let mut twins = std::mem::take(&mut builder.twins);
-        let mut deferred = Vec::with_capacity(later.len());
+        let mut set = builder.finish(position);
+        let mut later_sets = Vec::with_capacity(later.len());
         for (part, fields) in later {
             let position = Position {
                 part: Some(part),
@@ -314,16 +316,23 @@ impl<'a> Normalizer<'a> {
             let mut apart = SetBuilder::new(&position, by_name, std::mem::take(&mut twins));
             self.add_fields(&mut apart, fields)?;
             twins = std::mem::take(&mut apart.twins);
-            deferred.push(Deferred {
+            later_sets.push((part, apart.finish(&position)));
+        }
+        if !later_sets.is_empty() {
+            let later = later_sets.iter().flat_map(|(_, set)| &set.items);
+            set.all_parts = set.items.iter().chain(later).cloned().collect();
+        }
+        for (part, later) in later_sets {
+            set.deferred.push(Deferred {
                 part,
                 standing: collected.deferred.get(&part).cloned().unwrap_or_default(),
-                set: self.add_set(apart.finish(&position, true)),
+                set: self.add_set(SelectionSet {
+                    is_apart: true,
+                    all_parts: Rc::clone(&set.all_parts),
+                    ..later
+                }),
             });
         }
-        let set = SelectionSet {
-            deferred,
-            ..builder.finish(position, false)
-        };
         Ok(self.add_set(set))
     }
 
@@ -577,7 +586,7 @@ impl SetBuilder {
         }
     }
 
-    fn finish(self, position: &Position, is_apart: bool) -> SelectionSet {
+    fn finish(self, position: &Position) -> SelectionSet {
         SelectionSet {
             types: self.types,
             is_abstract: position.is_abstract,
@@ -585,7 +594,8 @@ impl SetBuilder {
             items: self.items,
             response: self.response,
             deferred: Vec::new(),
-            is_apart,
+            is_apart: false,
+            all_parts: Rc::from([]),
         }
     }
 }

@@ -192,9 +192,7 @@ impl<'a> Search<'a> {
                     .collect();
                 continue;
             }
-            self.slots.reopen(&closed);
-            self.solved.restore();
-            self.completions.restore();
+            self.restore(&closed);
             if tried.len() == 1 {
                 needed.extend(tried);
             }
@@ -203,6 +201,13 @@ impl<'a> Search<'a> {
             }
         }
         Ok(Some((arrivals, best.len())))
+    }
+
+    /// Goes back to what was kept last.
+    fn restore(&mut self, closed: &[Slot]) {
+        self.slots.reopen(closed);
+        self.solved.restore();
+        self.completions.restore();
     }
 
     fn keep(&mut self) {

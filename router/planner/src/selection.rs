@@ -68,6 +68,18 @@ pub(crate) struct SelectionSet {
     pub(crate) deferred: Vec<Deferred>,
     /// Whether the set is deferred itself: it is fetched apart from what tells its objects, if there is a way.
     pub(crate) is_apart: bool,
+    /// The items of all parts of the answer that have the same objects; empty where nothing is deferred.
+    pub(crate) all_parts: Rc<[Rc<Item>]>,
+}
+
+impl SelectionSet {
+    /// All that clients have of the objects, in whichever part of the answer: what is stored in one place.
+    pub(crate) fn stored(&self) -> &[Rc<Item>] {
+        match &*self.all_parts {
+            [] => &self.items,
+            all => all,
+        }
+    }
 }
 
 /// Fields of a later part of the answer, on the same objects.

@@ -21,6 +21,8 @@ pub(crate) struct Universe {
     pub(crate) items: Vec<Rc<Item>>,
     /// How many of `items` are the set's own.
     pub(crate) own_count: usize,
+    /// What clients have of the objects in all parts of the answer; empty where nothing is deferred.
+    all_parts: Vec<Rc<Item>>,
     /// Per own item, where jumps lead that resolve it, without repeats; found when it is asked for.
     resolvers: Vec<OnceCell<Resolvers>>,
     /// Those by keys first, in the order of their subgraphs; then those to roots.
@@ -86,6 +88,7 @@ impl Universe {
             own_count: items.len(),
             resolvers: vec![OnceCell::new(); items.len()],
             items,
+            all_parts: Vec::new(),
             jumps: Vec::new(),
             keyed_count: 0,
             sites_count: 0,
@@ -191,6 +194,9 @@ impl<'a> Search<'a> {
         }
         let own = self.own_universe(set, type_id);
         let mut universe = Universe::of(own.items.clone());
+        let parts = self.sets.set(set).all_parts.iter();
+        let parts = parts.filter(|item| item.types.binary_search(&type_id).is_ok());
+        universe.all_parts = parts.cloned().collect();
         self.add_jumps(&mut universe, set, type_id)?;
         // Grows while it is walked: what is required may require something itself.
         let mut index = 0;
@@ -300,7 +306,7 @@ impl<'a> Search<'a> {
         let mut number = 0;
         loop {
             let storage_name = self.sets.twin_name(&hidden.field, &hidden.storage_name, number);
-            let mut alike = universe
+            let alike = universe
                 .items
                 .iter()
                 .enumerate()
@@ -308,7 +314,12 @@ impl<'a> Search<'a> {
             if let Some((known, _)) = alike.clone().find(|(_, item)| item.child == hidden.child) {
                 return known;
             }
-            if alike.all(|(_, item)| self.sets.may_share(hidden, item)) {
+            let stored = universe
+                .all_parts
+                .iter()
+                .filter(|item| item.storage_name == storage_name);
+            let mut alike = alike.map(|(_, item)| item).chain(stored);
+            if alike.all(|item| self.sets.may_share(hidden, item)) {
                 universe.items.push(Rc::new(Item {
                     storage_name,
                     ..hidden.clone()

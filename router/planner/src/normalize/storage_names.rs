@@ -10,7 +10,7 @@ use federation::supergraph::TypeId;
 use smallvec::SmallVec;
 
 use super::{Normalizer, Occurrence, SetBuilder};
-use crate::selection::{Item, SelectionSet, SetId, StorageName, TypeSet};
+use crate::selection::{Item, SetId, StorageName, TypeSet};
 
 impl<'a> Normalizer<'a> {
     pub(super) fn storage_name(
@@ -91,9 +91,10 @@ impl<'a> Normalizer<'a> {
         if left == right {
             return nulls;
         }
-        let (left, right) = (self.set(left), self.set(right));
-        for item in &left.items {
-            match twin(item, &right.items) {
+        // What is deferred may be asked for along with the rest.
+        let (left, right) = (self.set(left).stored(), self.set(right).stored());
+        for item in left {
+            match twin(item, right) {
                 Some(twin) => {
                     let is_alike = item.conditions == twin.conditions && item.alternatives == twin.alternatives;
                     nulls.spread |= !is_alike && self.is_any(item, Self::is_non_null);
@@ -106,18 +107,17 @@ impl<'a> Normalizer<'a> {
                 None => nulls.spread |= self.is_any(item, Self::is_non_null),
             }
         }
-        for item in &right.items {
-            nulls.spread |= twin(item, &left.items).is_none() && self.is_any(item, Self::is_non_null);
+        for item in right {
+            nulls.spread |= twin(item, left).is_none() && self.is_any(item, Self::is_non_null);
         }
-        nulls.clash |= self.requires_any(left, &right.items) || self.requires_any(right, &left.items);
+        nulls.clash |= self.requires_any(left, right) || self.requires_any(right, left);
         nulls
     }
 
-    /// Whether a field of a set may require an object that `others` select parts of: it stands beside them then, with all that
-    /// it is sent for.
-    fn requires_any(&self, set: &SelectionSet, others: &[Rc<Item>]) -> bool {
-        let types_and_items = set
-            .items
+    /// Whether one of the items may require an object that `others` select parts of: it stands beside them then, with all
+    /// that it is sent for.
+    fn requires_any(&self, items: &[Rc<Item>], others: &[Rc<Item>]) -> bool {
+        let types_and_items = items
             .iter()
             .flat_map(|item| item.types.iter().map(move |id| (*id, item)));
         let definitions = types_and_items.filter_map(|(id, item)| self.field(id, &item.field));
