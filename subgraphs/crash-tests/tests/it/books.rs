@@ -12,6 +12,9 @@ use crate::shop::Shop;
 /// Longest time in which everything that was begun comes to its end: backoff and lookups, at the pace of the clock.
 const SETTLE: Duration = Duration::from_secs(120);
 
+/// Longest time in which a lock is given back by somebody who is not frozen.
+const WRITE: Duration = Duration::from_secs(5);
+
 /// The databases, and what they held at first.
 pub(crate) struct Books {
     orders: Database,
@@ -50,6 +53,18 @@ impl Books {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
+    }
+
+    /// Whether sagas and orders can be written: nobody who froze is in the middle of that.
+    pub(crate) async fn can_be_written(&self) -> bool {
+        let writing = async {
+            let transaction = self.orders.begin().await?;
+            for sql in ["UPDATE saga SET step = step", "UPDATE orders SET status = status"] {
+                transaction.execute_unprepared(sql).await?;
+            }
+            transaction.rollback().await
+        };
+        matches!(tokio::time::timeout(WRITE, writing).await, Ok(Ok(())))
     }
 
     /// Waits until nothing is under way, then checks everything; gives the number of orders by status.
