@@ -157,9 +157,9 @@ impl Checkout {
         let key = key_use("orderCreate", &[user_id, &request.key], &request);
         let lease = service::id::new("lse");
         let placed = match self.try_place(user_id, request, (&key, &lease)).await {
-            // The first call with this key may have emptied the cart, or taken the last unit.
-            Err(problems @ PlaceError::Problems(_)) => self.driver.store().key(&key.id).await?.ok_or(problems)?,
-            placed => placed?,
+            // The first call with this key may have emptied the cart, or taken the last unit; or a neighbour is away by now.
+            Err(error) => self.driver.store().key(&key.id).await?.ok_or(error)?,
+            Ok(placed) => placed,
         };
         let driven = match placed {
             Placed::New(file) => self.driver.drive_held(*file, lease).await,

@@ -169,6 +169,17 @@ async fn products_away_for_a_moment_delays_an_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_known_by_its_key_while_products_is_away() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let placed = shop.create(input("key", &[(&shoe, 1)])).await;
+    shop.shelf.set_down(true);
+    let again = shop.create(input("key", &[(&shoe, 1)])).await;
+    assert!(placed["order"]["id"].is_string(), "{placed}");
+    assert_eq!(again["order"]["id"], placed["order"]["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_is_not_paid_in_time_expires() {
     let clock = Clock::manual(chrono::Utc::now());
     let shop = Shop::open_at(clock.clone()).await;
