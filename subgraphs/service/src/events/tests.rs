@@ -1,6 +1,7 @@
 //! Outbox, inbox and relay on every database.
 
 mod nats;
+mod nats_login;
 
 use super::entity::{inbox, outbox};
 use super::relay::Relay;
