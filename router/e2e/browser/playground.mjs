@@ -37,6 +37,14 @@ try {
   report.documentation = await openPanel(page, 'Documentation Explorer', '.graphiql-doc-explorer-content');
   await page.screenshot({ path: `${screenshots}/documentation.png` });
 
+  await page.locator('.graphiql-tab', { hasText: 'Later' }).click();
+  report.answerInParts = await (await send(page)).text();
+  await page.locator('.graphiql-response').getByText('"rating"').first().waitFor();
+  report.shownInParts = await page.locator('.graphiql-response').innerText();
+  report.planInParts = await openPanel(page, 'Query plan', '.plan-rows');
+  await page.screenshot({ path: `${screenshots}/parts.png` });
+  await page.locator('.graphiql-tab').first().click();
+
   await page.getByRole('button', { name: /^Share/ }).click();
   await page.waitForURL(/#operation=/);
   report.sharedUrl = page.url();
@@ -92,12 +100,17 @@ function isIntrospection(request) {
   return request.method() === 'POST' && (request.postData() ?? '').includes('IntrospectionQuery');
 }
 
-/** Presses Ctrl-Enter in the editor; the answer as it came over the wire. */
+/** Runs the operation in the editor; the answer as it came over the wire. */
 async function run(page) {
+  return (await send(page)).json();
+}
+
+/** Presses Ctrl-Enter in the editor. */
+async function send(page) {
   const isAnswer = (response) => response.request().method() === 'POST' && !isIntrospection(response.request());
   await page.locator('.graphiql-query-editor .view-line').first().click({ position: { x: 2, y: 4 } });
   const [response] = await Promise.all([page.waitForResponse(isAnswer), page.keyboard.press('Control+Enter')]);
-  return response.json();
+  return response;
 }
 
 async function openPanel(page, title, selector) {

@@ -103,7 +103,12 @@ function childrenOf(node) {
   if (node.node) children.push(['', node.node]);
   if (node.ifClause) children.push(['if true', node.ifClause]);
   if (node.elseClause) children.push(['if false', node.elseClause]);
-  if (node.primary) children.push(['primary', node.primary]);
+  const primary = node.kind === 'Defer' ? node.primary?.node : node.primary;
+  if (primary) children.push(['primary', primary]);
+  for (const { label, part, node: child } of node.deferred ?? []) {
+    // What was asked for along with something else has no node.
+    if (child) children.push([`deferred ${label ?? part}`, child]);
+  }
   if (node.rest) children.push(['each event', node.rest]);
   return children;
 }

@@ -1,14 +1,14 @@
-// Sends operations: queries and mutations by POST, subscriptions as server-sent events.
-//
-// What was sent and measured goes to `onExchange` too, for the plan panel. Answers in parts (`@defer`) are not asked
-// for: the router sends them whole.
+// Sends operations: queries and mutations by POST, answered in parts where fragments are deferred; subscriptions as
+// server-sent events. What was sent and measured goes to `onExchange` too, for the plan panel.
 import { createClient } from 'graphql-sse';
+import { meros } from 'meros/browser';
 import { splitExplain } from './explain.js';
 
 /** A router that explains does so for requests with this header; any other server ignores it. */
 const EXPLAIN_HEADER = { 'x-router-explain': '1' };
 const POST_HEADERS = {
-  accept: 'application/graphql-response+json, application/json;q=0.9',
+  // The form of parts that GraphiQL reads.
+  accept: 'multipart/mixed;deferSpec=20220824, application/graphql-response+json, application/json;q=0.9',
   'content-type': 'application/json',
 };
 
@@ -28,28 +28,59 @@ export function createFetcher({ endpoint, onExchange }) {
   return async function fetcher(params, { headers, documentAST } = {}) {
     if (isSubscription(params, documentAST)) return subscribe(url, params, headers);
     // GraphiQL's own request; nobody waits for its plan.
-    if (params.operationName === 'IntrospectionQuery') return (await post(url, params, headers)).result;
-    const answer = await post(url, params, { ...EXPLAIN_HEADER, ...headers });
-    const { result, explain } = splitExplain(answer.result);
-    onExchange({ ...answer, operationName: params.operationName, result, explain });
-    return result;
+    if (params.operationName === 'IntrospectionQuery') {
+      return (await whole(await post(url, params, headers))).result;
+    }
+    const sent = await post(url, params, { ...EXPLAIN_HEADER, ...headers });
+    const tell = (answer) => onExchange({ ...answer, operationName: params.operationName });
+    const parts = await meros(sent.response);
+    // What is not in parts comes back as it is.
+    if (parts !== sent.response) return inParts(parts, sent, tell);
+    const answer = await whole(sent);
+    tell(answer);
+    return answer.result;
   };
 }
 
+/** Sends `params`; counts what comes back. */
 async function post(url, params, headers) {
-  const start = performance.now();
+  const sent = { start: performance.now(), bytes: 0 };
   const response = await fetch(url, {
     method: 'POST',
     headers: { ...POST_HEADERS, ...headers },
     body: JSON.stringify(params),
   });
-  const text = await response.text();
-  return {
-    duration_ms: performance.now() - start,
-    bytes: new TextEncoder().encode(text).length,
-    status: response.status,
-    result: parseResult(text, response),
-  };
+  const count = new TransformStream({
+    transform(chunk, controller) {
+      sent.bytes += chunk.byteLength;
+      controller.enqueue(chunk);
+    },
+  });
+  sent.response = new Response(response.body?.pipeThrough(count), response);
+  return sent;
+}
+
+/** An answer in one piece. */
+async function whole(sent) {
+  const text = await sent.response.text();
+  return { ...measured(sent), ...splitExplain(parseResult(text, sent.response)) };
+}
+
+/** Yields each part when it is there; GraphiQL puts them together. What was done for all of them is told at the end. */
+async function* inParts(parts, sent, tell) {
+  const all = { errors: [] };
+  for await (const { json, body } of parts) {
+    if (!json) throw new Error('A part of the answer is not JSON.');
+    const { result, explain } = splitExplain(body);
+    all.explain = explain ?? all.explain;
+    for (const { errors } of [result, ...(result.incremental ?? [])]) all.errors.push(...(errors ?? []));
+    yield result;
+  }
+  tell({ ...measured(sent), result: { errors: all.errors }, explain: all.explain });
+}
+
+function measured({ start, bytes, response }) {
+  return { duration_ms: performance.now() - start, bytes, status: response.status };
 }
 
 function parseResult(text, response) {

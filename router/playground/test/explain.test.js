@@ -49,6 +49,19 @@ test('an unknown kind keeps its name and its children', () => {
   assert.deepEqual(drawn({ plan: { kind: 'Race', nodes: [fetch(0, 'users')] } }), ['Race', '  Fetch users']);
 });
 
+test('each deferred part with requests of its own has a row', () => {
+  const fetch = (id, serviceName) => ({ kind: 'Fetch', id, serviceName });
+  const node = {
+    kind: 'Defer',
+    primary: { node: fetch(0, 'products') },
+    deferred: [{ part: 0, label: 'reviews', node: fetch(1, 'reviews') }, { part: 1 }, { part: 2, node: fetch(2, 'users') }],
+  };
+  assert.deepEqual(
+    planRows({ plan: { kind: 'QueryPlan', node } }).map(({ depth, kind, label }) => `${depth} ${kind} ${label}`),
+    ['0 Defer ', '1 primary ', '2 Fetch products', '1 deferred reviews ', '2 Fetch reviews', '1 deferred 2 ', '2 Fetch users'],
+  );
+});
+
 test('without a plan the fetches are rows', () => {
   const fetches = [{ fetch: 0, subgraph: 'users', error: 'GATEWAY_TIMEOUT' }, { fetch: 1, subgraph: 'orders', skipped: true }, { fetch: 2, subgraph: 'users', skipped: true, entities_wanted: 3 }];
   assert.deepEqual(drawn({ fetches }), [

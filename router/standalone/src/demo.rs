@@ -67,6 +67,10 @@ fn examples() -> Result<Vec<ExampleOperation>> {
             include_str!("../../../schema/operations/shop_front.graphql"),
             json!({ "query": "lamp" }),
         ),
+        (
+            include_str!("../../../schema/operations/reviews_later.graphql"),
+            json!({ "query": "lamp" }),
+        ),
         (include_str!("../../../schema/operations/my_orders.graphql"), json!({})),
         (
             include_str!("../../../schema/operations/login.graphql"),

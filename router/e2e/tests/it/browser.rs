@@ -31,6 +31,10 @@ struct Report {
     answer: Value,
     shown: String,
     plan: String,
+    /// Of the tab whose operation defers something.
+    answer_in_parts: String,
+    shown_in_parts: String,
+    plan_in_parts: String,
     documentation: String,
     shared_url: String,
     tabs_after_reload: Vec<String>,
@@ -48,7 +52,7 @@ async fn the_page_of_any_graph_runs_an_operation_explains_it_and_asks_no_other_h
 
     assert_all_went_well(&report);
     assert_eq!(report.title, "Catalogue");
-    assert_eq!(report.tabs, ["Ratings", "Names"]);
+    assert_eq!(report.tabs, ["Ratings", "Names", "RatingsLater"]);
     for answer in [&report.answer, &report.answer_after_reload, &report.visitor_answer] {
         assert_eq!(
             answer["data"]["products"][0],
@@ -67,7 +71,7 @@ async fn the_page_of_any_graph_runs_an_operation_explains_it_and_asks_no_other_h
     Ok(())
 }
 
-/// The router over two subgraphs in process; whoever visits it finds two examples.
+/// The router over two subgraphs in process; whoever visits it finds three examples.
 async fn serve_catalogue() -> Result<SocketAddr> {
     let suite = FixtureSubgraphs::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/catalogue"))?;
     let subgraphs = suite.subgraphs().iter().map(|subgraph| Subgraph {
@@ -88,6 +92,7 @@ async fn serve_catalogue() -> Result<SocketAddr> {
             examples: vec![
                 example("query Ratings { products { name rating } }"),
                 example("query Names { products { name } }"),
+                example("query RatingsLater { products { name ... @defer { rating } } }"),
             ],
             ..PlaygroundConfig::default()
         });
@@ -158,6 +163,10 @@ fn assert_all_went_well(report: &Report) {
     assert_eq!(report.failed_requests, [""; 0]);
     assert_eq!(report.console_errors, [""; 0]);
     assert!(report.documentation.contains("query"), "{}", report.documentation);
+    let parts = report.answer_in_parts.matches("content-type: application/json").count();
+    assert_eq!(parts, 2, "{}", report.answer_in_parts);
+    assert!(report.shown_in_parts.contains("rating"), "{}", report.shown_in_parts);
+    assert!(report.plan_in_parts.contains("deferred"), "{}", report.plan_in_parts);
     assert!(report.shared_url.contains("#operation="), "{}", report.shared_url);
     assert_eq!(report.tabs_after_reload, report.tabs, "tabs are kept");
     assert_eq!(
