@@ -272,9 +272,6 @@ impl Store {
         }
         self.follow(before, after, &database).await?;
         database.commit().await?;
-        if extra.event.is_some() {
-            fault::point("orders.event.stored");
-        }
         Ok(Update::Written)
     }
 

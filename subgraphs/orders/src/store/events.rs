@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr};
 use service::contract::events::{Event, ORDERS_PAID, OrderPaid, OrderPaidLine};
-use service::events;
+use service::{events, fault};
 
 use super::carts::delete_cart;
 use super::changes::Extra;
@@ -57,7 +57,9 @@ impl Store {
             act(file);
             Ok::<bool, std::convert::Infallible>(*file != before)
         });
-        Ok(matches!(changed.await?, Some(Ok((true, _)))))
+        let changed = changed.await?;
+        fault::point("orders.event.stored");
+        Ok(matches!(changed, Some(Ok((true, _)))))
     }
 
     /// Deletes the cart of a user because of an event, once.
