@@ -255,15 +255,19 @@ impl<'e, 'a> Delivery<'e, 'a> {
         ResponsePart::Later(later, announcement)
     }
 
-    /// Completes what is deferred of an object, so that it agrees with all that was delivered.
+    /// Completes what is deferred of an object, so that it agrees with all that was delivered; nothing of it if that is
+    /// not known any more.
     fn complete(&mut self, store: &Store, object: &DeferredObject<'a>) -> Completed<'a> {
         let variables = &self.execution.request.variables;
-        let completed = complete_deferred(store, object, variables, None);
+        let mut completed = complete_deferred(store, object, variables, None);
         self.delivered.has_failures |= completed.has_failures();
-        match self.delivered.has_failures {
-            true => complete_deferred(store, object, variables, Some(self.delivered.together())),
-            false => completed,
+        if self.delivered.has_failures {
+            match self.delivered.together() {
+                Some(known) => completed = complete_deferred(store, object, variables, Some(known)),
+                None => completed.is_null = true,
+            }
         }
+        completed
     }
 
     /// Notes the objects with more to come. Announced are those that are not below another one of their fragment.

@@ -6,9 +6,14 @@ use serde_json::Value;
 
 use crate::response::{DeliveredFragment, ExecutionResponse, ResponsePathSegment};
 
+/// Most bytes of parts that are kept. 16 MiB: put together they take some ten times as much.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// The parts that were delivered. They are put together only when something fails: else they agree.
 #[derive(Debug, Default)]
 pub(super) struct Delivered {
+    /// How long they are in all.
+    bytes: usize,
     /// Where an object stands, and its JSON; those around others come first.
     objects: Vec<(Vec<ResponsePathSegment>, Bytes)>,
     /// All that are not in `objects` any more, as clients put them together.
@@ -20,23 +25,37 @@ pub(super) struct Delivered {
 impl Delivered {
     /// The first part.
     pub(super) fn new(answer: &ExecutionResponse) -> Self {
-        Self {
-            objects: vec![(Vec::new(), answer.data.clone().unwrap_or_default())],
-            together: Value::Null,
+        let mut delivered = Self {
             has_failures: !answer.errors.is_empty(),
-        }
+            ..Self::default()
+        };
+        delivered.keep(Vec::new(), answer.data.clone().unwrap_or_default());
+        delivered
     }
 
     /// Notes what a later part has of a fragment.
     pub(super) fn add(&mut self, fragment: &DeliveredFragment) {
         for object in fragment.data.iter().flatten() {
             let path = [&fragment.pending.path[..], &object.sub_path].concat();
-            self.objects.push((path, object.data.clone()));
+            self.keep(path, object.data.clone());
         }
     }
 
-    /// Everything so far.
-    pub(super) fn together(&mut self) -> &Value {
+    fn keep(&mut self, path: Vec<ResponsePathSegment>, data: Bytes) {
+        self.bytes += data.len();
+        if self.bytes > BYTES_MAX {
+            self.objects.clear();
+            self.together = Value::Null;
+        } else {
+            self.objects.push((path, data));
+        }
+    }
+
+    /// Everything so far; `None` when it is too long to be kept.
+    pub(super) fn together(&mut self) -> Option<&Value> {
+        if self.bytes > BYTES_MAX {
+            return None;
+        }
         for (path, data) in self.objects.drain(..) {
             // The executor wrote it: there is none that cannot be read.
             let data = serde_json::from_slice(&data).unwrap_or_default();
@@ -50,7 +69,7 @@ impl Delivered {
                 merge(place, data);
             }
         }
-        &self.together
+        Some(&self.together)
     }
 }
 
@@ -87,14 +106,14 @@ mod tests {
         let at = |name: &str| ResponsePathSegment::Field(name.to_owned());
         let mut delivered = Delivered::default();
         let first = json!({ "a": [{}, null], "b": 1 });
-        delivered.objects.push((Vec::new(), data(first.clone())));
-        assert_eq!(*delivered.together(), first);
-        delivered
-            .objects
-            .push((Vec::new(), data(json!({ "a": [{ "c": { "d": 2 } }, null] }))));
+        delivered.keep(Vec::new(), data(first.clone()));
+        assert_eq!(delivered.together(), Some(&first));
+        delivered.keep(Vec::new(), data(json!({ "a": [{ "c": { "d": 2 } }, null] })));
         let path = vec![at("a"), ResponsePathSegment::Item(0), at("c")];
-        delivered.objects.push((path, data(json!({ "d": 2, "e": 3 }))));
+        delivered.keep(path, data(json!({ "d": 2, "e": 3 })));
         let all = json!({ "a": [{ "c": { "d": 2, "e": 3 } }, null], "b": 1 });
-        assert_eq!(*delivered.together(), all);
+        assert_eq!(delivered.together(), Some(&all));
+        delivered.keep(Vec::new(), Bytes::from(vec![b' '; BYTES_MAX]));
+        assert_eq!(delivered.together(), None);
     }
 }
