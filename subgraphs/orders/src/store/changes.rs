@@ -1,4 +1,4 @@
-//! Placing and changing orders, each in one local transaction.
+//! Changing orders, each change in one local transaction.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
 use service::database::only_changes;
@@ -15,15 +15,12 @@ use service::{events, fault};
 
 use super::events::write_paid_event;
 use super::rows::{event_to_row, file, line_to_row, order_from_row, order_to_row, refund_to_row, saga_to_row};
-use super::{Store, StoreError};
+use super::{Placed, Store, StoreError};
 use crate::domain::{LEASE, OrderFile, OrderStatus};
-use crate::entity::{cart, cart_line, counter, idempotency_key, order_event, order_line, order_refund, orders, saga};
+use crate::entity::{cart, cart_line, idempotency_key, order_event, order_line, order_refund, orders, saga};
 
 /// How often a change is tried again when somebody else was faster.
 const CHANGE_ATTEMPTS_MAX: u32 = 5;
-
-/// Name of the counter of order numbers.
-const ORDER_NUMBER: &str = "order_number";
 
 /// Most sagas that the runner takes at once.
 const DUE_MAX: u64 = 50;
@@ -50,41 +47,7 @@ pub struct Driven<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// What [`Store::place`] found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Placed {
-    /// The order is stored; this is it, with its number.
-    New(Box<OrderFile>),
-    /// The key was used before; the order it made, and the hash of the request that made it.
-    KnownKey {
-        /// The order.
-        order_id: String,
-        /// The payment.
-        payment_id: Option<String>,
-        /// Hash of the request.
-        request_hash: String,
-    },
-}
-
 impl Store {
-    /// Stores an order with its saga, unless `key` was used before. With a `lease`, whoever places it drives the saga
-    /// from the first moment on; else it is there to be claimed.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn place(&self, file: &OrderFile, key: &KeyUse, lease: Option<&str>) -> Result<Placed, StoreError> {
-        match self.insert(file, key, lease).await {
-            Ok(placed) => Ok(Placed::New(Box::new(placed))),
-            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
-                let known = self.key(&key.id).await?;
-                known.ok_or_else(|| StoreError::Contended {
-                    id: file.order.id.clone(),
-                })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// What `key_id` was used for.
     ///
     /// # Errors
@@ -98,33 +61,6 @@ impl Store {
             payment_id: row.payment_id,
             request_hash: row.request_hash,
         }))
-    }
-
-    async fn insert(&self, file: &OrderFile, key: &KeyUse, lease: Option<&str>) -> Result<OrderFile, DbErr> {
-        let (order_id, now) = (&file.order.id, file.order.placed_at);
-        let mut placed = file.clone();
-        let database = self.database.begin().await?;
-        // The key first: the second of two equal calls waits here, and then fails before it takes a number.
-        insert_key(&database, order_id, key, now).await?;
-        placed.order.number = next_number(&database).await?;
-        orders::Entity::insert(order_to_row(&placed.order))
-            .exec_without_returning(&database)
-            .await?;
-        let lines = file.lines.iter().map(|line| line_to_row(order_id, line));
-        order_line::Entity::insert_many(lines)
-            .exec_without_returning(&database)
-            .await?;
-        let mut saga = saga_to_row(order_id, &file.saga);
-        if let Some(lease) = lease {
-            hold(&mut saga, lease, now);
-        }
-        saga::Entity::insert(saga).exec_without_returning(&database).await?;
-        insert_events(&database, file).await?;
-        fault::point("orders.place.storing");
-        database.commit().await?;
-        fault::point("orders.place.stored");
-        placed.new_events.clear();
-        Ok(placed)
     }
 
     /// Changes an order as `decide` says, in one local transaction. `decide` may run several times, and must do nothing but change its argument.
@@ -261,7 +197,9 @@ impl Store {
         }
         insert_events(&database, after).await?;
         if let (Some(key), Some(event)) = (extra.key, after.new_events.first()) {
-            insert_key(&database, order_id, key, event.at).await?;
+            idempotency_key::Entity::insert(key_to_row(order_id, key, event.at))
+                .exec_without_returning(&database)
+                .await?;
         }
         fault::point_at("orders.saga.storing", after.saga.step.as_str());
         if let Some((event_id, now)) = extra.event
@@ -476,28 +414,19 @@ async fn update_saga(
     Ok(update.set(row).exec(database).await?.rows_affected == 1)
 }
 
-fn hold(saga: &mut saga::ActiveModel, lease: &str, now: DateTime<Utc>) {
+pub(super) fn hold(saga: &mut saga::ActiveModel, lease: &str, now: DateTime<Utc>) {
     saga.lease_until = Set(Some(now + LEASE));
     saga.lease_owner = Set(Some(lease.to_owned()));
 }
 
-async fn insert_key(
-    database: &impl ConnectionTrait,
-    order_id: &str,
-    key: &KeyUse,
-    now: DateTime<Utc>,
-) -> Result<(), DbErr> {
-    let row = idempotency_key::ActiveModel {
+pub(super) fn key_to_row(order_id: &str, key: &KeyUse, now: DateTime<Utc>) -> idempotency_key::ActiveModel {
+    idempotency_key::ActiveModel {
         id: Set(key.id.clone()),
         request_hash: Set(key.request_hash.clone()),
         order_id: Set(order_id.to_owned()),
         payment_id: Set(key.payment_id.clone()),
         created_at: Set(now),
-    };
-    idempotency_key::Entity::insert(row)
-        .exec_without_returning(database)
-        .await?;
-    Ok(())
+    }
 }
 
 async fn insert_events(database: &impl ConnectionTrait, file: &OrderFile) -> Result<(), DbErr> {
@@ -509,25 +438,6 @@ async fn insert_events(database: &impl ConnectionTrait, file: &OrderFile) -> Res
         .exec_without_returning(database)
         .await?;
     Ok(())
-}
-
-/// One statement counts, and holds the row until the order is stored: numbers have no gaps.
-async fn next_number(database: &impl ConnectionTrait) -> Result<i64, DbErr> {
-    use counter::Column;
-    let missing = || DbErr::RecordNotFound("the counter of order numbers".to_owned());
-    let mut count = Query::update();
-    count
-        .table(counter::Entity)
-        .value(Column::Value, Expr::col(Column::Value).add(1))
-        .and_where(Column::Name.eq(ORDER_NUMBER));
-    if database.support_returning() {
-        count.returning_col(Column::Value);
-        let row = database.query_one(&count).await?.ok_or_else(missing)?;
-        return row.try_get("", "value");
-    }
-    database.execute(&count).await?;
-    let row = counter::Entity::find_by_id(ORDER_NUMBER).one(database).await?;
-    row.map(|row| row.value).ok_or_else(missing)
 }
 
 /// Takes what was ordered out of the cart, and nothing else: the shopper may have added something meanwhile.

@@ -6,6 +6,7 @@
 mod carts;
 mod changes;
 mod events;
+mod placing;
 mod reads;
 mod rows;
 mod seed;
@@ -13,7 +14,8 @@ mod seed;
 use service::database::Database;
 
 pub use carts::CartEdit;
-pub use changes::{Driven, KeyUse, Placed};
+pub use changes::{Driven, KeyUse};
+pub use placing::Placed;
 pub use reads::OrderFilter;
 pub use seed::seed;
 
@@ -21,6 +23,7 @@ pub use seed::seed;
 #[derive(Clone)]
 pub struct Store {
     database: Database,
+    placing: placing::Placing,
 }
 
 /// Why a query gave no answer; details are for the log.
@@ -49,6 +52,9 @@ impl Store {
     /// The tables in `database`, which must be migrated.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database }
+        Self {
+            database,
+            placing: placing::Placing::default(),
+        }
     }
 }

@@ -6,7 +6,7 @@ use expect_test::expect;
 use futures::future::join_all;
 use orders::Migrator;
 use orders::domain::{Edit, LEASE, OrderFile, OrderStatus};
-use orders::store::{Driven, KeyUse, Store};
+use orders::store::{Driven, KeyUse, Placed, Store};
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use service::auth::Role;
@@ -65,6 +65,53 @@ async fn one_lease_has_one_runner_on_every_database() {
         store.finish_step(driven, done).await.unwrap().unwrap();
         assert_eq!(store.claim(&id, later).await.unwrap(), None, "nothing is due");
         assert!(store.claim(&id, soon).await.unwrap().is_some(), "the lease has ended");
+        database.close().await;
+    })
+    .await;
+}
+
+/// Twenty orders at once are stored a few together; two of them have one key, and only one of these is stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_placed_at_once_have_numbers_without_gaps_on_every_database() {
+    each_database(|url| async move {
+        let database = Database::connect(&url, &DatabaseOptions::default()).await.unwrap();
+        database.migrate::<Migrator>().await.unwrap();
+        let store = Store::new(database.clone());
+        let place = async |number: usize| {
+            let mut file = placed_order();
+            file.order.id = service::id::new("ord");
+            for line in &mut file.lines {
+                line.id = service::id::new("oln");
+            }
+            for event in &mut file.new_events {
+                event.id = service::id::new("oev");
+            }
+            let key = KeyUse {
+                id: format!("key {}", number.max(1)),
+                request_hash: "hash".to_owned(),
+                payment_id: None,
+            };
+            let placed = store.place(&file, &key, None).await.unwrap();
+            (file.order.id, placed)
+        };
+        let placed = join_all((0..20).map(place)).await;
+        let mut numbers = Vec::new();
+        let mut known = Vec::new();
+        for (id, placed) in &placed {
+            match placed {
+                Placed::New(file) => {
+                    assert_eq!(store.file(id).await.unwrap().as_ref(), Some(&**file), "on {url}");
+                    numbers.push(file.order.number);
+                }
+                Placed::KnownKey { order_id, .. } => known.push(order_id),
+            }
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (100_001..=100_019).collect::<Vec<_>>(), "on {url}");
+        let [first, second, ..] = &placed[..] else {
+            unreachable!()
+        };
+        assert!(known == [&first.0] || known == [&second.0], "on {url}");
         database.close().await;
     })
     .await;

@@ -1,0 +1,222 @@
+//! Storing new orders. Those that come at the same time are stored together: each takes its number from one row, which
+//! is held until the commit so that numbers have no gaps, and so they would wait for each other's disk one by one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, SqlErr};
+use service::fault;
+use tokio::sync::oneshot;
+
+use super::changes::{KeyUse, hold, key_to_row};
+use super::rows::{event_to_row, line_to_row, order_to_row, saga_to_row};
+use super::{Store, StoreError};
+use crate::domain::OrderFile;
+use crate::entity::{counter, idempotency_key, order_event, order_line, orders, saga};
+
+/// Name of the counter of order numbers.
+const ORDER_NUMBER: &str = "order_number";
+
+/// Most orders in one transaction: with 100 lines each, well below the 32,766 values of a statement of SQLite.
+const PLACED_AT_ONCE: usize = 16;
+
+/// What [`Store::place`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// The order is stored; this is it, with its number.
+    New(Box<OrderFile>),
+    /// The key was used before; the order it made, and the hash of the request that made it.
+    KnownKey {
+        /// The order.
+        order_id: String,
+        /// The payment.
+        payment_id: Option<String>,
+        /// Hash of the request.
+        request_hash: String,
+    },
+}
+
+/// The orders that wait to be stored by this process.
+#[derive(Clone, Default)]
+pub(super) struct Placing {
+    waiting: Arc<Mutex<Vec<Waiting>>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Waiting {
+    new: New,
+    stored: oneshot::Sender<Result<OrderFile, DbErr>>,
+}
+
+/// An order with what is stored beside it.
+struct New {
+    file: OrderFile,
+    key: KeyUse,
+    lease: Option<String>,
+}
+
+impl Placing {
+    fn add(&self, one: Waiting) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push(one);
+    }
+
+    /// The next to be stored together, the first come first.
+    fn take(&self) -> Vec<Waiting> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = waiting.len().min(PLACED_AT_ONCE);
+        waiting.drain(..count).collect()
+    }
+}
+
+impl Store {
+    /// Stores an order with its saga, unless `key` was used before. With a `lease`, whoever places it drives the saga
+    /// from the first moment on; else it is there to be claimed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn place(&self, file: &OrderFile, key: &KeyUse, lease: Option<&str>) -> Result<Placed, StoreError> {
+        let new = New {
+            file: file.clone(),
+            key: key.clone(),
+            lease: lease.map(str::to_owned),
+        };
+        match self.store_with_others(new).await {
+            Ok(placed) => Ok(Placed::New(Box::new(placed))),
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+                let known = self.key(&key.id).await?;
+                known.ok_or_else(|| StoreError::Contended {
+                    id: file.order.id.clone(),
+                })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn store_with_others(&self, new: New) -> Result<OrderFile, DbErr> {
+        let (stored, answer) = oneshot::channel();
+        self.placing.add(Waiting { new, stored });
+        // A task of its own: who goes away must not take the orders of others along.
+        let store = self.clone();
+        tokio::spawn(async move {
+            let _turn = store.placing.turn.lock().await;
+            // Nobody waits any more when the one before has stored this order too.
+            store.store_waiting(store.placing.take()).await;
+        });
+        let lost = |_| DbErr::Custom("storing the order was given up".to_owned());
+        answer.await.unwrap_or_else(|closed| Err(lost(closed)))
+    }
+
+    async fn store_waiting(&self, waiting: Vec<Waiting>) {
+        let (new, askers): (Vec<New>, Vec<_>) = waiting.into_iter().map(|one| (one.new, one.stored)).unzip();
+        if new.is_empty() {
+            return;
+        }
+        let stored = match self.insert(&new).await {
+            Ok(placed) => placed.into_iter().map(Ok).collect(),
+            // One of them may be to blame, such as by a key that was used before: each for itself.
+            Err(error) if is_of_statement(&error) && new.len() > 1 => self.insert_each(&new).await,
+            Err(error) => vec![Err(error)],
+        };
+        // Those for whom nothing was tried hear that it was given up.
+        for (stored, asker) in stored.into_iter().zip(askers) {
+            // Who asked may be gone; the order is stored, and its key tells them when they ask again.
+            let _ = asker.send(stored);
+        }
+    }
+
+    /// Stores each for itself, as long as the database answers.
+    async fn insert_each(&self, new: &[New]) -> Vec<Result<OrderFile, DbErr>> {
+        let mut stored = Vec::with_capacity(new.len());
+        for one in new {
+            let placed = self.insert(std::slice::from_ref(one)).await;
+            let is_over = placed.as_ref().is_err_and(|error| !is_of_statement(error));
+            stored.push(placed.and_then(|mut placed| placed.pop().ok_or_else(missing)));
+            if is_over {
+                break;
+            }
+        }
+        stored
+    }
+
+    async fn insert(&self, new: &[New]) -> Result<Vec<OrderFile>, DbErr> {
+        let database = self.database.begin().await?;
+        // The keys first: the second of two equal calls waits here, and then fails before it takes a number.
+        let keys = new
+            .iter()
+            .map(|new| key_to_row(&new.file.order.id, &new.key, new.file.order.placed_at));
+        idempotency_key::Entity::insert_many(keys)
+            .exec_without_returning(&database)
+            .await?;
+        let placed = numbered(new, next_numbers(&database, new.len()).await?);
+        orders::Entity::insert_many(placed.iter().map(|file| order_to_row(&file.order)))
+            .exec_without_returning(&database)
+            .await?;
+        let lines = placed
+            .iter()
+            .flat_map(|file| file.lines.iter().map(|line| line_to_row(&file.order.id, line)));
+        order_line::Entity::insert_many(lines)
+            .exec_without_returning(&database)
+            .await?;
+        saga::Entity::insert_many(new.iter().map(held_saga))
+            .exec_without_returning(&database)
+            .await?;
+        let events = new
+            .iter()
+            .flat_map(|New { file, .. }| file.new_events.iter().map(|event| event_to_row(&file.order.id, event)));
+        order_event::Entity::insert_many(events)
+            .exec_without_returning(&database)
+            .await?;
+        fault::point("orders.place.storing");
+        database.commit().await?;
+        fault::point("orders.place.stored");
+        Ok(placed)
+    }
+}
+
+/// The orders as they will be read: `last` is the number of the last of them.
+fn numbered(new: &[New], last: i64) -> Vec<OrderFile> {
+    let first = last + 1 - i64::try_from(new.len()).unwrap_or(i64::MAX);
+    let placed = new.iter().zip(first..).map(|(new, number)| {
+        let mut file = new.file.clone();
+        file.order.number = number;
+        file.new_events.clear();
+        file
+    });
+    placed.collect()
+}
+
+fn held_saga(new: &New) -> saga::ActiveModel {
+    let mut saga = saga_to_row(&new.file.order.id, &new.file.saga);
+    if let Some(lease) = &new.lease {
+        hold(&mut saga, lease, new.file.order.placed_at);
+    }
+    saga
+}
+
+/// Whether there was a connection, and a statement failed.
+fn is_of_statement(error: &DbErr) -> bool {
+    matches!(error, DbErr::Exec(_) | DbErr::Query(_))
+}
+
+fn missing() -> DbErr {
+    DbErr::RecordNotFound("the counter of order numbers".to_owned())
+}
+
+/// The last of `count` numbers. One statement counts, and holds the row until the orders are stored.
+async fn next_numbers(database: &impl ConnectionTrait, count: usize) -> Result<i64, DbErr> {
+    use counter::Column;
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let mut add = Query::update();
+    add.table(counter::Entity)
+        .value(Column::Value, Expr::col(Column::Value).add(count))
+        .and_where(Column::Name.eq(ORDER_NUMBER));
+    if database.support_returning() {
+        add.returning_col(Column::Value);
+        let row = database.query_one(&add).await?.ok_or_else(missing)?;
+        return row.try_get("", "value");
+    }
+    database.execute(&add).await?;
+    let row = counter::Entity::find_by_id(ORDER_NUMBER).one(database).await?;
+    row.map(|row| row.value).ok_or_else(missing)
+}
