@@ -218,24 +218,17 @@ impl Store {
         let Some((event_id, now)) = extra.event else {
             return Ok(Update::Written);
         };
-        let database = self.database.begin().await?;
-        let current = orders::Entity::find_by_id(&before.order.id)
-            .select_only()
-            .column(orders::Column::Version)
-            .lock_exclusive()
-            .into_tuple::<i64>()
-            .one(&database)
-            .await?;
-        if current != Some(before.order.version) {
-            database.rollback().await?;
-            return Ok(Update::Stale);
-        }
-        if !events::take_in(&database, event_id, now).await? {
-            database.rollback().await?;
-            return Ok(Update::KnownEvent);
-        }
-        database.commit().await?;
-        Ok(Update::Written)
+        let mut unchanged = Query::select();
+        unchanged
+            .from(orders::Entity)
+            .and_where(orders::Column::Id.eq(&before.order.id))
+            .and_where(orders::Column::Version.eq(before.order.version));
+        let taken = events::take_in_while(self.database.write(), (event_id, now), unchanged).await?;
+        Ok(match taken {
+            Some(true) => Update::Written,
+            Some(false) => Update::KnownEvent,
+            None => Update::Stale,
+        })
     }
 
     /// What a change of status brings with it in this database.

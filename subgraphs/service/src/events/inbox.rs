@@ -10,6 +10,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
+use sea_orm::sea_query::{Expr, Query, SelectStatement};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, SqlErr};
 use std::sync::Arc;
 
@@ -53,6 +54,32 @@ pub async fn take_in(connection: &impl ConnectionTrait, event_id: &str, now: Dat
     match Entity::insert(row).exec_without_returning(connection).await {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// [`take_in`] in a statement of its own, which does so only while `holds` has a row; `None` when it has none. For an
+/// event without an effect on what was read a moment ago.
+///
+/// * `holds`: one row at most, of no columns yet.
+///
+/// # Errors
+/// [`DbErr`] when the database fails.
+pub async fn take_in_while(
+    connection: &impl ConnectionTrait,
+    (event_id, now): (&str, DateTime<Utc>),
+    mut holds: SelectStatement,
+) -> Result<Option<bool>, DbErr> {
+    holds.exprs([Expr::value(event_id), Expr::value(now)]);
+    let mut insert = Query::insert();
+    insert
+        .into_table(Entity)
+        .columns([Column::Id, Column::ReceivedAt])
+        .select_from(holds)
+        .map_err(|error| DbErr::Custom(error.to_string()))?;
+    match connection.execute(&insert).await {
+        Ok(inserted) => Ok((inserted.rows_affected() == 1).then_some(true)),
+        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(Some(false)),
         Err(error) => Err(error),
     }
 }

@@ -6,13 +6,13 @@ mod nats_login;
 use super::entity::{inbox, outbox};
 use super::relay::Relay;
 use super::transport::{SendError, Transport};
-use super::{Event, EventOptions, Migration, RelayBell, operator, take_in, write};
+use super::{Event, EventOptions, Migration, RelayBell, operator, take_in, take_in_while, write};
 use crate::clock::Clock;
 use crate::database::{Database, DatabaseOptions};
 use crate::testing::each_database;
 use chrono::{TimeDelta, Utc};
-use sea_orm::sea_query::{ColumnDef, Table};
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, PaginatorTrait};
+use sea_orm::sea_query::{ColumnDef, Query, Table};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -280,6 +280,25 @@ async fn the_operator_sees_what_is_parked_and_has_it_tried_again() {
         round(&relay).await;
         assert_eq!(heard.acknowledged(), [("ord_a".to_owned(), 1)], "on {url}");
         assert_eq!(replay(None).await, 0, "what was sent is not sent again");
+        database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_without_effect_is_noted_while_that_is_so() {
+    each_database(|url| async move {
+        let database = open::<Migrator>(&url).await;
+        let now = Clock::System.now();
+        let take_in_while_known = async |event_id, known: &str| {
+            let mut holds = Query::select();
+            holds.from(inbox::Entity).and_where(inbox::Column::Id.eq(known));
+            take_in_while(database.write(), (event_id, now), holds).await.unwrap()
+        };
+        assert_eq!(take_in_while_known("evt_1", "evt_0").await, None, "on {url}");
+        assert!(take_in(database.write(), "evt_0", now).await.unwrap());
+        assert_eq!(take_in_while_known("evt_1", "evt_0").await, Some(true), "on {url}");
+        assert_eq!(take_in_while_known("evt_1", "evt_0").await, Some(false), "on {url}");
         database.close().await;
     })
     .await;
