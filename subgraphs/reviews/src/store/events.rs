@@ -22,6 +22,7 @@ impl Store {
         if !events::take_in(&transaction, event_id, self.clock.now()).await? {
             return Ok(());
         }
+        let is_erasure = matches!(effect, Effect::Erased { .. });
         match effect {
             Effect::Bought { user_id, product_ids } => {
                 let rows = product_ids.iter().map(|product_id| purchase::ActiveModel {
@@ -54,6 +55,9 @@ impl Store {
             }
         }
         transaction.commit().await?;
+        if is_erasure {
+            self.ratings.clear();
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Every query of this service. Takes and gives domain types; rows stay inside.
 
 mod events;
+mod ratings;
 mod seeding;
 
 pub(crate) use events::Effect;
@@ -18,12 +19,17 @@ use service::database::Database;
 use service::id;
 use service::paging::{Cursor, Keyset, PAGE_PARENT, Page, PageArgs};
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ratings::Ratings;
 
 /// The tables of reviews.
 #[derive(Clone)]
 pub(crate) struct Store {
     database: Database,
     clock: Clock,
+    ratings: Arc<Ratings>,
 }
 
 /// The database failed. Not the caller's fault.
@@ -68,8 +74,13 @@ impl From<review::Model> for Review {
 }
 
 impl Store {
-    pub(crate) fn new(database: Database, clock: Clock) -> Store {
-        Store { database, clock }
+    /// The tables in `database`; ratings may be as old as `ratings_age_max`.
+    pub(crate) fn new(database: Database, clock: Clock, ratings_age_max: Duration) -> Store {
+        Store {
+            database,
+            clock,
+            ratings: Arc::new(ratings::ratings(ratings_age_max)),
+        }
     }
 
     fn now_ms(&self) -> i64 {
@@ -191,6 +202,7 @@ impl Store {
         match review::Entity::insert(row).exec_without_returning(&transaction).await {
             Ok(_) => {
                 transaction.commit().await?;
+                self.ratings.clear();
                 Ok(Ok(review_id))
             }
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
@@ -211,7 +223,11 @@ impl Store {
         if let Some(author) = author {
             delete = delete.filter(review::Column::UserId.eq(author));
         }
-        Ok(delete.exec(self.database.write()).await?.rows_affected > 0)
+        let deleted = delete.exec(self.database.write()).await?.rows_affected > 0;
+        if deleted {
+            self.ratings.clear();
+        }
+        Ok(deleted)
     }
 }
 

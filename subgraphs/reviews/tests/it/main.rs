@@ -29,6 +29,14 @@ async fn started(url: &str, config: ReviewsConfig) -> TestService {
     .await
 }
 
+/// Ratings that are counted anew for each request.
+fn anew() -> ReviewsConfig {
+    ReviewsConfig {
+        ratings_age_max_ms: 0,
+        ..ReviewsConfig::default()
+    }
+}
+
 async fn data(service: &TestService, query: &str, variables: Value, token: Option<&str>) -> Value {
     let answer = service.query(query, variables, token).await;
     assert!(answer.get("errors").is_none(), "{answer:#}");
@@ -164,7 +172,14 @@ async fn a_review_is_written_once_and_deleted_by_its_author_or_staff() {
 #[tokio::test]
 async fn every_mistake_is_told_at_once() {
     let database = TempSqlite::new();
-    let service = started(&database.url, ReviewsConfig { require_purchase: true }).await;
+    let service = started(
+        &database.url,
+        ReviewsConfig {
+            require_purchase: true,
+            ..ReviewsConfig::default()
+        },
+    )
+    .await;
     let author = token(&service, 5, Role::Customer);
     let long = "x".repeat(5_001);
     let input_of = |product: &str, rating: i32, title: &str, body: &str| json!({ "input": {"productId": product, "rating": rating, "title": title, "body": body} });
@@ -256,13 +271,43 @@ async fn events_take_effect_once() {
 #[tokio::test]
 async fn everything_is_loaded_at_once() {
     let database = TempSqlite::new();
-    let service = started(&database.url, ReviewsConfig::default()).await;
+    let service = started(&database.url, anew()).await;
     let mut table = StatementTable::new::<Reviews>(&service, token(&service, 0, Role::Admin));
     for (typename, prefix) in [("Product", "prod"), ("User", "usr"), ("Review", "rev")] {
         let entity = |number| json!({ "__typename": typename, "id": id::seeded(prefix, number) });
         table.count_entities(&entity, &[]).await;
     }
     expect_file!["statements.txt"].assert_eq(&table.text());
+}
+
+/// An hour, so that nothing is counted anew by itself while the test runs.
+#[tokio::test]
+async fn ratings_are_counted_once_in_a_moment_and_again_after_a_change() {
+    let database = TempSqlite::new();
+    let config = ReviewsConfig {
+        ratings_age_max_ms: 3_600_000,
+        ..ReviewsConfig::default()
+    };
+    let service = started(&database.url, config).await;
+    let products = || [id::seeded("prod", 1), fresh_product()];
+    let counts = async || {
+        let before = service.app.database.statements();
+        let representations = products().map(|id| json!({"__typename": "Product", "id": id}));
+        let answer = service
+            .entities(json!(representations), "... on Product { rating { count } }", None)
+            .await;
+        let count = answer["data"]["_entities"][1]["rating"]["count"].as_i64();
+        (count, service.app.database.statements() - before)
+    };
+    assert_eq!(counts().await, (Some(0), 1));
+    assert_eq!(counts().await, (Some(0), 0));
+    let author = token(&service, 7, Role::Customer);
+    let written = data(&service, CREATE, input(5, "Good."), Some(&author)).await;
+    assert_eq!(counts().await, (Some(1), 1));
+    let delete = "mutation($id: ID!) { reviewDelete(id: $id) { userErrors { code } } }";
+    let review = json!({ "id": written["reviewCreate"]["review"]["id"] });
+    data(&service, delete, review, Some(&author)).await;
+    assert_eq!(counts().await, (Some(0), 1));
 }
 
 #[tokio::test]
