@@ -156,7 +156,7 @@ pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -
             .with_context(|| format!("`{}` could not be migrated", S::NAME))?;
     }
     if options.seed {
-        S::seed(&database)
+        fill::<S>(&database)
             .await
             .with_context(|| format!("`{}` could not be seeded", S::NAME))?;
     }
@@ -196,6 +196,15 @@ pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -
         webhook: routes.webhook.map(layered),
         database,
     })
+}
+
+/// Fills empty tables with the demo shop.
+///
+/// # Errors
+/// When the database does not answer, or refuses a row.
+pub(crate) async fn fill<S: Service>(database: &Database) -> anyhow::Result<()> {
+    S::seed(database).await?;
+    Ok(database.analyze().await?)
 }
 
 /// Begins to send the events of the service, and to take those of others.

@@ -1,6 +1,6 @@
 //! The command line of a service: `serve`, `migrate`, `seed`, `schema`, `events`, `healthcheck`.
 
-use crate::app::{AssembleOptions, Service, assemble};
+use crate::app::{AssembleOptions, Service, assemble, fill};
 use crate::clock::Clock;
 use crate::config::{AdminListenConfig, DatabaseConfig, LogConfig, ServeConfig};
 use crate::database::Database;
@@ -146,7 +146,7 @@ async fn run_offline<S: Service>(offline: &Offline, seed: Seed) -> anyhow::Resul
     let database = open::<S>(offline).await?;
     database.migrate::<S::Migrator>().await?;
     if seed == Seed::Yes {
-        S::seed(&database).await?;
+        fill::<S>(&database).await?;
     }
     database.close().await;
     Ok(())

@@ -203,6 +203,18 @@ impl Database {
         migrated
     }
 
+    /// Lets PostgreSQL look at what is in its tables, after much was written at once: until it does so by itself, a minute
+    /// later, it plans statements as if they were empty.
+    ///
+    /// # Errors
+    /// [`DbErr`] when the database does not answer.
+    pub async fn analyze(&self) -> Result<(), DbErr> {
+        if self.write.get_database_backend() == DatabaseBackend::Postgres {
+            self.write.execute_unprepared("ANALYZE").await?;
+        }
+        Ok(())
+    }
+
     /// Whether every migration has been applied.
     ///
     /// # Errors
