@@ -81,6 +81,18 @@ impl Cart {
 }
 
 impl Cart {
+    /// The cart with prices of a moment ago, if they are of all that is in it.
+    pub(crate) fn quoted_already(self, quote: Quote) -> Self {
+        let is_quoted = |variant_id: &str| quote.variants.iter().any(|quote| quote.variant_id == variant_id);
+        if !self.wanted.iter().all(|(variant_id, _)| is_quoted(variant_id)) {
+            return self;
+        }
+        Self {
+            quote: OnceCell::new_with(Some(quote)),
+            ..self
+        }
+    }
+
     async fn quoted(&self, checkout: &Checkout) -> Result<&Quote> {
         let asked = self
             .quote

@@ -140,7 +140,11 @@ impl Mutation {
             .store()
             .cart_add(user_id, &lines, checkout.driver.now())
             .await?;
-        cart_payload(context, user_id, edit).await
+        let CartPayload { cart, user_errors } = cart_payload(context, user_id, edit).await?;
+        Ok(CartPayload {
+            cart: cart.map(|cart| cart.quoted_already(quote)),
+            user_errors,
+        })
     }
 
     async fn cart_lines_update(&self, context: &Context<'_>, lines: Vec<CartLineUpdateInput>) -> Result<CartPayload> {
