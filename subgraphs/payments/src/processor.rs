@@ -5,7 +5,7 @@
 //! call with the same key only when the gateway has nothing. Commands come from orders (`internal`) and from staff
 //! (`graphql`); both end here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -212,11 +212,21 @@ impl Processor {
             );
             by_payment.entry(about).or_default().push(webhook);
         }
+        let ids: Vec<String> = by_payment.keys().filter_map(|(_, id, _)| id.clone()).collect();
+        let payments = &match ids.is_empty() {
+            true => HashMap::new(),
+            false => self.store.payments_by_id(ids).await?,
+        };
         let working = futures::stream::iter(by_payment.into_values())
-            .map(|webhooks| async move { self.work_webhooks_of_one(&webhooks).await })
+            .map(|webhooks| async move { self.work_webhooks_of_one(webhooks, payments).await })
             .buffer_unordered(WORKED_AT_ONCE)
             .collect::<Vec<_>>();
-        working.await.into_iter().collect()
+        let (settled, failed): (Vec<_>, Vec<_>) = working.await.into_iter().partition(Result::is_ok);
+        let settled: Vec<DueWebhook> = settled.into_iter().flatten().flatten().collect();
+        if !settled.is_empty() {
+            self.store.webhooks_processed(&settled, self.now()).await?;
+        }
+        failed.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
     }
 
     /// Tells what waits.
@@ -230,12 +240,25 @@ impl Processor {
         Ok(())
     }
 
-    /// Takes the state of the payment that these webhooks are about from the gateway, whatever they say.
-    async fn work_webhooks_of_one(&self, webhooks: &[DueWebhook]) -> Result<(), StoreError> {
+    /// Takes the state of the payment that these webhooks are about from the gateway, whatever they say. Gives those
+    /// that are done with; the others are postponed. `payments` has those that webhooks name by our ids.
+    async fn work_webhooks_of_one(
+        &self,
+        webhooks: Vec<DueWebhook>,
+        payments: &HashMap<String, Payment>,
+    ) -> Result<Vec<DueWebhook>, StoreError> {
         let Some(first) = webhooks.first() else {
-            return Ok(());
+            return Ok(webhooks);
         };
-        let payment = self.store.payment_of_webhook(first).await?;
+        // Always one of the webhook's own gateway.
+        let payment = match (&first.payment_id, &first.gateway_reference) {
+            (Some(id), _) => payments
+                .get(id)
+                .filter(|payment| payment.gateway == first.gateway)
+                .cloned(),
+            (None, Some(reference)) => self.store.payment_by_reference(&first.gateway, reference).await?,
+            (None, None) => None,
+        };
         let known = payment.is_some();
         let settled = match payment {
             Some(payment) => match self.ask(payment).await {
@@ -249,12 +272,12 @@ impl Processor {
             None => false,
         };
         if settled {
-            return self.store.webhooks_processed(webhooks, self.now()).await;
+            return Ok(webhooks);
         }
-        for webhook in webhooks {
+        for webhook in &webhooks {
             self.postpone_webhook(webhook, known).await?;
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     async fn postpone_webhook(&self, due: &DueWebhook, known: bool) -> Result<(), StoreError> {

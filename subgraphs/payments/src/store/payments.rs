@@ -15,7 +15,6 @@ use service::paging::{Cursor, Keyset, Page, PageArgs};
 
 use super::due;
 use super::rows::{payment_from_row, payment_to_row, transaction_to_row};
-use super::webhooks::DueWebhook;
 use super::{Store, StoreError};
 use crate::domain::Payment;
 use crate::entity::{payment, payment_transaction};
@@ -177,19 +176,14 @@ impl Store {
         Ok(self.load(payment::Entity::find_by_id(id)).await?.pop())
     }
 
-    /// The payment that a webhook is about: by our id, else by the gateway's. Always one of the webhook's own gateway.
+    /// The payment to which `gateway` gave this id.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn payment_of_webhook(&self, webhook: &DueWebhook) -> Result<Option<Payment>, StoreError> {
-        let named = match (&webhook.payment_id, &webhook.gateway_reference) {
-            (Some(id), _) => payment::Column::Id.eq(id),
-            (None, Some(reference)) => payment::Column::GatewayReference.eq(reference),
-            (None, None) => return Ok(None),
-        };
+    pub async fn payment_by_reference(&self, gateway: &str, reference: &str) -> Result<Option<Payment>, StoreError> {
         let select = payment::Entity::find()
-            .filter(payment::Column::Gateway.eq(&webhook.gateway))
-            .filter(named);
+            .filter(payment::Column::Gateway.eq(gateway))
+            .filter(payment::Column::GatewayReference.eq(reference));
         Ok(self.load(select).await?.pop())
     }
 
