@@ -10,7 +10,8 @@ use crate::peer::Peers;
 use crate::{events, internal, telemetry};
 use anyhow::Context;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
@@ -185,7 +186,10 @@ pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -
     if let Some(consumer) = routes.events {
         routes.internal = routes.internal.merge(events::router(consumer));
     }
-    let layered = |router: Router| telemetry::observed(router.layer(CatchPanicLayer::new()), S::NAME);
+    let layered = |router: Router| {
+        let settled = from_fn_with_state(database.clone(), answer_what_is_stored);
+        telemetry::observed(router.layer(CatchPanicLayer::new()).layer(settled), S::NAME)
+    };
     Ok(App {
         public: layered(routes.public),
         internal: layered(internal::verified(routes.internal, options.internal_key)),
@@ -194,7 +198,7 @@ pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -
             shutdown: options.shutdown,
         }),
         webhook: routes.webhook.map(layered),
-        database,
+        database: database.clone(),
     })
 }
 
@@ -205,6 +209,18 @@ pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -
 pub(crate) async fn fill<S: Service>(database: &Database) -> anyhow::Result<()> {
     S::seed(database).await?;
     Ok(database.analyze().await?)
+}
+
+/// Lets no answer out that may tell what a power cut could undo.
+async fn answer_what_is_stored(State(database): State<Database>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    match database.settled().await {
+        Ok(()) => response,
+        Err(error) => {
+            tracing::error!(%error, "What a request has seen was not stored");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 /// Begins to send the events of the service, and to take those of others.

@@ -3,18 +3,23 @@
 //! SQLite gets one connection that writes and a pool that reads (WAL), so that a write never waits for itself and a
 //! read never for a write. Knows no tables but the migrations'.
 
+mod group_commit;
+mod writing;
+
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{ColumnDef, IntoIden, Query};
 use sea_orm::sqlx;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection,
-    DatabaseTransaction, EntityTrait, IdenStatic, Iterable, RuntimeErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ActiveModelTrait, ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, EntityTrait,
+    IdenStatic, Iterable, RuntimeErr, Statement, TransactionTrait,
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 pub use sea_orm::DbErr;
+pub use writing::{Transaction, Writer};
+
+use group_commit::GroupCommit;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,7 +95,7 @@ const MIGRATION_LOCK: i64 = 0x68_61_6e_73_61;
 #[derive(Clone, Debug)]
 pub struct Database {
     read: DatabaseConnection,
-    write: DatabaseConnection,
+    writer: Writer,
     statements: Arc<AtomicU64>,
     connections_max: u32,
     disk: Option<Disk>,
@@ -110,29 +115,33 @@ impl Database {
     /// [`ConnectError`]; no message holds the password.
     pub async fn connect(url: &str, options: &DatabaseOptions) -> Result<Database, ConnectError> {
         let statements: Arc<AtomicU64> = Arc::default();
-        let count = |connection| counted(connection, &statements);
         let mut disk = None;
-        let (read, write) = match url.split_once(':').map(|(scheme, _)| scheme) {
+        let (read, pool) = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => {
                 disk = Some(Disk {
                     folder: create_folder(url)?,
                     free_bytes_min: options.free_bytes_min,
                 });
-                let write = count(open(sqlite(url, options, Access::Write)).await?);
-                (count(open(sqlite(url, options, Access::Read)).await?), write)
+                // In this order: the first makes the file.
+                let write = open(sqlite(url, options, Access::Write)).await?;
+                (open(sqlite(url, options, Access::Read)).await?, write)
             }
             Some("postgres" | "postgresql" | "mysql") => {
-                let both = count(open(networked(url, options.connections_max)).await?);
+                let both = open(networked(url, options.connections_max)).await?;
                 (both.clone(), both)
             }
             _ => return Err(ConnectError::UnknownScheme),
         };
-        let is_one_pool = write.get_database_backend() != DatabaseBackend::Sqlite;
+        let is_sqlite = pool.get_database_backend() == DatabaseBackend::Sqlite;
         Ok(Database {
-            read,
-            write,
+            read: counted(read, &statements),
+            writer: Writer {
+                group_commit: is_sqlite.then(|| GroupCommit::new(pool.clone())),
+                pool,
+                statements: Arc::clone(&statements),
+            },
             statements,
-            connections_max: options.connections_max + u32::from(!is_one_pool),
+            connections_max: options.connections_max + u32::from(is_sqlite),
             disk,
         })
     }
@@ -159,21 +168,35 @@ impl Database {
 
     /// For single statements that write.
     #[must_use]
-    pub fn write(&self) -> &DatabaseConnection {
-        &self.write
+    pub fn write(&self) -> &Writer {
+        &self.writer
     }
 
-    /// Begins a transaction that writes. On SQLite `BEGIN IMMEDIATE`: a transaction that begins by reading could not
-    /// be upgraded while another one writes.
+    /// Begins a transaction that writes. On SQLite one at a time, and several may be committed at once: who has one must
+    /// not wait for another, nor for anybody who does.
     ///
     /// # Errors
     /// [`DbErr`] when the database does not answer, or no connection becomes free.
-    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        self.write.begin_with_options(options).await
+    pub async fn begin(&self) -> Result<Transaction, DbErr> {
+        self.writer.begin().await
+    }
+
+    /// Waits until all is on the disk that those may have seen who dropped their transactions. Who commits or rolls back
+    /// waits for that then.
+    ///
+    /// # Errors
+    /// [`DbErr`] when it was lost.
+    pub async fn settled(&self) -> Result<(), DbErr> {
+        match &self.writer.group_commit {
+            Some(group_commit) => group_commit.settled().await,
+            None => Ok(()),
+        }
+    }
+
+    /// For statements about tables, as migrations run them; each is a transaction of its own.
+    #[must_use]
+    pub fn schema(&self) -> SchemaManager<'_> {
+        SchemaManager::new(&self.writer.pool)
     }
 
     /// Brings the tables up to date. Several processes may try at once: one migrates, the others wait.
@@ -181,22 +204,23 @@ impl Database {
     /// # Errors
     /// [`DbErr`] of the migration that failed; those before it stay.
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
-        if self.write.get_database_backend() == DatabaseBackend::Sqlite {
-            let transaction = self.begin().await?;
+        let pool = &self.writer.pool;
+        if pool.get_database_backend() == DatabaseBackend::Sqlite {
+            let transaction = group_commit::begin(pool).await?;
             M::up(&transaction, None).await?;
             return transaction.commit().await;
         }
         // The lock belongs to a session, so it is held by a transaction beside the migrations' own connection.
-        let lock = self.write.begin().await?;
-        if self.write.get_database_backend() == DatabaseBackend::MySql {
+        let lock = pool.begin().await?;
+        if pool.get_database_backend() == DatabaseBackend::MySql {
             require_utf8(&lock).await?;
             lock.execute_unprepared("SELECT GET_LOCK('hansa.migrate', 60)").await?;
         } else {
             lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
                 .await?;
         }
-        let migrated = M::up(&self.write, None).await;
-        if self.write.get_database_backend() == DatabaseBackend::MySql {
+        let migrated = M::up(pool, None).await;
+        if pool.get_database_backend() == DatabaseBackend::MySql {
             lock.execute_unprepared("SELECT RELEASE_LOCK('hansa.migrate')").await?;
         }
         lock.commit().await?;
@@ -209,8 +233,8 @@ impl Database {
     /// # Errors
     /// [`DbErr`] when the database does not answer.
     pub async fn analyze(&self) -> Result<(), DbErr> {
-        if self.write.get_database_backend() == DatabaseBackend::Postgres {
-            self.write.execute_unprepared("ANALYZE").await?;
+        if self.writer.get_database_backend() == DatabaseBackend::Postgres {
+            self.writer.execute_unprepared("ANALYZE").await?;
         }
         Ok(())
     }
@@ -236,7 +260,10 @@ impl Database {
         let statements: Arc<AtomicU64> = Arc::default();
         Database {
             read: counted(self.read.clone(), &statements),
-            write: counted(self.write.clone(), &statements),
+            writer: Writer {
+                statements: Arc::clone(&statements),
+                ..self.writer.clone()
+            },
             statements,
             connections_max: self.connections_max,
             disk: self.disk.clone(),
@@ -246,11 +273,12 @@ impl Database {
     /// How many connections there are, of readers and writers together.
     #[must_use]
     pub fn connections(&self) -> Connections {
-        let is_one_pool = self.write.get_database_backend() != DatabaseBackend::Sqlite;
+        let write = &self.writer.pool;
+        let is_one_pool = write.get_database_backend() != DatabaseBackend::Sqlite;
         let pools = if is_one_pool {
-            vec![&self.write]
+            vec![write]
         } else {
-            vec![&self.read, &self.write]
+            vec![&self.read, write]
         };
         let mut sum = Connections::default();
         for pool in pools {
@@ -268,7 +296,7 @@ impl Database {
 
     /// Closes every connection; SQLite tidies its files up.
     pub async fn close(&self) {
-        for connection in [&self.read, &self.write] {
+        for connection in [&self.read, &self.writer.pool] {
             if let Err(error) = connection.close_by_ref().await {
                 tracing::warn!(error = %error, "The database connection did not close cleanly");
             }
@@ -335,14 +363,14 @@ pub async fn take_due<E: EntityTrait>(
             .and_where(next_at.lte(now));
         update
     };
-    if database.write.support_returning() {
-        let rows = database.write.query_all(due(&ids).returning_col(id)).await?;
+    if database.writer.support_returning() {
+        let rows = database.writer.query_all(due(&ids).returning_col(id)).await?;
         return rows.iter().map(|row| row.try_get("", id.as_str())).collect();
     }
     let mut taken = HashSet::new();
     for id in ids {
         let one = due(std::slice::from_ref(&id));
-        if database.write.execute(&one).await?.rows_affected() == 1 {
+        if database.writer.execute(&one).await?.rows_affected() == 1 {
             taken.insert(id);
         }
     }

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
+use service::database::Transaction;
 
 use super::rows::{signed, units};
 use super::{Store, StoreError};
@@ -156,7 +156,7 @@ impl Store {
 }
 
 /// Deletes the user's cart, if there is one.
-pub(super) async fn delete_cart(database: &DatabaseTransaction, user_id: &str) -> Result<(), DbErr> {
+pub(super) async fn delete_cart(database: &Transaction, user_id: &str) -> Result<(), DbErr> {
     let cart = cart::Entity::find()
         .filter(cart::Column::UserId.eq(user_id))
         .lock_exclusive()
@@ -173,7 +173,7 @@ pub(super) async fn delete_cart(database: &DatabaseTransaction, user_id: &str) -
 }
 
 /// Makes the user's cart if need be; also notes that it changes now, and so holds its row until the transaction ends.
-async fn touch_cart(database: &DatabaseTransaction, user_id: &str, now: DateTime<Utc>) -> Result<(), DbErr> {
+async fn touch_cart(database: &Transaction, user_id: &str, now: DateTime<Utc>) -> Result<(), DbErr> {
     let row = cart::ActiveModel {
         id: Set(service::id::new("crt")),
         user_id: Set(user_id.to_owned()),
@@ -190,7 +190,7 @@ async fn touch_cart(database: &DatabaseTransaction, user_id: &str, now: DateTime
 }
 
 /// [`touch_cart`], and the cart's id.
-async fn open_cart(database: &DatabaseTransaction, user_id: &str, now: DateTime<Utc>) -> Result<String, DbErr> {
+async fn open_cart(database: &Transaction, user_id: &str, now: DateTime<Utc>) -> Result<String, DbErr> {
     touch_cart(database, user_id, now).await?;
     let cart = cart::Entity::find()
         .filter(cart::Column::UserId.eq(user_id))

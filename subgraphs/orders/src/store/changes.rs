@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
 };
 
-use service::database::only_changes;
+use service::database::{Transaction, only_changes};
 use service::{events, fault};
 
 use super::events::write_paid_event;
@@ -232,7 +232,7 @@ impl Store {
     }
 
     /// What a change of status brings with it in this database.
-    async fn follow(&self, before: &OrderFile, after: &OrderFile, database: &DatabaseTransaction) -> Result<(), DbErr> {
+    async fn follow(&self, before: &OrderFile, after: &OrderFile, database: &Transaction) -> Result<(), DbErr> {
         let reached = |status| before.order.status != status && after.order.status == status;
         if reached(OrderStatus::AwaitingPayment) && before.order.status == OrderStatus::Pending && after.order.from_cart
         {

@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _};
-use service::database::Database;
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use service::database::{Database, Transaction};
 use service::money::Currency;
 use service::seed::orders::{self as seeds, SeedOrder, SeedOrderStatus};
 use service::seed::users::SeedAddress;
@@ -39,7 +39,7 @@ pub async fn seed(database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn insert(database: &DatabaseTransaction, seeds: &[SeedOrder]) -> Result<(), DbErr> {
+async fn insert(database: &Transaction, seeds: &[SeedOrder]) -> Result<(), DbErr> {
     let rows = seeds.iter().map(|seed| order_to_row(&order(seed)));
     orders::Entity::insert_many(rows)
         .exec_without_returning(database)

@@ -35,7 +35,7 @@ pub async fn seed(database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn insert(connection: &sea_orm::DatabaseTransaction, payments: &[Payment]) -> Result<(), DbErr> {
+async fn insert(connection: &service::database::Transaction, payments: &[Payment]) -> Result<(), DbErr> {
     payment::Entity::insert_many(payments.iter().map(payment_to_row))
         .exec_without_returning(connection)
         .await?;

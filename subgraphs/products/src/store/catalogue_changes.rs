@@ -16,9 +16,10 @@ use crate::entity::{
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, Func, OnConflict, Query};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QueryOrder, SqlErr,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, SqlErr,
 };
+use service::database::Transaction;
 use service::id;
 use std::collections::HashSet;
 
@@ -164,7 +165,7 @@ impl Store {
     /// Derives and commits, unless there are problems.
     async fn finish(
         &self,
-        transaction: DatabaseTransaction,
+        transaction: Transaction,
         product_id: String,
         problems: Vec<Problem>,
     ) -> Result<Changed<String>> {
@@ -180,7 +181,7 @@ impl Store {
     /// `(path, variants)`: where the variants stand in the arguments.
     async fn set_variants(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         product_id: &str,
         (path, changes): (&str, Vec<VariantChange>),
     ) -> Result<Vec<Problem>> {
@@ -232,7 +233,7 @@ impl Store {
 
     async fn write_variant(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         (product_id, position): (&str, usize),
         change: &VariantChange,
         known: Option<&variant::Model>,
@@ -323,10 +324,7 @@ fn media(inputs: &[MediaInput]) -> Vec<Media> {
 }
 
 /// The slug of a new product: as given, or made of the title and a number.
-async fn free_slug(
-    transaction: &DatabaseTransaction,
-    change: &ProductChange,
-) -> Result<std::result::Result<Slug, Problem>> {
+async fn free_slug(transaction: &Transaction, change: &ProductChange) -> Result<std::result::Result<Slug, Problem>> {
     let taken = |slug: Slug| async move {
         product::Entity::find()
             .filter(product::Column::Slug.eq(slug.as_str()))
@@ -373,11 +371,7 @@ pub(super) fn clash<T>(
 }
 
 /// Replaces attributes and categories, where they change.
-async fn replace_parts(
-    transaction: &DatabaseTransaction,
-    product_id: &str,
-    change: &ProductChange,
-) -> Result<Vec<Problem>> {
+async fn replace_parts(transaction: &Transaction, product_id: &str, change: &ProductChange) -> Result<Vec<Problem>> {
     if let Some(attributes) = &change.attributes {
         let old = product_attribute::Column::ProductId.eq(product_id);
         product_attribute::Entity::delete_many()
@@ -434,7 +428,7 @@ async fn replace_parts(
 
 /// SKUs that another product has.
 async fn taken_skus(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     product_id: &str,
     path: &str,
     changes: &[VariantChange],
@@ -456,7 +450,7 @@ async fn taken_skus(
 }
 
 /// Derives what is stored twice from the rows of a product.
-async fn derive(transaction: &DatabaseTransaction, product_id: &str) -> Result<()> {
+async fn derive(transaction: &Transaction, product_id: &str) -> Result<()> {
     let variants = variant::Entity::find()
         .filter(variant::Column::ProductId.eq(product_id))
         .filter(variant::Column::IsActive.eq(true))
@@ -507,7 +501,7 @@ pub(super) fn search_document<'a>(
     }
 }
 
-async fn derive_price_ranges(transaction: &DatabaseTransaction, product_id: &str) -> Result<()> {
+async fn derive_price_ranges(transaction: &Transaction, product_id: &str) -> Result<()> {
     let old = product_price::Column::ProductId.eq(product_id);
     product_price::Entity::delete_many()
         .filter(old)

@@ -7,9 +7,8 @@ use crate::domain::problem::{Changed, Problem, ProblemCode};
 use crate::domain::slug::Slug;
 use crate::entity::{category, category_ancestor, category_tree, product_category};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use service::database::Transaction;
 use service::id;
 use std::collections::HashMap;
 
@@ -122,7 +121,7 @@ impl Store {
     }
 
     /// Begins a transaction that no other change of the tree runs beside.
-    async fn lock_tree(&self) -> Result<DatabaseTransaction> {
+    async fn lock_tree(&self) -> Result<Transaction> {
         let transaction = self.database.begin().await?;
         category_tree::Entity::update_many()
             .col_expr(
@@ -143,7 +142,7 @@ fn slug_taken() -> Problem {
     Problem::at("input.slug", ProblemCode::SlugTaken, "Another category has this slug.")
 }
 
-async fn free_slug(transaction: &DatabaseTransaction, change: &CategoryChange) -> Result<Option<Slug>> {
+async fn free_slug(transaction: &Transaction, change: &CategoryChange) -> Result<Option<Slug>> {
     let taken = |slug: Slug| async move {
         category::Entity::find()
             .filter(category::Column::Slug.eq(slug.as_str()))
@@ -171,7 +170,7 @@ async fn free_slug(transaction: &DatabaseTransaction, change: &CategoryChange) -
 
 /// The parent and all above it, from the parent up; nothing for a root.
 async fn above(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     parent_id: Option<&str>,
 ) -> Result<std::result::Result<Vec<String>, Problem>> {
     let Some(parent_id) = parent_id else {
@@ -193,7 +192,7 @@ async fn above(
 }
 
 /// The rows of one category in the closure: itself, and `above` from the parent up.
-async fn insert_closure(transaction: &DatabaseTransaction, category_id: &str, above: &[String]) -> Result<()> {
+async fn insert_closure(transaction: &Transaction, category_id: &str, above: &[String]) -> Result<()> {
     let ancestors = std::iter::once(category_id).chain(above.iter().map(String::as_str));
     let rows = ancestors
         .enumerate()
@@ -209,11 +208,7 @@ async fn insert_closure(transaction: &DatabaseTransaction, category_id: &str, ab
 }
 
 /// Rewrites the closure of a category and of all below it for a new parent.
-async fn move_below(
-    transaction: &DatabaseTransaction,
-    category_id: &str,
-    parent_id: Option<&str>,
-) -> Result<Option<Problem>> {
+async fn move_below(transaction: &Transaction, category_id: &str, parent_id: Option<&str>) -> Result<Option<Problem>> {
     let above = match above(transaction, parent_id).await? {
         Ok(above) => above,
         Err(problem) => return Ok(Some(problem)),

@@ -19,11 +19,11 @@ pub(crate) use seeding::seed;
 pub(crate) use stock::Adjustment;
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, EntityTrait, SqlErr};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, SqlErr};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service::clock::Clock;
-use service::database::Database;
+use service::database::{Database, Transaction};
 use service::money::Currency;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +79,7 @@ impl Store {
     }
 
     /// Commits a change of the catalogue that whoever made it must find in every list.
-    async fn commit_change(&self, transaction: DatabaseTransaction) -> Result<()> {
+    async fn commit_change(&self, transaction: Transaction) -> Result<()> {
         transaction.commit().await?;
         self.lists.clear();
         Ok(())
@@ -112,7 +112,7 @@ fn time(ms: i64) -> chrono::DateTime<chrono::Utc> {
 
 /// Inserts a row unless there is one with its primary key; whether it did. Waits for a transaction that inserts the
 /// same.
-async fn insert_once<A: ActiveModelTrait>(transaction: &DatabaseTransaction, row: A) -> Result<bool> {
+async fn insert_once<A: ActiveModelTrait>(transaction: &Transaction, row: A) -> Result<bool> {
     let insert = <A::Entity as EntityTrait>::insert(row);
     if transaction.get_database_backend() == DatabaseBackend::MySql {
         // Its ON DUPLICATE KEY counts a row that stays as it is like a new one; but an insert that fails leaves the

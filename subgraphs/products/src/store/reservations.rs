@@ -9,14 +9,12 @@ use crate::domain::product::Variant;
 use crate::domain::stock::{RESERVATION_MS, ReservationState};
 use crate::entity::{reservation, reservation_line, restock, stock, variant};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use service::contract::products::{
     CommitReply, EXTENSION_SECONDS_MAX, ExtendReply, Price, Quote, QuoteRequest, ReleaseReply, ReservationReply,
     ReservationRequest, RestockReply, RestockRequest, Shortage, ShortageReason, VariantQuantity, VariantQuote,
 };
+use service::database::Transaction;
 use service::fault;
 use service::money::Currency;
 use std::collections::HashMap;
@@ -398,7 +396,7 @@ impl Store {
         Ok(lapsed)
     }
 
-    async fn give_back(&self, transaction: &DatabaseTransaction, order_id: &str) -> Result<()> {
+    async fn give_back(&self, transaction: &Transaction, order_id: &str) -> Result<()> {
         for line in lines(transaction, order_id).await? {
             self.change_stock(
                 transaction,
@@ -413,7 +411,7 @@ impl Store {
         Ok(())
     }
 
-    async fn put_back(&self, transaction: &DatabaseTransaction, request: &RestockRequest) -> Result<bool> {
+    async fn put_back(&self, transaction: &Transaction, request: &RestockRequest) -> Result<bool> {
         let row = find(transaction, &request.order_id).await?;
         if row.is_none_or(|row| row.state != ReservationState::Committed.as_str()) {
             return Ok(false);
@@ -453,7 +451,7 @@ impl Store {
     /// Moves a reservation from one state to another, if it is in that.
     async fn turn(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         order_id: &str,
         from: ReservationState,
         to: ReservationState,
@@ -601,7 +599,7 @@ async fn find<C: ConnectionTrait>(connection: &C, order_id: &str) -> Result<Opti
     Ok(reservation::Entity::find_by_id(order_id).one(connection).await?)
 }
 
-async fn lines(transaction: &DatabaseTransaction, order_id: &str) -> Result<Vec<reservation_line::Model>> {
+async fn lines(transaction: &Transaction, order_id: &str) -> Result<Vec<reservation_line::Model>> {
     reservation_line::Entity::find()
         .filter(reservation_line::Column::OrderId.eq(order_id))
         .order_by_asc(reservation_line::Column::VariantId)

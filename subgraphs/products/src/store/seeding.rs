@@ -10,9 +10,9 @@ use crate::entity::{
     category, category_ancestor, price, product, product_attribute, product_category, product_price, reservation,
     reservation_line, stock, variant, variant_option,
 };
-use sea_orm::{ActiveValue::Set, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait};
+use sea_orm::{ActiveValue::Set, EntityTrait, IntoActiveModel, PaginatorTrait};
 use service::contract::products::{ReservationReply, ReservationRequest, VariantQuantity};
-use service::database::Database;
+use service::database::{Database, Transaction};
 use service::id;
 use service::seed::catalogue::{self, SeedProduct, SeedVariant};
 use service::seed::opening;
@@ -45,7 +45,7 @@ pub(crate) async fn seed(database: &Database) -> Result<()> {
     Ok(())
 }
 
-async fn insert<E, A>(transaction: &DatabaseTransaction, rows: Vec<A>) -> Result<()>
+async fn insert<E, A>(transaction: &Transaction, rows: Vec<A>) -> Result<()>
 where
     E: EntityTrait,
     A: sea_orm::ActiveModelTrait<Entity = E>,
@@ -58,7 +58,7 @@ where
     Ok(())
 }
 
-async fn insert_categories(transaction: &DatabaseTransaction) -> Result<()> {
+async fn insert_categories(transaction: &Transaction) -> Result<()> {
     let now = opening().timestamp_millis();
     let mut above: HashMap<&str, Vec<&str>> = HashMap::new();
     let (mut rows, mut closure) = (Vec::new(), Vec::new());
@@ -92,7 +92,7 @@ async fn insert_categories(transaction: &DatabaseTransaction) -> Result<()> {
     insert(transaction, closure).await
 }
 
-async fn insert_products(transaction: &DatabaseTransaction) -> Result<()> {
+async fn insert_products(transaction: &Transaction) -> Result<()> {
     let products = || catalogue::products().iter();
     let rows = products()
         .enumerate()
@@ -161,7 +161,7 @@ fn price_ranges(seed: &SeedProduct) -> Vec<product_price::ActiveModel> {
     ranges.into_iter().map(row).collect()
 }
 
-async fn insert_variants(transaction: &DatabaseTransaction) -> Result<()> {
+async fn insert_variants(transaction: &Transaction) -> Result<()> {
     let now = opening().timestamp_millis();
     let rows = catalogue::products().iter().flat_map(|seed| {
         seed.variants
@@ -200,7 +200,7 @@ async fn insert_variants(transaction: &DatabaseTransaction) -> Result<()> {
 
 /// The orders that were paid took their units for good, and what came back of them is counted: so that cancelling one
 /// restocks it, as it does any order.
-async fn insert_reservations(transaction: &DatabaseTransaction) -> Result<()> {
+async fn insert_reservations(transaction: &Transaction) -> Result<()> {
     let committed = || orders::all().iter().filter(|order| is_paid(order));
     insert(transaction, committed().map(reservation_row).collect()).await?;
     let lines = committed().flat_map(|order| {

@@ -14,7 +14,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use metrics::{counter, gauge};
 use sea_orm::DbErr;
-use sea_orm_migration::SchemaManager;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -191,7 +190,7 @@ impl Relay {
         let before = self.clock.now() - self.options.kept;
         Outbox::new(self.database.clone()).prune(before).await?;
         inbox::prune(&self.database, before).await?;
-        legacy::take_over(&SchemaManager::new(self.database.write())).await
+        legacy::take_over(&self.database.schema()).await
     }
 }
 

@@ -408,9 +408,7 @@ async fn what_the_tables_of_before_hold_is_moved() {
         database.migrate::<After>().await.unwrap();
         // A replica of before goes on for a while.
         insert(&old[1], "orders").await;
-        super::legacy::take_over(&SchemaManager::new(database.write()))
-            .await
-            .unwrap();
+        super::legacy::take_over(&database.schema()).await.unwrap();
 
         let heard = Recorder::new(take);
         round(&relay(&database, &heard, &clock)).await;

@@ -4,6 +4,7 @@
 
 mod database;
 mod endpoint;
+mod group_commit;
 mod peer;
 mod schema;
 mod tokens;

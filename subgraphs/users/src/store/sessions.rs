@@ -6,9 +6,10 @@ use crate::entity::{refresh_token, session};
 use chrono::{DateTime, Duration, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, ExprTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
+use service::database::Transaction;
 use std::collections::HashMap;
 
 /// Two tabs that refresh at once, and a client that lost the answer and asks again, hand in a token that was used just
@@ -159,7 +160,7 @@ impl Store {
 
 /// The token as it is now and its session, both locked until the end of the transaction.
 async fn lock_session_of(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     found: &refresh_token::Model,
 ) -> Result<Option<(refresh_token::Model, session::Model)>, DbErr> {
     let session = session::Entity::find_by_id(&found.session_id).lock_exclusive();
@@ -171,7 +172,7 @@ async fn lock_session_of(
 }
 
 /// How many tokens of a session are good.
-async fn live_tokens(transaction: &DatabaseTransaction, session_id: &str) -> Result<u64, DbErr> {
+async fn live_tokens(transaction: &Transaction, session_id: &str) -> Result<u64, DbErr> {
     refresh_token::Entity::find()
         .filter(refresh_token::Column::SessionId.eq(session_id))
         .filter(refresh_token::Column::UsedAt.is_null())
@@ -180,7 +181,7 @@ async fn live_tokens(transaction: &DatabaseTransaction, session_id: &str) -> Res
 }
 
 /// Ends the sessions of a user that are used least, when there are too many.
-async fn end_surplus(transaction: &DatabaseTransaction, user_id: &str) -> Result<(), DbErr> {
+async fn end_surplus(transaction: &Transaction, user_id: &str) -> Result<(), DbErr> {
     let surplus = session::Entity::find()
         .select_only()
         .column(session::Column::Id)
@@ -205,7 +206,7 @@ pub(super) async fn delete_sessions(
     Ok(())
 }
 
-async fn insert_token(transaction: &DatabaseTransaction, session_id: &str, token: &Secret) -> Result<(), DbErr> {
+async fn insert_token(transaction: &Transaction, session_id: &str, token: &Secret) -> Result<(), DbErr> {
     let model = refresh_token::ActiveModel {
         token_hash: Set(token.hash()),
         session_id: Set(session_id.to_owned()),
