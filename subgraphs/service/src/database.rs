@@ -9,6 +9,7 @@ mod writing;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{ColumnDef, IntoIden, Query};
 use sea_orm::sqlx;
+use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, EntityTrait,
@@ -438,7 +439,20 @@ fn sqlite(url: &str, options: &DatabaseOptions, access: Access) -> ConnectOption
             Access::Read => sqlite.pragma("query_only", "on"),
         }
     });
+    connect.map_sqlx_sqlite_pool_opts(|pool| {
+        pool.after_release(|connection, _| Box::pin(async move { has_no_transaction(connection).await }))
+    });
     connect
+}
+
+/// Whether another one may use the connection. When SQLite has rolled a transaction back by itself (disk full, I/O error),
+/// the connection still counts it: what begins next would be a savepoint of nothing, and never be committed.
+async fn has_no_transaction(connection: &mut sqlx::SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // The rollback of a transaction that was dropped comes before it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// Connections to a server, which may have gone away.

@@ -142,6 +142,33 @@ async fn a_commit_that_fails_fails_for_the_whole_group() {
     assert_eq!(shelf.ids().await, [3]);
 }
 
+/// As SQLite does when the disk is full.
+#[tokio::test]
+async fn what_sqlite_rolls_back_by_itself_is_not_acknowledged_and_leaves_nothing_behind() {
+    let shelf = Shelf::new().await;
+    let first = shelf.begin().await;
+    insert(&first, 1).await.unwrap();
+    let second = async {
+        let transaction = shelf.begin().await;
+        transaction.execute_unprepared("ROLLBACK").await.unwrap();
+        transaction.commit().await
+    };
+    let mut second = pin!(second);
+    assert!(poll_immediate(&mut second).await.is_none());
+    let (first, second) = tokio::join!(first.commit(), second);
+    assert!(first.is_err() && second.is_err());
+    // A connection that still counted a transaction would commit nothing after the first rollback.
+    let undone = shelf.begin().await;
+    insert(&undone, 2).await.unwrap();
+    undone.rollback().await.unwrap();
+    for id in [3, 4] {
+        let transaction = shelf.begin().await;
+        insert(&transaction, id).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+    assert_eq!(shelf.ids().await, [3, 4]);
+}
+
 #[tokio::test]
 async fn who_drops_their_transaction_can_wait_for_what_it_saw() {
     let shelf = Shelf::new().await;
