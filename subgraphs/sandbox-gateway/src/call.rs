@@ -31,11 +31,13 @@ pub(crate) enum Operation {
 }
 
 /// A fault of the next call that does `operation`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CallFault {
     operation: Operation,
     answer: FaultAnswer,
+    /// Only of a call with this in its path or body, such as the id of a payment: others may be made again meanwhile.
+    naming: Option<String>,
 }
 
 /// What its caller sees.
@@ -63,9 +65,12 @@ impl CallFaults {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
-    fn take(&self, operation: Operation) -> Option<Answer> {
+    fn take(&self, call: &Call) -> Option<Answer> {
+        let is_named = |text: &String| call.fingerprint.contains(text) || call.act.contains(text);
+        let strikes =
+            |fault: &CallFault| fault.operation == call.operation && fault.naming.as_ref().is_none_or(is_named);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = waiting.iter().position(|fault| fault.operation == operation)?;
+        let index = waiting.iter().position(strikes)?;
         let fault = waiting.remove(index)?;
         Some(match fault.answer {
             FaultAnswer::TimeoutAfter => Answer::HangAfter,
@@ -135,7 +140,7 @@ impl Call {
                 Claim::Running => return Reply::Running,
             }
         }
-        if let Some(answer) = self.sandbox.call_faults.take(self.operation) {
+        if let Some(answer) = self.sandbox.call_faults.take(&self) {
             self.answer = answer;
         }
         let internal_error = self.internal_error.clone();

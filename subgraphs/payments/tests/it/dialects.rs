@@ -101,7 +101,7 @@ async fn a_lost_answer_never_moves_money_twice() {
                     let name = format!("{gateway} {operation} {answer}");
                     let request = request_through(gateway, "tok_ok");
                     if operation == "create" {
-                        shop.call_fault(operation, answer).await;
+                        shop.create_fault(&payment_id, answer).await;
                     }
                     let created = shop.authorize(&payment_id, &request).await.unwrap();
                     let expected = if operation == "create" {

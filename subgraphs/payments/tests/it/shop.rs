@@ -186,6 +186,12 @@ impl Shop {
             .await;
     }
 
+    /// Of the call that creates a payment: one that is made again for another payment does not take it.
+    pub(crate) async fn create_fault(&self, payment_id: &str, answer: &str) {
+        self.faults(json!({ "calls": [{"operation": "create", "answer": answer, "naming": payment_id}] }))
+            .await;
+    }
+
     async fn faults(&self, faults: Value) {
         let body = Body::from(faults.to_string());
         let request = Request::post("/__faults")
