@@ -38,7 +38,7 @@ try {
   await page.screenshot({ path: `${screenshots}/documentation.png` });
 
   await page.locator('.graphiql-tab', { hasText: 'Later' }).click();
-  report.answerInParts = await (await send(page)).text();
+  report.typeOfParts = (await send(page)).headers()['content-type'];
   await page.locator('.graphiql-response').getByText('"rating"').first().waitFor();
   report.shownInParts = await page.locator('.graphiql-response').innerText();
   report.planInParts = await openPanel(page, 'Query plan', '.plan-rows');

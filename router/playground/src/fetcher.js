@@ -33,42 +33,41 @@ export function createFetcher({ endpoint, onExchange }) {
     }
     const sent = await post(url, params, { ...EXPLAIN_HEADER, ...headers });
     const tell = (answer) => onExchange({ ...answer, operationName: params.operationName });
-    const parts = await meros(sent.response);
-    // What is not in parts comes back as it is.
-    if (parts !== sent.response) return inParts(parts, sent, tell);
+    if (sent.response.headers.get('content-type')?.startsWith('multipart/')) return inParts(sent, tell);
     const answer = await whole(sent);
     tell(answer);
     return answer.result;
   };
 }
 
-/** Sends `params`; counts what comes back. */
+/** Sends `params`; notes when. */
 async function post(url, params, headers) {
-  const sent = { start: performance.now(), bytes: 0 };
+  const start = performance.now();
   const response = await fetch(url, {
     method: 'POST',
     headers: { ...POST_HEADERS, ...headers },
     body: JSON.stringify(params),
   });
-  const count = new TransformStream({
-    transform(chunk, controller) {
-      sent.bytes += chunk.byteLength;
-      controller.enqueue(chunk);
-    },
-  });
-  sent.response = new Response(response.body?.pipeThrough(count), response);
-  return sent;
+  return { start, response };
 }
 
 /** An answer in one piece. */
 async function whole(sent) {
   const text = await sent.response.text();
-  return { ...measured(sent), ...splitExplain(parseResult(text, sent.response)) };
+  const bytes = new TextEncoder().encode(text).length;
+  return { ...measured(sent, bytes), ...splitExplain(parseResult(text, sent.response)) };
 }
 
 /** Yields each part when it is there; GraphiQL puts them together. What was done for all of them is told at the end. */
-async function* inParts(parts, sent, tell) {
-  const all = { errors: [] };
+async function* inParts(sent, tell) {
+  const all = { errors: [], bytes: 0 };
+  const count = new TransformStream({
+    transform(chunk, controller) {
+      all.bytes += chunk.byteLength;
+      controller.enqueue(chunk);
+    },
+  });
+  const parts = await meros(new Response(sent.response.body.pipeThrough(count), sent.response));
   for await (const { json, body } of parts) {
     if (!json) throw new Error('A part of the answer is not JSON.');
     const { result, explain } = splitExplain(body);
@@ -76,10 +75,10 @@ async function* inParts(parts, sent, tell) {
     for (const { errors } of [result, ...(result.incremental ?? [])]) all.errors.push(...(errors ?? []));
     yield result;
   }
-  tell({ ...measured(sent), result: { errors: all.errors }, explain: all.explain });
+  tell({ ...measured(sent, all.bytes), result: { errors: all.errors }, explain: all.explain });
 }
 
-function measured({ start, bytes, response }) {
+function measured({ start, response }, bytes) {
   return { duration_ms: performance.now() - start, bytes, status: response.status };
 }
 
