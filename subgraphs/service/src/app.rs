@@ -213,8 +213,9 @@ pub(crate) async fn fill<S: Service>(database: &Database) -> anyhow::Result<()> 
 
 /// Lets no answer out that may tell what a power cut could undo.
 async fn answer_what_is_stored(State(database): State<Database>, request: Request, next: Next) -> Response {
+    let lost_before = database.lost_commits();
     let response = next.run(request).await;
-    match database.settled().await {
+    match database.settled(lost_before).await {
         Ok(()) => response,
         Err(error) => {
             tracing::error!(%error, "What a request has seen was not stored");

@@ -182,14 +182,22 @@ impl Database {
         self.writer.begin().await
     }
 
+    /// How many commits were lost, of several transactions perhaps: what [`Database::settled`] compares.
+    #[must_use]
+    pub fn lost_commits(&self) -> u64 {
+        self.writer.group_commit.as_ref().map_or(0, GroupCommit::lost)
+    }
+
     /// Waits until all is on the disk that those may have seen who dropped their transactions. Who commits or rolls back
     /// waits for that then.
     ///
+    /// * `lost_before`: [`Database::lost_commits`] before they were begun.
+    ///
     /// # Errors
-    /// [`DbErr`] when it was lost.
-    pub async fn settled(&self) -> Result<(), DbErr> {
+    /// [`DbErr`] when it may have been lost.
+    pub async fn settled(&self, lost_before: u64) -> Result<(), DbErr> {
         match &self.writer.group_commit {
-            Some(group_commit) => group_commit.settled().await,
+            Some(group_commit) => group_commit.settled(lost_before).await,
             None => Ok(()),
         }
     }

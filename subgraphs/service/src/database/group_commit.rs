@@ -11,7 +11,7 @@
 //! - Who comes later in a group sees what was written before them and may yet be lost. What they conclude from it (a
 //!   key is taken, a version has moved on) they hear after the group's commit, also when they roll back or a statement
 //!   of theirs fails. Who just drops their transaction hears nothing, and could tell: so no answer leaves the service
-//!   before such a group has been committed ([`GroupCommit::settled`]).
+//!   before such a group has been committed, nor when one was lost since its request came ([`GroupCommit::settled`]).
 //! - Who rolls back, fails or goes away undoes nothing but what they did. But nobody else is let in after them: an error
 //!   may have made SQLite roll everything back (disk full, I/O error), and then the commit must fail.
 //!
@@ -22,6 +22,7 @@ use sea_orm::{
     ConnAcquireErr, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode,
     TransactionOptions, TransactionTrait,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -38,7 +39,11 @@ type Left = Arc<Mutex<Option<Outcome>>>;
 pub(super) struct GroupCommit {
     waiters: mpsc::UnboundedSender<Waiter>,
     left: Left,
+    lost: Lost,
 }
+
+/// How many groups could not be committed.
+type Lost = Arc<AtomicU64>;
 
 /// What somebody wants to do in their turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +91,14 @@ impl GroupCommit {
     /// For the only pool that writes, of one connection.
     pub(super) fn new(pool: DatabaseConnection) -> GroupCommit {
         let (waiters, queue) = mpsc::unbounded_channel();
-        let left = Left::default();
-        tokio::spawn(give_turns(pool, queue, Arc::clone(&left)));
-        GroupCommit { waiters, left }
+        let (left, lost) = (Left::default(), Lost::default());
+        tokio::spawn(give_turns(pool, queue, (Arc::clone(&left), Arc::clone(&lost))));
+        GroupCommit { waiters, left, lost }
+    }
+
+    /// How many groups could not be committed so far.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Acquire)
     }
 
     /// Waits for a turn.
@@ -108,13 +118,20 @@ impl GroupCommit {
 
     /// Waits until what was seen by transactions that were dropped is on the disk.
     ///
+    /// * `lost_before`: [`GroupCommit::lost`] before they were begun.
+    ///
     /// # Errors
-    /// [`DbErr`] when it will never be.
-    pub(super) async fn settled(&self) -> Result<(), DbErr> {
+    /// [`DbErr`] when a group was lost since then, which may be the one that was seen.
+    pub(super) async fn settled(&self, lost_before: u64) -> Result<(), DbErr> {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match left {
-            Some(outcome) => told(outcome).await,
-            None => Ok(()),
+        if let Some(outcome) = left {
+            // Whether it was lost is counted, so that those hear of it who began before, and nobody who begins later.
+            let _ = told(outcome).await;
+        }
+        if self.lost() == lost_before {
+            Ok(())
+        } else {
+            Err(ended())
         }
     }
 }
@@ -185,7 +202,7 @@ async fn told(mut outcome: Outcome) -> Result<(), DbErr> {
 
 /// Leads group after group, until nobody can come any more. A task of its own, so that no writer who goes away takes
 /// the others along.
-async fn give_turns(pool: DatabaseConnection, mut queue: mpsc::UnboundedReceiver<Waiter>, left: Left) {
+async fn give_turns(pool: DatabaseConnection, mut queue: mpsc::UnboundedReceiver<Waiter>, (left, lost): (Left, Lost)) {
     while let Some(first) = queue.recv().await {
         if first.turn.is_closed() {
             continue;
@@ -199,7 +216,11 @@ async fn give_turns(pool: DatabaseConnection, mut queue: mpsc::UnboundedReceiver
                     left: Arc::clone(&left),
                     turns: 0,
                 };
-                sender.send_replace(Some(group.lead(first, &mut queue).await));
+                let committed = group.lead(first, &mut queue).await;
+                if committed.is_err() {
+                    lost.fetch_add(1, Ordering::Release);
+                }
+                sender.send_replace(Some(committed));
             }
             // Who has gone away does not care.
             Err(error) => drop(first.turn.send(Err(error))),

@@ -138,6 +138,10 @@ async fn a_commit_that_fails_fails_for_the_whole_group() {
     let (first, second) = tokio::join!(first.commit(), second);
     assert!(first.is_err() && second.is_err());
     assert!(shelf.ids().await.is_empty());
+    // Whoever may have seen it hears so; who begins now has not.
+    assert!(shelf.database.settled(0).await.is_err());
+    let lost = shelf.database.lost_commits();
+    shelf.database.settled(lost).await.unwrap();
     insert(shelf.database.write(), 3).await.unwrap();
     assert_eq!(shelf.ids().await, [3]);
 }
@@ -172,7 +176,7 @@ async fn what_sqlite_rolls_back_by_itself_is_not_acknowledged_and_leaves_nothing
 #[tokio::test]
 async fn who_drops_their_transaction_can_wait_for_what_it_saw() {
     let shelf = Shelf::new().await;
-    shelf.database.settled().await.unwrap();
+    shelf.database.settled(0).await.unwrap();
     let (first, second) = (shelf.begin().await, shelf.begin());
     let mut second = pin!(second);
     assert!(poll_immediate(&mut second).await.is_none());
@@ -183,7 +187,7 @@ async fn who_drops_their_transaction_can_wait_for_what_it_saw() {
     assert_eq!(ids(&second).await, [1]);
     insert(&second, 2).await.unwrap();
     drop(second);
-    shelf.database.settled().await.unwrap();
+    shelf.database.settled(0).await.unwrap();
     assert_eq!(shelf.ids().await, [1]);
     first.await.unwrap();
 }
