@@ -136,8 +136,8 @@ pub struct EntityFetch {
     /// The stored objects to resolve, from the root. Objects not there, or null, are passed over.
     pub path: Vec<PathElement>,
     /// One per type that can be resolved; the first whose `runtime_types` match is used. An object that none matches, or
-    /// of which an input of a *key* is absent, is not sent.
-    pub representations: Vec<Representation>,
+    /// of which an input of a *key* is absent, is not sent. Shared by entries that send the same.
+    pub representations: Arc<Vec<Representation>>,
     /// When this entry is sent (an entry left out sends an empty list): if all of any of these hold; with none, always.
     pub conditions: Vec<Vec<BooleanCondition>>,
     /// Variables of the request that belong to this entry, and may have another value for each entity.
@@ -189,7 +189,7 @@ pub enum PathElement {
 }
 
 /// How a stored object becomes a representation for `_entities`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Representation {
     /// Stored `__typename`s that this representation is for (sorted). Empty: every object, also one whose `__typename` is
     /// not stored (an object from an `@interfaceObject` subgraph).
@@ -201,7 +201,7 @@ pub struct Representation {
 }
 
 /// One field of a representation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RepresentationInput {
     /// Name in the representation: the field's own name.
     pub name: Name,

@@ -28,7 +28,7 @@ pub(crate) struct Document<'f, 's, 'a> {
     text: String,
     variables: BTreeSet<Name>,
     /// Conditions that the plan checks, so that the text need not.
-    known: Conditions,
+    known: Vec<BooleanCondition>,
     /// Addresses of fields that stand under one response name with others, which are asked of other types there.
     mixed: FxHashSet<usize>,
 }
@@ -50,14 +50,14 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             subgraph,
             text: String::new(),
             variables: BTreeSet::new(),
-            known: Rc::from([]),
+            known: Vec::new(),
             mixed: FxHashSet::default(),
         }
     }
 
     /// Writes root fields; `known` need not be checked again.
-    pub(crate) fn root(&mut self, node: NodeId, tree: TreeId, known: &Conditions) {
-        self.known = Rc::clone(known);
+    pub(crate) fn root(&mut self, node: NodeId, tree: TreeId, known: &[BooleanCondition]) {
+        self.known = known.to_vec();
         self.survey(&[(tree, Some(node))]);
         self.level(&[tree], node);
     }
@@ -67,11 +67,11 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         &mut self,
         entry: &fetches::Entry,
         (response_name, variable): (&str, &str),
-        known: &Conditions,
+        known: Vec<BooleanCondition>,
     ) {
-        self.known = Rc::clone(known);
+        self.known = known;
         let interfaces = entry.interfaces.iter().map(|(node, tree)| (*tree, Some(*node)));
-        let asked: Vec<Asked> = interfaces.chain(entry.objects.map(|tree| (tree, None))).collect();
+        let asked: SmallVec<[Asked; 1]> = interfaces.chain(entry.objects.map(|tree| (tree, None))).collect();
         self.survey(&asked);
         if response_name != "_entities" {
             self.put(response_name);
@@ -87,7 +87,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             self.put("}");
         }
         if let Some(tree) = entry.objects {
-            let fields: Vec<&TreeField> = self.fetches.tree(tree).fields.iter().collect();
+            let fields: SmallVec<[&TreeField; 8]> = self.fetches.tree(tree).fields.iter().collect();
             self.by_type(&fields, &all_types(&fields), None);
             if fields.is_empty() {
                 self.put("__typename");
@@ -204,11 +204,15 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         match node {
             Some(node) if graph.node(node).downcasts.is_empty() || self.selects_all(field, node) => smallvec![node],
             Some(node) => {
-                let nodes = field.types.iter().filter_map(|id| graph.downcast(node, *id));
+                let nodes = field.item.types.iter().filter_map(|id| graph.downcast(node, *id));
                 nodes.collect()
             }
             None => {
-                let nodes = field.types.iter().filter_map(|id| graph.node_of(self.subgraph, *id));
+                let nodes = field
+                    .item
+                    .types
+                    .iter()
+                    .filter_map(|id| graph.node_of(self.subgraph, *id));
                 nodes.collect()
             }
         }
@@ -218,7 +222,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     fn selects_all(&self, field: &TreeField, id: NodeId) -> bool {
         let search = self.fetches.search();
         let mut possible = search.graph.node(id).possible_types.iter();
-        search.edge(id, field.item.field_id).is_some() && possible.all(|id| field.types.binary_search(id).is_ok())
+        search.edge(id, field.item.field_id).is_some() && possible.all(|id| field.item.types.binary_search(id).is_ok())
     }
 
     /// Writes what `trees` select on a node, without braces.
@@ -230,17 +234,11 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         if !node.is_interface_object && trees.iter().any(|tree| fetches.tree(*tree).typename) {
             self.put("__typename");
         }
-        let fields: Vec<&TreeField> = trees
-            .iter()
-            .flat_map(|tree| fetches.tree(*tree).fields.iter())
-            .collect();
-        if node.is_interface_object {
-            self.fields(&fields, id);
-        } else if node.downcasts.is_empty() {
-            let fields: Vec<&TreeField> = fields
-                .into_iter()
-                .filter(|field| field.types.binary_search(&node.type_id).is_ok())
-                .collect();
+        let fields = trees.iter().flat_map(|tree| &fetches.tree(*tree).fields);
+        let is_object = !node.is_interface_object && node.downcasts.is_empty();
+        let is_of_node = |field: &&TreeField| !is_object || field.item.types.binary_search(&node.type_id).is_ok();
+        let fields: SmallVec<[&TreeField; 8]> = fields.filter(is_of_node).collect();
+        if node.is_interface_object || is_object {
             self.fields(&fields, id);
         } else {
             let of_some = fields.iter().filter(|field| !self.selects_all(field, id));
@@ -263,7 +261,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     /// Writes fields under fragments, types that select alike together.
     fn by_type(&mut self, fields: &[&'f TreeField], types: &[TypeId], parent: Option<NodeId>) {
         if let [only] = types {
-            let is_for_all = |field: &&TreeField| *field.types == *types;
+            let is_for_all = |field: &&TreeField| *field.item.types == *types;
             if !fields.is_empty() && fields.iter().all(is_for_all) {
                 return self.fragment(*only, fields, parent);
             }
@@ -273,7 +271,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             let selected = fields
                 .iter()
                 .enumerate()
-                .filter(|(_, field)| field.types.binary_search(type_id).is_ok());
+                .filter(|(_, field)| field.item.types.binary_search(type_id).is_ok());
             let selected: Vec<usize> = selected.map(|(index, _)| index).collect();
             if selected.is_empty() {
                 continue;
@@ -366,24 +364,30 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     }
 
     fn fields(&mut self, fields: &[&'f TreeField], node: NodeId) {
+        if are_few_and_distinct(fields) {
+            for field in fields {
+                self.field(&self.selected(field), node);
+            }
+            return;
+        }
         for selected in self.merged(fields) {
             self.field(&selected, node);
         }
     }
 
-    /// Fields of one storage name and condition are one; a leaf that is there anyway needs no second, conditional one.
-    fn merged(&self, fields: &[&'f TreeField]) -> Vec<Selected<'f>> {
-        let selected = |field: &'f TreeField| Selected {
+    fn selected(&self, field: &'f TreeField) -> Selected<'f> {
+        Selected {
             field,
             conditions: without(&field.conditions, &self.known),
             children: field.child.into_iter().collect(),
-        };
-        if are_few_and_distinct(fields) {
-            return fields.iter().map(|field| selected(field)).collect();
         }
+    }
+
+    /// Fields of one storage name and condition are one; a leaf that is there anyway needs no second, conditional one.
+    fn merged(&self, fields: &[&'f TreeField]) -> Vec<Selected<'f>> {
         let mut merged: IndexMap<(&StorageName, Conditions), Selected<'f>, FxBuildHasher> = IndexMap::default();
         for field in fields {
-            let selected = selected(field);
+            let selected = self.selected(field);
             let same = merged.entry((&field.item.storage_name, Rc::clone(&selected.conditions)));
             match same {
                 Entry::Occupied(mut same) => same.get_mut().children.extend(field.child),
@@ -415,7 +419,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             self.put(":");
         }
         self.put(&field.item.field);
-        for (index, argument) in field.arguments.iter().enumerate() {
+        for (index, argument) in field.item.arguments.iter().enumerate() {
             self.put(if index == 0 { "(" } else { "," });
             self.put(&argument.name);
             self.put(":");
@@ -423,7 +427,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             self.put(&value);
             self.note_variables(&argument.value);
         }
-        if !field.arguments.is_empty() {
+        if !field.item.arguments.is_empty() {
             self.put(")");
         }
         self.directives(&on_field);
@@ -475,11 +479,14 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
 /// The types that select any of the fields, sorted.
 fn all_types(fields: &[&TreeField]) -> TypeSet {
     if let [first, others @ ..] = fields
-        && others.iter().all(|other| other.types == first.types)
+        && others.iter().all(|other| other.item.types == first.item.types)
     {
-        return Rc::clone(&first.types);
+        return Rc::clone(&first.item.types);
     }
-    let mut types: Vec<TypeId> = fields.iter().flat_map(|field| field.types.iter().copied()).collect();
+    let mut types: Vec<TypeId> = fields
+        .iter()
+        .flat_map(|field| field.item.types.iter().copied())
+        .collect();
     types.sort_unstable();
     types.dedup();
     types.into()

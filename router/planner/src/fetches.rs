@@ -14,7 +14,9 @@ mod visits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
+use std::iter;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use apollo_compiler::ast::Argument;
 use apollo_compiler::{Name, Node};
@@ -32,6 +34,7 @@ pub(crate) use self::parts::WrittenPart;
 pub(crate) use self::paths::PathId;
 use self::paths::{Paths, Step};
 use self::reasons::Purpose;
+use self::representations::KnownRepresentations;
 use self::trees::KnownFields;
 pub(crate) use self::trees::{Tree, TreeField, TreeId};
 use crate::place::{Arrival, Arrivals, Solved, Visit};
@@ -68,7 +71,7 @@ pub(crate) struct Entry {
     pub(crate) objects: Option<TreeId>,
     /// Selections on interfaces and interface objects.
     pub(crate) interfaces: Vec<(NodeId, TreeId)>,
-    pub(crate) representations: Vec<Representation>,
+    pub(crate) representations: Arc<Vec<Representation>>,
     pub(crate) contexts: Vec<EntryContext>,
 }
 
@@ -148,7 +151,6 @@ struct ResolvedAt {
 }
 
 struct PendingField {
-    arguments: Rc<[Node<Argument>]>,
     types: SmallVec<[TypeId; 2]>,
     /// Groups that tell which objects have it.
     typed_by: GroupSet,
@@ -185,7 +187,7 @@ struct Place<'p> {
     is_abstract: bool,
     solved: Rc<Solved>,
     cursors: SmallVec<[Cursor; 1]>,
-    /// By item, the conditions under which it is needed.
+    /// By item, the conditions under which it is needed, each with what must have ended for it to be known.
     written: Vec<SmallVec<[(Conditions, Needs); 1]>>,
     /// Visits for what is resolved without inputs, and the conditions for which they are made.
     visited: SmallVec<[(usize, Conditions, WrittenAt); 4]>,
@@ -200,6 +202,7 @@ pub(crate) struct Fetches<'s, 'a> {
     paths: Paths,
     entity_groups: FxHashMap<Slot, usize>,
     known_fields: KnownFields,
+    representations: KnownRepresentations,
     /// By group and path, indices of its entries.
     entries: FxHashMap<(usize, PathId), SmallVec<[usize; 1]>>,
     fields_count: usize,
@@ -224,6 +227,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             entity_groups: FxHashMap::default(),
             entries: FxHashMap::default(),
             known_fields: KnownFields::default(),
+            representations: KnownRepresentations::default(),
             fields_count: 0,
             context_variables_count: 0,
             deferred: BTreeMap::new(),
@@ -317,7 +321,8 @@ impl<'s, 'a> Fetches<'s, 'a> {
             let of_some = writing.fields.iter().filter(|(_, about)| !is_all(about));
             self.tell_types(of_some.map(|(field, _)| field));
         }
-        let mut below: Vec<GroupSet> = vec![GroupSet::default(); writing.fields.len()];
+        let mut below: Vec<GroupSet> = Vec::new();
+        below.resize_with(writing.fields.len(), GroupSet::default);
         // What fields further down wait for comes first.
         let values = writing.value_fields();
         for index in values.iter().copied() {
@@ -384,11 +389,12 @@ impl<'s, 'a> Fetches<'s, 'a> {
         Ok(())
     }
 
-    /// Notes that an item is needed, and returns what must have ended for it to be known.
-    fn need(&mut self, place: &mut Place<'_>, index: usize, conditions: &Conditions) -> Result<Needs, PlanError> {
-        let known = place.written[index].iter().find(|(known, _)| known == conditions);
-        if let Some((_, needs)) = known {
-            return Ok(Needs::from_slice(needs));
+    /// Notes that an item is needed. Returns where in [`Place::written`], at the item, stands what must have ended for it to
+    /// be known.
+    fn need(&mut self, place: &mut Place<'_>, index: usize, conditions: &Conditions) -> Result<usize, PlanError> {
+        let known = place.written[index].iter().position(|(known, _)| known == conditions);
+        if let Some(known) = known {
+            return Ok(known);
         }
         let solved = Rc::clone(&place.solved);
         let item = &solved.universe.items[index];
@@ -403,11 +409,11 @@ impl<'s, 'a> Fetches<'s, 'a> {
         let mut at = SmallVec::new();
         let typed_by = self.typed_by(place, index, conditions)?;
         let mut filled: Vec<Node<Argument>> = Vec::new();
-        for visit in self.search.provision_visits(&solved, index)? {
+        for visit in self.search.provision_visits(&solved, index)?.iter().copied() {
             let (tree, group) = self.visit(place, visit, provision.requires.as_deref(), conditions)?;
             needs.push(Need::Group(group));
             let Visit { node, .. } = solved.visits[visit];
-            let stage = solved.found_from(index, &solved.visits[visit]);
+            let stage = solved.found_from(index, visit);
             let edge = self.edge(node, item);
             if let Some(edge) = edge.filter(|edge| !edge.context_arguments.is_empty()) {
                 filled = self.fill(place, &edge.context_arguments, (tree, group))?;
@@ -424,7 +430,13 @@ impl<'s, 'a> Fetches<'s, 'a> {
             self.add_reason(group, place.type_id, item, purpose);
         }
         let field = Pending {
-            call: Call(Rc::clone(item)),
+            call: Call(match filled.is_empty() {
+                true => Rc::clone(item),
+                false => Rc::new(Item {
+                    arguments: item.arguments.iter().chain(&filled).cloned().collect(),
+                    ..Item::clone(item)
+                }),
+            }),
             conditions: Rc::clone(conditions),
             context_variables: filled
                 .iter()
@@ -435,10 +447,6 @@ impl<'s, 'a> Fetches<'s, 'a> {
         let entry = place.writing.fields.entry(field);
         let position = entry.index();
         let about = entry.or_insert_with(|| PendingField {
-            arguments: match filled.is_empty() {
-                true => Rc::clone(&item.arguments),
-                false => item.arguments.iter().cloned().chain(filled).collect(),
-            },
             types: SmallVec::new(),
             typed_by: GroupSet::default(),
         });
@@ -449,8 +457,9 @@ impl<'s, 'a> Fetches<'s, 'a> {
         if item.child.is_some() {
             needs.push(Need::Pending(position));
         }
-        place.written[index].push((Rc::clone(conditions), Needs::from_slice(&needs)));
-        Ok(needs)
+        let written = &mut place.written[index];
+        written.push((Rc::clone(conditions), needs));
+        Ok(written.len() - 1)
     }
 
     /// The edge of an item, where it matters: most leaves lead nowhere and take nothing.
@@ -481,26 +490,20 @@ impl<'s, 'a> Fetches<'s, 'a> {
         }
     }
 
-    fn list_depth(&self, type_id: TypeId, field: &Name) -> usize {
-        let definition = self.search.sets.field(type_id, field);
-        let mut field_type = definition.map(|definition| &definition.field_type);
-        let mut depth = 0;
-        while let Some(list) = field_type.filter(|field_type| field_type.is_list()) {
-            depth += 1;
-            field_type = Some(list.item_type());
-        }
-        depth
-    }
-
     /// The steps of a path, from the root on.
     pub(crate) fn path(&self, path: PathId) -> Vec<PathElement> {
-        let steps = self.paths.steps(path).into_iter();
-        let elements = steps.map(|step| match step {
-            Step::Field(storage_name) => PathElement::Field(storage_name.name.clone()),
-            Step::OfTypes(types) => PathElement::TypeCondition(self.names(types)),
-            Step::Items => PathElement::Items,
-        });
-        elements.collect()
+        let mut elements = Vec::with_capacity(self.paths.depth(path));
+        for step in self.paths.upwards(path) {
+            match step {
+                Step::Field(storage_name, list_depth) => {
+                    elements.extend(iter::repeat_n(PathElement::Items, usize::from(*list_depth)));
+                    elements.push(PathElement::Field(storage_name.name.clone()));
+                }
+                Step::OfTypes(types) => elements.push(PathElement::TypeCondition(self.names(types))),
+            }
+        }
+        elements.reverse();
+        elements
     }
 
     fn names(&self, types: &[TypeId]) -> Vec<Name> {
@@ -521,9 +524,10 @@ impl<'s, 'a> Fetches<'s, 'a> {
         is_for_all: bool,
         position: &Position,
     ) -> Result<GroupSet, PlanError> {
-        let mut groups: GroupSet = field.at.iter().map(|at| at.group).collect();
+        let mut groups = GroupSet::default();
         let mut cursors: SmallVec<[Cursor; 1]> = SmallVec::new();
         for at in &field.at {
+            groups.insert(at.group);
             let child = self.add_field(at.tree, field, about)?;
             if let (Some(tree), Some(node)) = (child, at.target) {
                 cursors.push(Cursor {
@@ -542,14 +546,10 @@ impl<'s, 'a> Fetches<'s, 'a> {
         if !is_for_all {
             path = self.paths.enter(path, Step::OfTypes(about.types.as_slice().into()));
         }
-        path = self.paths.enter(path, Step::Field(field.call.0.storage_name.clone()));
-        let list_depth = about
-            .types
-            .first()
-            .map_or(0, |type_id| self.list_depth(*type_id, &field.call.0.field));
-        for _ in 0..list_depth {
-            path = self.paths.enter(path, Step::Items);
-        }
+        let item = &field.call.0;
+        path = self
+            .paths
+            .enter(path, Step::Field(item.storage_name.clone(), item.list_depth));
         let mut typed_by = position.typed_by.clone();
         typed_by.unite(&about.typed_by);
         let below = Position {

@@ -87,7 +87,7 @@ struct Position {
 }
 
 /// Where a set comes from: its selections, with what holds for each, and its position.
-type Identity = (Vec<(SourceId, Conditions, Option<PartId>)>, Position);
+type Identity = (SmallVec<[(SourceId, Conditions, Option<PartId>); 1]>, Position);
 
 /// Makes and keeps the selection sets of one plan.
 pub(crate) struct Normalizer<'a> {
@@ -238,7 +238,7 @@ impl<'a> Normalizer<'a> {
     /// Fields that `field_set` selects on objects of `type_id`, as hidden items.
     pub(crate) fn hidden_items(&mut self, field_set: &'a FieldSet, type_id: TypeId) -> Result<SetId, PlanError> {
         let position = Position {
-            types: Rc::from([type_id]),
+            types: self.possible_types(type_id),
             is_abstract: false,
             part: None,
         };
@@ -464,6 +464,16 @@ impl<'a> Normalizer<'a> {
         self.supergraph.type_definition(type_id).fields.get(field)
     }
 
+    fn list_depth(&self, type_id: TypeId, field: &Name) -> u8 {
+        let mut field_type = self.field(type_id, field).map(|definition| &definition.field_type);
+        let mut depth = 0;
+        while let Some(list) = field_type.filter(|field_type| field_type.is_list()) {
+            depth += 1;
+            field_type = Some(list.item_type());
+        }
+        depth
+    }
+
     fn item(
         &mut self,
         builder: &mut SetBuilder,
@@ -519,6 +529,7 @@ impl<'a> Normalizer<'a> {
         Ok(Item {
             field: first.field.clone(),
             field_id: self.supergraph.query_graph().field_id(first.field),
+            list_depth: child.map_or(0, |_| self.list_depth(types[0], first.field)),
             arguments: match first.arguments {
                 [] => Rc::clone(&self.no_arguments),
                 arguments => arguments.into(),

@@ -143,11 +143,14 @@ impl Provision {
 }
 
 /// The answer for one place.
+#[derive(Clone)]
 pub(crate) struct Solved {
     pub(crate) universe: Rc<Universe>,
-    pub(crate) visits: Vec<Visit>,
+    /// How many stages later than their own numbers say the visits and provisions are.
+    pub(crate) later: u16,
+    pub(crate) visits: Rc<[Visit]>,
     /// Per item of the universe.
-    pub(crate) provisions: Vec<Option<Provision>>,
+    pub(crate) provisions: Rc<[Option<Provision>]>,
     /// Visit that tells the runtime type, when the arrivals do not and the set asks for it.
     pub(crate) typename_visit: Option<usize>,
     /// Visit that tells the runtime type, when the arrivals do not: jumps by the key of an object wait for it.
@@ -163,25 +166,17 @@ pub(crate) struct Solved {
 impl Solved {
     /// The same for `arrivals`, which are so many stages later.
     fn later_by(&self, stages: u16, arrivals: &Arrivals) -> Self {
-        let later = |provision: &Provision| Provision {
-            completion: match provision.known() {
-                Some(completion) => completion.later_by(stages),
-                None => Completion::NEVER,
-            },
-            ..provision.clone()
-        };
-        let visits = self.visits.iter().map(|visit| Visit {
-            stage: visit.stage + stages,
-            ..*visit
-        });
         Self {
-            universe: Rc::clone(&self.universe),
-            visits: visits.collect(),
-            provisions: self.provisions.iter().map(|known| known.as_ref().map(later)).collect(),
+            later: self.later + stages,
             completion: self.completion.map(|completion| completion.later_by(stages)),
             context: greatest_context(arrivals),
-            ..*self
+            ..self.clone()
         }
+    }
+
+    /// The stage of a visit.
+    pub(crate) fn stage(&self, visit: usize) -> u16 {
+        self.visits[visit].stage + self.later
     }
 
     /// The visit that a jump waits for besides its key.
@@ -197,14 +192,14 @@ impl Solved {
     }
 
     /// From which stage on what is below an item can be found, which a visit resolves.
-    pub(crate) fn found_from(&self, item: usize, visit: &Visit) -> u16 {
-        let typed_from = self.found_by(item).map_or(0, |typed| self.visits[typed].stage);
-        visit.stage.max(typed_from)
+    pub(crate) fn found_from(&self, item: usize, visit: usize) -> u16 {
+        let typed_from = self.found_by(item).map_or(0, |typed| self.stage(typed));
+        self.stage(visit).max(typed_from)
     }
 
     /// [`Arrival::context`] for what is below an item; `None`: it is never known.
     pub(crate) fn context_stage(&self, item: usize) -> Option<u16> {
-        context_stage(&self.universe, &self.provisions, self.context, item)
+        context_stage(&self.universe, (&self.provisions, self.later), self.context, item)
     }
 
     /// Items that must be known for an item: what is sent along, and what is wanted below it.
@@ -227,9 +222,10 @@ pub(crate) fn is_of_some(universe: &Universe, item: usize, types_count: usize) -
     item < universe.own_count && universe.items[item].types.len() < types_count
 }
 
+/// * `provisions`: so many stages later than their own numbers say.
 pub(crate) fn context_stage(
     universe: &Universe,
-    provisions: &[Option<Provision>],
+    (provisions, later): (&[Option<Provision>], u16),
     above: u16,
     item: usize,
 ) -> Option<u16> {
@@ -238,7 +234,7 @@ pub(crate) fn context_stage(
     };
     let mut stage = if needs.is_open { above } else { 0 };
     for needed in &needs.items {
-        stage = stage.max(provisions[*needed].as_ref()?.known()?.stage);
+        stage = stage.max(provisions[*needed].as_ref()?.known()?.stage + later);
     }
     Some(stage)
 }
@@ -314,12 +310,13 @@ impl<'a> Search<'a> {
         }
         Ok(Some(Solved {
             universe,
-            visits: vec![Visit {
+            later: 0,
+            visits: Rc::from([Visit {
                 node: arrival.node,
                 stage: arrival.stage,
                 origin: Origin::Arrival(0),
-            }],
-            provisions,
+            }]),
+            provisions: provisions.into(),
             typename_visit: None,
             typed_by: None,
             completion: Some(whole),
@@ -332,24 +329,29 @@ impl<'a> Search<'a> {
     pub(crate) fn is_hopeless(&mut self, set: SetId, type_id: TypeId, arrivals: &Arrivals) -> bool {
         let first = arrivals.iter().map(|arrival| arrival.stage).min().unwrap_or_default();
         let universe = self.own_universe(set, type_id);
-        (0..universe.items.len()).any(|item| {
-            let field = universe.items[item].field_id;
-            let is_here = arrivals.iter().any(|arrival| self.edge(arrival.node, field).is_some());
+        universe.items.iter().any(|item| {
+            let field = (&item.field, item.field_id);
+            let is_here = |arrival: &Arrival| self.edge(arrival.node, item.field_id).is_some();
+            if arrivals.iter().any(is_here) {
+                return false;
+            }
+            let resolvers = self.resolvers(type_id, field);
             let is_open = |(node, is_root): &(NodeId, bool)| {
                 let subgraph = self.graph.node(*node).subgraph;
                 self.slots.next(subgraph, *is_root, first).is_some()
             };
-            !is_here && !self.resolvers(&universe, item, type_id).iter().any(is_open)
+            !resolvers.nodes.iter().any(is_open)
         })
     }
 
     /// The slot that a visit takes, when it is not part of the fetch that arrives.
-    pub(crate) fn slot(&self, solved: &Solved, visit: &Visit) -> Option<Slot> {
-        match visit.origin {
+    pub(crate) fn slot(&self, solved: &Solved, visit: usize) -> Option<Slot> {
+        let Visit { node, origin, .. } = solved.visits[visit];
+        match origin {
             Origin::Arrival(_) => None,
             Origin::Jump(index) => Some(Slot {
-                stage: visit.stage,
-                subgraph: self.graph.node(visit.node).subgraph,
+                stage: solved.stage(visit),
+                subgraph: self.graph.node(node).subgraph,
                 is_root: solved.universe.jumps[index].kind.is_none(),
             }),
         }

@@ -44,9 +44,9 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
     pub(crate) fn root(&mut self, set: SetId) -> Vec<(u32, ResponseField)> {
         let mut fields = Vec::new();
         for entry in &self.sets.set(set).response {
-            for field in self.entry(set, entry) {
-                fields.push((entry.order, field));
-            }
+            let mut of_entry = Vec::new();
+            self.add_entry(set, entry, &mut of_entry);
+            fields.extend(of_entry.into_iter().map(|field| (entry.order, field)));
         }
         fields
     }
@@ -83,26 +83,30 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
         if let Some(shape) = self.shapes.get(&set) {
             return Arc::clone(shape);
         }
-        let fields = self.root(set).into_iter().map(|(_, field)| field).collect();
+        let response = &self.sets.set(set).response;
+        let mut fields = Vec::with_capacity(response.len());
+        for entry in response {
+            self.add_entry(set, entry, &mut fields);
+        }
         let deferred = self.deferred(set);
         let shape = Arc::new(ResponseShape { fields, deferred });
         self.shapes.insert(set, Arc::clone(&shape));
         shape
     }
 
-    /// One field for each type that it has among the runtime types.
-    fn entry(&mut self, set: SetId, entry: &ResponseEntry) -> Vec<ResponseField> {
+    /// Adds one field for each type that it has among the runtime types.
+    fn add_entry(&mut self, set: SetId, entry: &ResponseEntry, fields: &mut Vec<ResponseField>) {
         let sets = self.sets;
         let all = &sets.set(set).types;
         let Some(item) = entry.item else {
-            return vec![ResponseField {
+            return fields.push(ResponseField {
                 response_name: entry.response_name.clone(),
                 source: ResponseSource::Typename,
                 runtime_types: (entry.types != *all).then(|| self.names(&entry.types)),
                 conditions: entry.conditions.to_vec(),
                 field_type: FieldType::NonNull(Box::new(FieldType::Leaf(LeafType::String))),
                 selection: Arc::clone(&self.no_shape),
-            }];
+            });
         };
         let item = &sets.set(set).items[item as usize];
         let mut by_type: SmallVec<[OfType<'_>; 1]> = SmallVec::new();
@@ -116,7 +120,6 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
                 None => by_type.push((&definition.field_type, smallvec![*id])),
             }
         }
-        let mut fields = Vec::with_capacity(by_type.len());
         for (field_type, types) in by_type {
             let selection = match item.child {
                 Some(child) => self.shape(child),
@@ -131,7 +134,6 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
                 selection,
             });
         }
-        fields
     }
 
     fn names(&self, types: &[TypeId]) -> Arc<[Name]> {

@@ -11,6 +11,7 @@
 mod many_slots;
 mod needed;
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use apollo_compiler::executable::ExecutableDocument;
@@ -26,7 +27,7 @@ use crate::place::{Arrival, Arrivals, Completion, Origin, Solved};
 use crate::planner::PlanError;
 use crate::selection::SetId;
 use crate::slots::{Memo, Slot, Slots};
-use crate::universe::Universe;
+use crate::universe::{Resolvers, Universe};
 
 /// Most sets that keys and `@requires` may nest, so that keys which need each other end.
 const HIDDEN_DEPTH_MAX: u32 = 200;
@@ -55,6 +56,7 @@ pub(crate) struct Search<'a> {
     pub(crate) root: Option<SetId>,
     pub(crate) own_universes: FxHashMap<(SetId, TypeId), Rc<Universe>>,
     pub(crate) universes: FxHashMap<(SetId, TypeId), Rc<Universe>>,
+    pub(crate) resolvers: FxHashMap<(TypeId, FieldId), Rc<Resolvers>>,
     pub(crate) solved: Memo<(SetId, TypeId, Arrivals), Rc<Solved>>,
     completions: Memo<(SetId, Arrivals), Option<Completion>>,
     in_progress: FxHashSet<(SetId, Arrivals)>,
@@ -82,6 +84,9 @@ pub(crate) enum Start<'r> {
     Objects(&'r Arrivals),
 }
 
+/// Types of a set, each with where its objects are seen from. Mostly one.
+type Places = SmallVec<[(TypeId, Arrivals); 1]>;
+
 /// How a slot is used.
 type Uses = FxHashMap<Slot, u32>;
 
@@ -103,6 +108,7 @@ impl<'a> Search<'a> {
             root: None,
             own_universes: FxHashMap::default(),
             universes: FxHashMap::default(),
+            resolvers: FxHashMap::default(),
             solved: Memo::default(),
             completions: Memo::default(),
             in_progress: FxHashSet::default(),
@@ -323,9 +329,9 @@ impl<'a> Search<'a> {
     }
 
     /// The places of a set that are worth solving: one for all types that behave alike.
-    fn places(&mut self, set: SetId, arrivals: &Arrivals) -> Result<Vec<(TypeId, Arrivals)>, PlanError> {
+    fn places(&mut self, set: SetId, arrivals: &Arrivals) -> Result<Places, PlanError> {
         let types = Rc::clone(&self.sets.set(set).types);
-        let mut places = Vec::new();
+        let mut places = Places::new();
         if types.len() == 1 {
             let seen = self.seen(arrivals, types[0]);
             if !seen.is_empty() {
@@ -371,11 +377,10 @@ impl<'a> Search<'a> {
         let field = solved.universe.items[item].field_id;
         let context = solved.context_stage(item).unwrap_or_default();
         let targets = provision.visits.iter().filter_map(|index| {
-            let visit = &solved.visits[*index];
-            let node = self.edge(visit.node, field)?.target?;
+            let node = self.edge(solved.visits[*index].node, field)?.target?;
             Some(Arrival {
                 node,
-                stage: solved.found_from(item, visit),
+                stage: solved.found_from(item, *index),
                 context,
             })
         });
@@ -443,13 +448,17 @@ impl<'a> Search<'a> {
     }
 
     /// Of visits that share a field, those that resolve something below it.
-    pub(crate) fn provision_visits(&mut self, solved: &Solved, item: usize) -> Result<SmallVec<[usize; 1]>, PlanError> {
+    pub(crate) fn provision_visits<'s>(
+        &mut self,
+        solved: &'s Solved,
+        item: usize,
+    ) -> Result<Cow<'s, [usize]>, PlanError> {
         let Some(provision) = &solved.provisions[item] else {
-            return Ok(SmallVec::new());
+            return Ok(Cow::Borrowed(&[]));
         };
         let child = solved.universe.items[item].child.filter(|_| provision.visits.len() > 1);
         let Some(child) = child else {
-            return Ok(SmallVec::from_slice(&provision.visits));
+            return Ok(Cow::Borrowed(&provision.visits));
         };
         let targets = self.targets(solved, item);
         let used = self.used_arrivals(child, &targets)?;
@@ -474,7 +483,7 @@ impl<'a> Search<'a> {
             let solved = self.place(set, type_id, &seen)?;
             let visits = self.used_visits(&solved)?;
             for visit in &visits {
-                if let Some(slot) = self.slot(&solved, &solved.visits[*visit]) {
+                if let Some(slot) = self.slot(&solved, *visit) {
                     *uses.entry(slot).or_default() += 1;
                 }
             }

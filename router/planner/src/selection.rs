@@ -97,6 +97,8 @@ pub(crate) struct Item {
     pub(crate) field: Name,
     /// The number of its name.
     pub(crate) field_id: FieldId,
+    /// How many lists its objects stand in, one within the other; of leaves, 0.
+    pub(crate) list_depth: u8,
     pub(crate) arguments: Rc<[Node<Argument>]>,
     pub(crate) storage_name: StorageName,
     pub(crate) types: TypeSet,

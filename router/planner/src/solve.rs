@@ -98,7 +98,7 @@ impl Run {
     }
 
     fn context_stage(&self, item: usize) -> Option<u16> {
-        context_stage(&self.universe, &self.provisions, self.context, item)
+        context_stage(&self.universe, (&self.provisions, 0), self.context, item)
     }
 
     /// From which stage on what is below an item can be found, which is resolved in `stage`: what only some types select,
@@ -224,8 +224,9 @@ impl Search<'_> {
         Ok(Solved {
             typed_by: run.typename_visit.filter(|_| is_waited_for),
             universe: run.universe,
-            visits: run.visits,
-            provisions: run.provisions,
+            later: 0,
+            visits: run.visits.into(),
+            provisions: run.provisions.into(),
             typename_visit: if run.needs_typename { run.typename_visit } else { None },
             completion,
             context: run.context,

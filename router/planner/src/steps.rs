@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use apollo_compiler::executable::{self, OperationType};
 use apollo_compiler::{Name, name};
-use federation::query_plan::{EntityFetch, Fetch, FetchTarget, OperationKind, PlanNode, Representation};
+use federation::query_plan::{
+    BooleanCondition, EntityFetch, Fetch, FetchTarget, OperationKind, PlanNode, Representation,
+};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::document::Document;
-use crate::fetches::{Entry, Fetches, Group};
+use crate::fetches::{Entry, Fetches, Group, Tree};
 use crate::selection::{Conditions, any_of};
 
 /// Writes the steps of fetches.
@@ -173,7 +175,7 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
                     let (response_name, variable) = self.entity_names(group, number);
                     let alternatives = self.entry_conditions(entry);
                     let known = common(alternatives.iter());
-                    document.entities(entry, (&response_name, &variable), &known);
+                    document.entities(entry, (&response_name, &variable), known);
                     let _ = write!(definitions, "${variable}:[_Any!]!,");
                     for context in &entry.contexts {
                         let _ = write!(definitions, "${}:{},", context.variable.variable, context.argument_type);
@@ -219,7 +221,7 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
     }
 
     /// What must hold for any root field to be asked; entities have conditions of their own.
-    fn common_conditions(&self, group: &Group) -> Conditions {
+    fn common_conditions(&self, group: &Group) -> Vec<BooleanCondition> {
         match &group.root {
             Some(root) => common(
                 self.fetches
@@ -228,14 +230,14 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
                     .iter()
                     .map(|field| &field.conditions),
             ),
-            None => Rc::from([]),
+            None => Vec::new(),
         }
     }
 
     /// When an entry is needed: each field is a reason of its own.
     fn entry_conditions(&self, entry: &Entry) -> Vec<Conditions> {
         let trees = entry.interfaces.iter().map(|(_, tree)| *tree).chain(entry.objects);
-        let trees: Vec<_> = trees.map(|tree| self.fetches.tree(tree)).collect();
+        let trees: SmallVec<[&Tree; 1]> = trees.map(|tree| self.fetches.tree(tree)).collect();
         if trees.iter().any(|tree| tree.typename) {
             return Vec::new();
         }
@@ -333,18 +335,21 @@ fn joined(mut nodes: Vec<PlanNode>, many: fn(Vec<PlanNode>) -> PlanNode) -> Opti
     }
 }
 
-fn common<'c>(mut all: impl Iterator<Item = &'c Conditions>) -> Conditions {
+fn common<'c>(mut all: impl Iterator<Item = &'c Conditions>) -> Vec<BooleanCondition> {
     let mut common: Vec<_> = all.next().map_or_else(Vec::new, |first| first.to_vec());
     for conditions in all {
         common.retain(|condition| conditions.contains(condition));
     }
-    common.into()
+    common
 }
 
 /// Types that are represented alike are one entry.
-fn grouped(representations: &[Representation]) -> Vec<Representation> {
+fn grouped(representations: &Arc<Vec<Representation>>) -> Arc<Vec<Representation>> {
+    if representations.len() == 1 {
+        return Arc::clone(representations);
+    }
     let mut grouped: Vec<Representation> = Vec::new();
-    for representation in representations {
+    for representation in representations.iter() {
         let alike = grouped.iter_mut().find(|known| {
             known.typename == representation.typename
                 && known.inputs == representation.inputs
@@ -359,5 +364,5 @@ fn grouped(representations: &[Representation]) -> Vec<Representation> {
             None => grouped.push(representation.clone()),
         }
     }
-    grouped
+    grouped.into()
 }

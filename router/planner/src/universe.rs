@@ -2,11 +2,10 @@
 //!
 //! Only what may be needed; `place` finds out what is, and where it is resolved.
 
-use std::cell::OnceCell;
 use std::rc::Rc;
 
 use apollo_compiler::Name;
-use federation::query_graph::{KeyEdgeKind, NodeId};
+use federation::query_graph::{FieldId, KeyEdgeKind, NodeId};
 use federation::supergraph::{SubgraphId, TypeId};
 use smallvec::SmallVec;
 
@@ -23,8 +22,6 @@ pub(crate) struct Universe {
     pub(crate) own_count: usize,
     /// What clients have of the objects in all parts of the answer; empty where nothing is deferred.
     all_parts: Vec<Rc<Item>>,
-    /// Per own item, where jumps lead that resolve it, without repeats; found when it is asked for.
-    resolvers: Vec<OnceCell<Resolvers>>,
     /// Those by keys first, in the order of their subgraphs; then those to roots.
     pub(crate) jumps: Vec<Jump>,
     /// How many jumps are by keys.
@@ -41,8 +38,13 @@ pub(crate) struct Universe {
     pub(crate) values: Vec<(WantedId, Rc<[usize]>)>,
 }
 
-/// Nodes that jumps lead to, each with whether it is a root rather than an entity.
-pub(crate) type Resolvers = SmallVec<[(NodeId, bool); 2]>;
+/// Where a field is resolved after a jump, whatever is known.
+pub(crate) struct Resolvers {
+    /// Subgraphs that know it, without repeats: few, where there may be many keys.
+    subgraphs: SmallVec<[SubgraphId; 4]>,
+    /// Nodes that jumps lead to, without repeats; each with whether it is a root rather than an entity.
+    pub(crate) nodes: SmallVec<[(NodeId, bool); 2]>,
+}
 
 /// A way into another subgraph.
 pub(crate) struct Jump {
@@ -86,7 +88,6 @@ impl Universe {
     fn of(items: Vec<Rc<Item>>) -> Self {
         Self {
             own_count: items.len(),
-            resolvers: vec![OnceCell::new(); items.len()],
             items,
             all_parts: Vec::new(),
             jumps: Vec::new(),
@@ -139,35 +140,33 @@ impl<'a> Search<'a> {
         universe
     }
 
-    /// The nodes that resolve an own item of `universe` after a jump, whatever is known.
-    pub(crate) fn resolvers<'u>(&self, universe: &'u Universe, item: usize, type_id: TypeId) -> &'u [(NodeId, bool)] {
-        universe.resolvers[item].get_or_init(|| self.resolvers_of(type_id, &universe.items[item].field))
-    }
-
-    /// The nodes that resolve a field of objects of `type_id` after a jump, whatever is known; without repeats.
-    pub(crate) fn resolvers_of(&self, type_id: TypeId, field: &Name) -> Resolvers {
-        let edges = self.subgraphs_of(type_id, field);
-        let edges = edges
+    /// Where a field of objects of `type_id` is resolved; found once.
+    pub(crate) fn resolvers(&mut self, type_id: TypeId, (field, field_id): (&Name, FieldId)) -> Rc<Resolvers> {
+        if let Some(resolvers) = self.resolvers.get(&(type_id, field_id)) {
+            return Rc::clone(resolvers);
+        }
+        let subgraphs = self.subgraphs_of(type_id, field);
+        let edges = subgraphs
             .iter()
             .flat_map(|subgraph| self.graph.key_edges_into(type_id, *subgraph));
         let by_key = edges.map(|edge| (edge.target, false));
         let is_query = Some(type_id) == self.query_type;
         let roots = self.query_roots.iter().filter(|_| is_query);
-        let field_id = self.graph.field_id(field);
-        let mut resolvers = Resolvers::new();
+        let mut nodes = SmallVec::new();
         for (target, is_root) in by_key.chain(roots.map(|root| (*root, true))) {
             let node = self.graph.downcast(target, type_id);
             let Some(node) = node.filter(|node| self.edge(*node, field_id).is_some()) else {
                 continue;
             };
-            if !resolvers.contains(&(node, is_root)) {
-                resolvers.push((node, is_root));
+            if !nodes.contains(&(node, is_root)) {
+                nodes.push((node, is_root));
             }
         }
+        let resolvers = Rc::new(Resolvers { subgraphs, nodes });
+        self.resolvers.insert((type_id, field_id), Rc::clone(&resolvers));
         resolvers
     }
 
-    /// The subgraphs that know a field of objects of `type_id`, sorted: few, where there may be many keys.
     fn subgraphs_of(&self, type_id: TypeId, field: &Name) -> SmallVec<[SubgraphId; 4]> {
         // A field of an interface object stands with the interface.
         let interfaces = &self.supergraph.type_definition(type_id).interfaces;
@@ -250,7 +249,8 @@ impl<'a> Search<'a> {
     /// Notes where jumps lead to an item.
     fn add_resolvers(&mut self, universe: &mut Universe, item: usize, type_id: TypeId) -> Result<(), PlanError> {
         let own = Rc::clone(&universe.items[item]);
-        for jump in self.jumps_to(universe, type_id, &own.field) {
+        let resolvers = self.resolvers(type_id, (&own.field, own.field_id));
+        for jump in jumps_to(universe, &resolvers) {
             let Some(edge) = self.edge(universe.jumps[jump].node, own.field_id) else {
                 continue;
             };
@@ -269,22 +269,6 @@ impl<'a> Search<'a> {
             });
         }
         Ok(())
-    }
-
-    /// Jumps that may lead to a field: those into subgraphs that know it, and those to a root.
-    fn jumps_to(&self, universe: &Universe, type_id: TypeId, field: &Name) -> SmallVec<[usize; 4]> {
-        let (keyed, roots) = universe.jumps.split_at(universe.keyed_count);
-        let mut jumps = SmallVec::new();
-        for subgraph in self.subgraphs_of(type_id, field) {
-            let first = keyed.partition_point(|jump| jump.subgraph < subgraph);
-            let count = keyed[first..]
-                .iter()
-                .take_while(|jump| jump.subgraph == subgraph)
-                .count();
-            jumps.extend(first..first + count);
-        }
-        jumps.extend((0..roots.len()).map(|root| keyed.len() + root));
-        jumps
     }
 
     /// Adds the fields of a field set to the universe, unless they are there.
@@ -329,4 +313,20 @@ impl<'a> Search<'a> {
             number += 1;
         }
     }
+}
+
+/// Jumps that may lead to a field: those into subgraphs that know it, and those to a root.
+fn jumps_to(universe: &Universe, resolvers: &Resolvers) -> SmallVec<[usize; 4]> {
+    let (keyed, roots) = universe.jumps.split_at(universe.keyed_count);
+    let mut jumps = SmallVec::new();
+    for subgraph in &resolvers.subgraphs {
+        let first = keyed.partition_point(|jump| jump.subgraph < *subgraph);
+        let count = keyed[first..]
+            .iter()
+            .take_while(|jump| jump.subgraph == *subgraph)
+            .count();
+        jumps.extend(first..first + count);
+    }
+    jumps.extend((0..roots.len()).map(|root| keyed.len() + root));
+    jumps
 }

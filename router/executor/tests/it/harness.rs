@@ -182,7 +182,7 @@ pub(crate) fn entity_fetch(response_name: &str, path: &str, representations: &[(
             name(&format!("r{response_name}"))
         },
         path: path_elements(path),
-        representations: representations.collect(),
+        representations: Arc::new(representations.collect()),
         conditions: Vec::new(),
         context_variables: Vec::new(),
     }

@@ -427,7 +427,7 @@ impl Printer {
     fn entity(&mut self, entity: &EntityFetch, selections: &[Selection]) {
         let conditions = conditions_text(&entity.conditions);
         self.open(&format!("Flatten(path: \"{}\"{conditions})", path_text(&entity.path)));
-        for representation in &entity.representations {
+        for representation in entity.representations.iter() {
             let types = match (&representation.typename, representation.runtime_types.as_slice()) {
                 (Some(name), []) => name.to_string(),
                 (Some(name), types) => format!("{} as {name}", names(types).join(" | ")),

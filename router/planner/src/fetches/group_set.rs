@@ -32,8 +32,8 @@ impl GroupSet {
     }
 
     fn grow(&mut self, words: usize) {
-        if self.0.len() < words {
-            self.0.resize(words, 0);
+        while self.0.len() < words {
+            self.0.push(0);
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use federation::supergraph::TypeId;
-use rustc_hash::FxHashMap;
+use indexmap::IndexSet;
+use rustc_hash::FxBuildHasher;
 
 use crate::selection::StorageName;
 
@@ -17,51 +18,41 @@ impl PathId {
 }
 
 /// One step of a path.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step {
-    Field(StorageName),
+    /// Into a field, and into the items of so many lists within each other.
+    Field(StorageName, u8),
     /// Only to objects of these types.
     OfTypes(Rc<[TypeId]>),
-    /// To each item of a list.
-    Items,
 }
 
 /// Every path that was entered.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
     /// By index, without the root: what is above, and the last step.
-    steps: Vec<(PathId, Step)>,
-    known: FxHashMap<(PathId, Step), PathId>,
+    steps: IndexSet<(PathId, Step), FxBuildHasher>,
 }
 
 impl Paths {
     /// The path one step on.
     pub(super) fn enter(&mut self, above: PathId, step: Step) -> PathId {
-        let next = PathId(self.steps.len() as u32 + 1);
-        let step = (above, step);
-        if let Some(known) = self.known.get(&step) {
-            return *known;
-        }
-        self.steps.push(step.clone());
-        self.known.insert(step, next);
-        next
+        let (index, _) = self.steps.insert_full((above, step));
+        PathId(index as u32 + 1)
     }
 
-    /// The steps of a path, from the root on.
-    pub(super) fn steps(&self, path: PathId) -> Vec<&Step> {
-        let mut steps: Vec<&Step> = self.upwards(path).collect();
-        steps.reverse();
-        steps
-    }
-
-    /// How many steps a path has.
+    /// How many elements a path has.
     pub(super) fn depth(&self, path: PathId) -> usize {
-        self.upwards(path).count()
+        let elements = self.upwards(path).map(|step| match step {
+            Step::Field(_, list_depth) => 1 + usize::from(*list_depth),
+            Step::OfTypes(_) => 1,
+        });
+        elements.sum()
     }
 
-    fn upwards(&self, mut path: PathId) -> impl Iterator<Item = &Step> {
+    /// The steps of a path, the last one first.
+    pub(super) fn upwards(&self, mut path: PathId) -> impl Iterator<Item = &Step> {
         std::iter::from_fn(move || {
-            let (above, step) = self.steps.get((path.0 as usize).checked_sub(1)?)?;
+            let (above, step) = self.steps.get_index((path.0 as usize).checked_sub(1)?)?;
             path = *above;
             Some(step)
         })

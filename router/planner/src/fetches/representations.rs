@@ -1,9 +1,11 @@
 //! What is sent of an object so that another subgraph knows which entity it is, and has what it requires.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use federation::query_graph::KeyEdgeKind;
 use federation::query_plan::{Representation, RepresentationInput};
+use rustc_hash::FxHashMap;
 
 use super::{Fetches, Place};
 use crate::selection::Item;
@@ -100,8 +102,20 @@ fn add_input(inputs: &mut Vec<RepresentationInput>, input: RepresentationInput) 
     fits
 }
 
+/// Representations that entries begin with, each kept once.
+#[derive(Default)]
+pub(super) struct KnownRepresentations(FxHashMap<Representation, Arc<Vec<Representation>>>);
+
+impl KnownRepresentations {
+    /// The list of this one alone.
+    pub(super) fn alone(&mut self, representation: Representation) -> Arc<Vec<Representation>> {
+        let alone = self.0.entry(representation);
+        Arc::clone(alone.or_insert_with_key(|representation| Arc::new(vec![representation.clone()])))
+    }
+}
+
 /// Adds a representation to those of an entry; false when an object would need two representations of one name.
-pub(super) fn add_representation(representations: &mut Vec<Representation>, added: &Representation) -> bool {
+pub(super) fn add_representation(representations: &mut Arc<Vec<Representation>>, added: &Representation) -> bool {
     let overlaps = |known: &Representation| {
         known.runtime_types.is_empty()
             || added.runtime_types.is_empty()
@@ -111,7 +125,7 @@ pub(super) fn add_representation(representations: &mut Vec<Representation>, adde
                 .any(|name| added.runtime_types.contains(name))
     };
     let Some(index) = representations.iter().position(overlaps) else {
-        representations.push(added.clone());
+        Arc::make_mut(representations).push(added.clone());
         return true;
     };
     let known = &representations[index];
@@ -127,6 +141,6 @@ pub(super) fn add_representation(representations: &mut Vec<Representation>, adde
             return false;
         }
     }
-    representations[index].inputs = inputs;
+    Arc::make_mut(representations)[index].inputs = inputs;
     true
 }

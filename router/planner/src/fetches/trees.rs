@@ -2,9 +2,6 @@
 
 use std::rc::Rc;
 
-use apollo_compiler::Node;
-use apollo_compiler::ast::Argument;
-use federation::supergraph::TypeId;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -34,10 +31,8 @@ pub(crate) struct Tree {
 /// One field sent to a subgraph.
 #[derive(Debug)]
 pub(crate) struct TreeField {
-    /// The field as the operation, or a field set, selects it.
+    /// The field as the operation, or a field set, selects it: for the types that are seen here, with all of its arguments.
     pub(crate) item: Rc<Item>,
-    pub(crate) arguments: Rc<[Node<Argument>]>,
-    pub(crate) types: Rc<[TypeId]>,
     pub(crate) conditions: Conditions,
     pub(crate) child: Option<TreeId>,
 }
@@ -45,8 +40,8 @@ pub(crate) struct TreeField {
 /// Most fields of a tree that are looked through one by one.
 const SCANNED_MAX: usize = 8;
 
-/// Of trees with more fields than are looked through: by tree and storage name, indices in [`Tree::fields`].
-pub(super) type KnownFields = FxHashMap<(TreeId, StorageName), SmallVec<[usize; 1]>>;
+/// Of trees with more fields than are looked through: by tree and number of the storage name, indices in [`Tree::fields`].
+pub(super) type KnownFields = FxHashMap<(TreeId, u32), SmallVec<[usize; 1]>>;
 
 impl Fetches<'_, '_> {
     pub(crate) fn tree(&self, id: TreeId) -> &Tree {
@@ -76,20 +71,23 @@ impl Fetches<'_, '_> {
         let item = &field.call.0;
         let base = Rc::clone(&self.tree(tree).base);
         let conditions = without(&field.conditions, &base);
-        let named = self.named(tree, &item.storage_name);
-        let fields = &self.tree(tree).fields;
-        let is_alike = |field: &TreeField| field.conditions == conditions && *field.types == *about.types;
-        if let Some(known) = named.iter().find(|index| is_alike(&fields[**index])) {
-            return Ok(fields[*known].child);
+        let is_alike = |field: &TreeField| field.conditions == conditions && *field.item.types == *about.types;
+        let mut has_twins = false;
+        for known in self.named(tree, &item.storage_name) {
+            if is_alike(known) {
+                return Ok(known.child);
+            }
+            has_twins = true;
         }
-        self.trees[tree.0 as usize].has_twins |= !named.is_empty();
+        self.trees[tree.0 as usize].has_twins |= has_twins;
         let child = item.child.map(|_| self.add_tree(&both(&base, &conditions)));
         let field = TreeField {
-            item: Rc::clone(item),
-            arguments: Rc::clone(&about.arguments),
-            types: match *item.types == *about.types {
-                true => Rc::clone(&item.types),
-                false => about.types.as_slice().into(),
+            item: match *item.types == *about.types {
+                true => Rc::clone(item),
+                false => Rc::new(Item {
+                    types: about.types.as_slice().into(),
+                    ..Item::clone(item)
+                }),
             },
             conditions,
             child,
@@ -99,15 +97,17 @@ impl Fetches<'_, '_> {
         Ok(child)
     }
 
-    /// Indices of the fields of a tree that have this storage name.
-    fn named(&self, tree: TreeId, storage_name: &StorageName) -> SmallVec<[usize; 1]> {
-        let fields = &self.tree(tree).fields;
-        if fields.len() > SCANNED_MAX {
-            let named = self.known_fields.get(&(tree, storage_name.clone()));
-            return named.cloned().unwrap_or_default();
-        }
-        let is_named = |index: &usize| fields[*index].item.storage_name == *storage_name;
-        (0..fields.len()).filter(is_named).collect()
+    /// The fields of a tree that have this storage name.
+    fn named(&self, tree: TreeId, storage_name: &StorageName) -> impl Iterator<Item = &TreeField> {
+        let fields = self.tree(tree).fields.as_slice();
+        let (scanned, known) = match fields.len() <= SCANNED_MAX {
+            true => (fields, None),
+            false => (&[][..], self.known_fields.get(&(tree, storage_name.number))),
+        };
+        let scanned = scanned
+            .iter()
+            .filter(move |field| field.item.storage_name == *storage_name);
+        scanned.chain(known.into_iter().flatten().map(|index| &fields[*index]))
     }
 
     /// Notes the last field of a tree, or all, once they are too many to be looked through.
@@ -119,7 +119,7 @@ impl Fetches<'_, '_> {
             count => count - 1,
         };
         for (index, field) in fields.iter().enumerate().skip(first) {
-            let named = self.known_fields.entry((tree, field.item.storage_name.clone()));
+            let named = self.known_fields.entry((tree, field.item.storage_name.number));
             named.or_default().push(index);
         }
     }

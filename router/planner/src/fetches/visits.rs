@@ -6,7 +6,7 @@ use federation::query_graph::{KeyEdgeKind, NodeId};
 use federation::query_plan::Representation;
 
 use super::representations::add_representation;
-use super::{Entry, Fetches, Group, GroupSet, Need, PathId, Place, RootTarget, WrittenAt};
+use super::{Entry, Fetches, Group, GroupSet, Need, Needs, PathId, Place, RootTarget, WrittenAt};
 use crate::place::Origin;
 use crate::planner::PlanError;
 use crate::selection::Conditions;
@@ -50,14 +50,15 @@ impl Fetches<'_, '_> {
         let jump = &solved.universe.jumps[jump_index];
         // The root object is always there.
         let first = place.cursors.first().filter(|_| place.position.path != PathId::ROOT);
-        let mut needs: Vec<Need> = first.map(|cursor| Need::Group(cursor.group)).into_iter().collect();
+        let mut needs: Needs = first.map(|cursor| Need::Group(cursor.group)).into_iter().collect();
         needs.extend(place.position.typed_by.iter().map(Need::Group));
         for item in jump
             .key
             .iter()
             .chain(requires.iter().flat_map(|requires| requires.iter()))
         {
-            needs.extend(self.need(place, *item, conditions)?);
+            let written = self.need(place, *item, conditions)?;
+            needs.extend_from_slice(&place.written[*item][written].1);
         }
         if let Some(typed) = solved.typed_by(jump_index).filter(|typed| *typed != visit) {
             let (tree, group) = self.visit(place, typed, None, conditions)?;
@@ -66,7 +67,7 @@ impl Fetches<'_, '_> {
         }
         let slot = self
             .search
-            .slot(&solved, &solved.visits[visit])
+            .slot(&solved, visit)
             .ok_or(PlanError::Internal("a jump has no slot"))?;
         let (tree, group) = if jump.kind.is_none() {
             self.root_visit(place, slot, jump.target)
@@ -139,7 +140,7 @@ impl Fetches<'_, '_> {
                 path: place.position.path,
                 objects: None,
                 interfaces: Vec::new(),
-                representations: vec![representation],
+                representations: self.representations.alone(representation),
                 contexts: Vec::new(),
             });
             entries.len() - 1

@@ -4,6 +4,7 @@ use apollo_compiler::ast::Argument;
 use apollo_compiler::executable::{DirectiveList, Selection, SelectionSet};
 use apollo_compiler::{Name, Node};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 /// A number for selections; equal for those that read alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,17 +46,15 @@ impl<'a> Readings<'a> {
         if let Some(known) = self.by_address.get(&address) {
             return *known;
         }
-        let written = selection_set
-            .selections
-            .iter()
-            .map(|selection| self.written(selection))
-            .collect();
+        let written = selection_set.selections.iter().map(|selection| self.written(selection));
+        let written: SmallVec<[Written<'a>; 16]> = written.collect();
         let next = Reading(self.by_address.len() as u32);
+        let known = self.by_text.get(written.as_slice()).copied();
+        let reading = known.unwrap_or(next);
         // Each deferred fragment is a part of the answer by itself.
-        let reading = match selection_set.selections.iter().any(is_deferred) {
-            true => next,
-            false => *self.by_text.entry(written).or_insert(next),
-        };
+        if known.is_none() && !selection_set.selections.iter().any(is_deferred) {
+            self.by_text.insert(written.into_boxed_slice(), next);
+        }
         self.by_address.insert(address, reading);
         reading
     }

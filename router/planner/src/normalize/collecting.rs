@@ -53,11 +53,13 @@ impl<'a> Normalizer<'a> {
     pub(super) fn collect(&mut self, source: Source<'a>, within: &Within, collected: &mut Collected<'a>) {
         match source {
             Source::Operation(selection_set) => {
+                collected.fields.reserve(selection_set.selections.len());
                 for selection in &selection_set.selections {
                     self.collect_selection(selection, within, collected);
                 }
             }
             Source::FieldSet(field_set) => {
+                collected.fields.reserve(field_set.selections.len());
                 for selection in &field_set.selections {
                     match selection {
                         FieldSetSelection::Field(field) => {

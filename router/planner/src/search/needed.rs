@@ -149,9 +149,9 @@ impl<'a> Needed<'_, 'a> {
     }
 
     /// The types of a set that something can be said of, each with its node.
-    fn places(&mut self, set: SetId, node: NodeId) -> Result<Vec<(TypeId, NodeId)>, PlanError> {
+    fn places(&mut self, set: SetId, node: NodeId) -> Result<SmallVec<[(TypeId, NodeId); 1]>, PlanError> {
         if self.search.sets.set(set).is_apart || self.search.is_complete_at_once(set, node)? {
-            return Ok(Vec::new());
+            return Ok(SmallVec::new());
         }
         let places = self.search.places(set, &smallvec![Arrival::first(node)])?;
         let places = places.into_iter().map(|(type_id, seen)| (type_id, seen[0].node));
@@ -165,9 +165,9 @@ impl<'a> Needed<'_, 'a> {
             return Rc::clone(ways);
         }
         let universe = self.search.own_universe(set, type_id);
-        let ways = universe.items.iter().enumerate().map(|(index, item)| {
-            let resolvers = self.search.resolvers(&universe, index, type_id);
-            self.way(node, item.field_id, resolvers.iter().copied())
+        let ways = universe.items.iter().map(|item| {
+            let resolvers = self.search.resolvers(type_id, (&item.field, item.field_id));
+            self.way(node, item.field_id, resolvers.nodes.iter().copied())
         });
         let ways: Rc<[Way<'a>]> = ways.collect();
         self.ways.insert((set, node), Rc::clone(&ways));
@@ -285,9 +285,10 @@ impl<'a> Needed<'_, 'a> {
         if before.fields.len() >= HIDDEN_DEPTH_MAX as usize || !place.seen.insert(field) {
             return Ok(place.from);
         }
-        let resolvers = self.search.resolvers_of(place.type_id, field).into_iter();
+        let field_id = self.search.graph.field_id(field);
+        let resolvers = self.search.resolvers(place.type_id, (field, field_id));
         let first = |(node, _): &(NodeId, bool)| !before.subgraphs.contains(&self.search.graph.node(*node).subgraph);
-        let way = self.way(place.node, self.search.graph.field_id(field), resolvers.filter(first));
+        let way = self.way(place.node, field_id, resolvers.nodes.iter().copied().filter(first));
         self.field(place, (field, way, None), until, before)
     }
 
