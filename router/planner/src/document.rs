@@ -147,6 +147,9 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     /// of one response name select is merged, whatever their conditions (GraphQL spec, "Field Selection Merging").
     fn survey(&mut self, level: &[Asked]) {
         let fetches = self.fetches;
+        if !fetches.may_mix {
+            return;
+        }
         if let [(tree, node)] = level
             && !fetches.tree(*tree).has_twins
         {

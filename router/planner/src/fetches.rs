@@ -206,6 +206,8 @@ pub(crate) struct Fetches<'s, 'a> {
     /// By group and path, indices of its entries.
     entries: FxHashMap<(usize, PathId), SmallVec<[usize; 1]>>,
     fields_count: usize,
+    /// Whether fields of several types, or several of one storage name, may stand in one place of an answer.
+    pub(crate) may_mix: bool,
     context_variables_count: usize,
     /// What is to be written for each part of the answer, and the parts before it.
     deferred: BTreeMap<PartId, (BTreeSet<PartId>, Vec<DeferredObjects>)>,
@@ -229,6 +231,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             known_fields: KnownFields::default(),
             representations: KnownRepresentations::default(),
             fields_count: 0,
+            may_mix: false,
             context_variables_count: 0,
             deferred: BTreeMap::new(),
             part: None,

@@ -504,11 +504,11 @@ impl<'a> Search<'a> {
     }
 
     /// Own items, and hidden ones that `visits` need.
-    fn needed_items(&self, solved: &Solved, visits: &[usize]) -> Vec<usize> {
-        let mut needed: Vec<usize> = (0..solved.universe.own_count).collect();
+    fn needed_items(&self, solved: &Solved, visits: &[usize]) -> SmallVec<[usize; 16]> {
+        let mut needed: SmallVec<[usize; 16]> = (0..solved.universe.own_count).collect();
         for visit in visits {
             if let Origin::Jump(jump) = solved.visits[*visit].origin {
-                needed.extend(solved.universe.jumps[jump].key.iter());
+                needed.extend(solved.universe.jumps[jump].key.iter().copied());
             }
         }
         let mut index = 0;

@@ -92,7 +92,7 @@ pub(crate) struct Deferred {
 }
 
 /// One field, for the runtime types that select it in the same way.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) field: Name,
     /// The number of its name.
@@ -108,6 +108,21 @@ pub(crate) struct Item {
     pub(crate) alternatives: Vec<Conditions>,
     /// `None` for leaves.
     pub(crate) child: Option<SetId>,
+}
+
+impl Hash for Item {
+    /// One call has one storage name, which tells field and arguments.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            storage_name,
+            types,
+            conditions,
+            alternatives,
+            child,
+            ..
+        } = self;
+        (storage_name, types, conditions, alternatives, child).hash(state);
+    }
 }
 
 impl Item {

@@ -80,6 +80,7 @@ impl Fetches<'_, '_> {
             has_twins = true;
         }
         self.trees[tree.0 as usize].has_twins |= has_twins;
+        self.may_mix |= has_twins || about.types.len() > 1;
         let child = item.child.map(|_| self.add_tree(&both(&base, &conditions)));
         let field = TreeField {
             item: match *item.types == *about.types {

@@ -160,7 +160,10 @@ impl Fetches<'_, '_> {
         let entry = &mut self.groups[group].entries[entry_index];
         match jump.kind {
             Some(KeyEdgeKind::Object) | None => entry.objects = Some(tree),
-            Some(_) if known.is_none() => entry.interfaces.push((jump.target, tree)),
+            Some(_) if known.is_none() => {
+                entry.interfaces.push((jump.target, tree));
+                self.may_mix = true;
+            }
             Some(_) => {}
         }
         (tree, group)
