@@ -2,7 +2,8 @@
 //!
 //! Prints the time per cold plan (parsing and validation excluded, normalisation included) for operations that people
 //! write, for operations that make planners explode, and for families that grow, with the exponent of their growth.
-//! The first two come from `CONFORMANCE_DIR`, and are left out without it.
+//! The first two come from `CONFORMANCE_DIR`, and are left out without it. Compiled as the router is that is shipped, and with
+//! its allocator.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
