@@ -4,6 +4,9 @@
 //! read never for a write. Knows no tables but the migrations'.
 
 mod group_commit;
+mod reading;
+mod server;
+mod statements;
 mod writing;
 
 use chrono::{DateTime, Utc};
@@ -17,15 +20,19 @@ use sea_orm::{
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
+pub use reading::Reader;
 pub use sea_orm::DbErr;
 pub use writing::{Transaction, Writer};
 
 use group_commit::GroupCommit;
+use reading::Source;
+use server::{Server, ServerPool};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use writing::Turns;
 
 /// How to use a database.
 #[derive(Clone, Debug)]
@@ -89,14 +96,18 @@ const STATEMENT_CACHE: usize = 256;
 /// A connection that was in use so shortly ago is not asked whether it still works: that would be one more round trip
 /// for each statement.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// Connections that migrations take beside the others: one holds the lock.
+const MIGRATING: u32 = 2;
 /// Key of the advisory lock that migrations take on PostgreSQL; any constant will do ("hansa" in ASCII).
 const MIGRATION_LOCK: i64 = 0x68_61_6e_73_61;
 
 /// A connected database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
-    read: DatabaseConnection,
+    reader: Reader,
     writer: Writer,
+    /// For migrations. On SQLite the only connection that writes.
+    schema: DatabaseConnection,
     statements: Arc<AtomicU64>,
     connections_max: u32,
     disk: Option<Disk>,
@@ -115,9 +126,8 @@ impl Database {
     /// # Errors
     /// [`ConnectError`]; no message holds the password.
     pub async fn connect(url: &str, options: &DatabaseOptions) -> Result<Database, ConnectError> {
-        let statements: Arc<AtomicU64> = Arc::default();
         let mut disk = None;
-        let (read, pool) = match url.split_once(':').map(|(scheme, _)| scheme) {
+        let (source, schema) = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => {
                 disk = Some(Disk {
                     folder: create_folder(url)?,
@@ -125,24 +135,34 @@ impl Database {
                 });
                 // In this order: the first makes the file.
                 let write = open(sqlite(url, options, Access::Write)).await?;
-                (open(sqlite(url, options, Access::Read)).await?, write)
+                (Source::File(open(sqlite(url, options, Access::Read)).await?), write)
             }
             Some("postgres" | "postgresql" | "mysql") => {
-                let both = open(networked(url, options.connections_max)).await?;
-                (both.clone(), both)
+                let pool = open(networked(url, options.connections_max)).await?;
+                (Source::Server(server(&pool, options.connections_max)), pool)
             }
             _ => return Err(ConnectError::UnknownScheme),
         };
-        let is_sqlite = pool.get_database_backend() == DatabaseBackend::Sqlite;
+        let turns = match &source {
+            Source::File(_) => Turns::Grouped(GroupCommit::new(schema.clone())),
+            Source::Server(server) => Turns::Server(Arc::clone(server)),
+        };
+        let statements: Arc<AtomicU64> = Arc::default();
+        let backend = schema.get_database_backend();
         Ok(Database {
-            read: counted(read, &statements),
-            writer: Writer {
-                group_commit: is_sqlite.then(|| GroupCommit::new(pool.clone())),
-                pool,
+            reader: Reader {
+                source,
+                backend,
                 statements: Arc::clone(&statements),
             },
+            writer: Writer {
+                turns,
+                backend,
+                statements: Arc::clone(&statements),
+            },
+            schema,
             statements,
-            connections_max: options.connections_max + u32::from(is_sqlite),
+            connections_max: options.connections_max + u32::from(backend == DatabaseBackend::Sqlite),
             disk,
         })
     }
@@ -163,8 +183,8 @@ impl Database {
 
     /// For statements that only read.
     #[must_use]
-    pub fn read(&self) -> &DatabaseConnection {
-        &self.read
+    pub fn read(&self) -> &Reader {
+        &self.reader
     }
 
     /// For single statements that write.
@@ -185,7 +205,10 @@ impl Database {
     /// How many commits were lost, of several transactions perhaps: what [`Database::settled`] compares.
     #[must_use]
     pub fn lost_commits(&self) -> u64 {
-        self.writer.group_commit.as_ref().map_or(0, GroupCommit::lost)
+        match &self.writer.turns {
+            Turns::Grouped(group_commit) => group_commit.lost(),
+            Turns::Server(_) => 0,
+        }
     }
 
     /// Waits until all is on the disk that those may have seen who dropped their transactions. Who commits or rolls back
@@ -196,16 +219,16 @@ impl Database {
     /// # Errors
     /// [`DbErr`] when it may have been lost.
     pub async fn settled(&self, lost_before: u64) -> Result<(), DbErr> {
-        match &self.writer.group_commit {
-            Some(group_commit) => group_commit.settled(lost_before).await,
-            None => Ok(()),
+        match &self.writer.turns {
+            Turns::Grouped(group_commit) => group_commit.settled(lost_before).await,
+            Turns::Server(_) => Ok(()),
         }
     }
 
     /// For statements about tables, as migrations run them; each is a transaction of its own.
     #[must_use]
     pub fn schema(&self) -> SchemaManager<'_> {
-        SchemaManager::new(&self.writer.pool)
+        SchemaManager::new(&self.schema)
     }
 
     /// Brings the tables up to date. Several processes may try at once: one migrates, the others wait.
@@ -213,7 +236,7 @@ impl Database {
     /// # Errors
     /// [`DbErr`] of the migration that failed; those before it stay.
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
-        let pool = &self.writer.pool;
+        let pool = &self.schema;
         if pool.get_database_backend() == DatabaseBackend::Sqlite {
             let transaction = group_commit::begin(pool).await?;
             M::up(&transaction, None).await?;
@@ -253,7 +276,7 @@ impl Database {
     /// # Errors
     /// [`DbErr`] when the database does not answer.
     pub async fn schema_is_current<M: MigratorTrait>(&self) -> Result<bool, DbErr> {
-        Ok(M::get_pending_migrations_read_only(&self.read).await?.is_empty())
+        Ok(M::get_pending_migrations_read_only(&self.reader).await?.is_empty())
     }
 
     /// Number of SQL statements so far, without `BEGIN` and `COMMIT`: tests compare it before and after a request.
@@ -268,11 +291,15 @@ impl Database {
     pub fn for_background(&self) -> Database {
         let statements: Arc<AtomicU64> = Arc::default();
         Database {
-            read: counted(self.read.clone(), &statements),
+            reader: Reader {
+                statements: Arc::clone(&statements),
+                ..self.reader.clone()
+            },
             writer: Writer {
                 statements: Arc::clone(&statements),
                 ..self.writer.clone()
             },
+            schema: self.schema.clone(),
             statements,
             connections_max: self.connections_max,
             disk: self.disk.clone(),
@@ -282,43 +309,32 @@ impl Database {
     /// How many connections there are, of readers and writers together.
     #[must_use]
     pub fn connections(&self) -> Connections {
-        let write = &self.writer.pool;
-        let is_one_pool = write.get_database_backend() != DatabaseBackend::Sqlite;
-        let pools = if is_one_pool {
-            vec![write]
-        } else {
-            vec![&self.read, write]
+        let (idle, in_use) = match &self.reader.source {
+            Source::Server(server) => server.sizes(),
+            Source::File(read) => [read, &self.schema]
+                .map(|pool| sizes(pool.get_sqlite_connection_pool()))
+                .into_iter()
+                .fold((0, 0), |(idle, in_use), pool| (idle + pool.0, in_use + pool.1)),
         };
-        let mut sum = Connections::default();
-        for pool in pools {
-            let (open, idle) = match pool.get_database_backend() {
-                DatabaseBackend::Postgres => sizes(pool.get_postgres_connection_pool()),
-                DatabaseBackend::MySql => sizes(pool.get_mysql_connection_pool()),
-                _ => sizes(pool.get_sqlite_connection_pool()),
-            };
-            sum.idle += idle;
-            sum.in_use += open.saturating_sub(idle);
+        Connections {
+            idle,
+            in_use,
+            max: self.connections_max,
         }
-        sum.max = self.connections_max;
-        sum
     }
 
     /// Closes every connection; SQLite tidies its files up.
     pub async fn close(&self) {
-        for connection in [&self.read, &self.writer.pool] {
+        let file = match &self.reader.source {
+            Source::Server(server) => return server.close().await,
+            Source::File(file) => file,
+        };
+        for connection in [file, &self.schema] {
             if let Err(error) = connection.close_by_ref().await {
                 tracing::warn!(error = %error, "The database connection did not close cleanly");
             }
         }
     }
-}
-
-fn counted(mut connection: DatabaseConnection, statements: &Arc<AtomicU64>) -> DatabaseConnection {
-    let statements = Arc::clone(statements);
-    connection.set_metric_callback(move |_| {
-        statements.fetch_add(1, Ordering::Relaxed);
-    });
-    connection
 }
 
 /// Connections of one process to its database.
@@ -332,9 +348,10 @@ pub struct Connections {
     pub max: u32,
 }
 
-/// Connections that are open, and those of them that are idle.
-fn sizes<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> (u32, u32) {
-    (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(u32::MAX))
+/// Connections that are idle, and those in use.
+fn sizes(pool: &sqlx::SqlitePool) -> (u32, u32) {
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+    (idle, pool.size().saturating_sub(idle))
 }
 
 /// `after` without the columns that are as in `before`: what an update has to set. A database writes an index anew for
@@ -465,12 +482,27 @@ async fn has_no_transaction(connection: &mut sqlx::SqliteConnection) -> Result<b
 
 /// Connections to a server, which may have gone away.
 fn networked(url: &str, connections_max: u32) -> ConnectOptions {
-    let mut connect = pooled(url, connections_max);
+    let mut connect = pooled(url, connections_max + MIGRATING);
     connect
         .test_before_acquire_if_idle_for(TRUSTED_FOR)
         .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(STATEMENT_CACHE))
         .map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(STATEMENT_CACHE));
     connect
+}
+
+/// What keeps the connections of `pool` at hand, which may have more of them.
+fn server(pool: &DatabaseConnection, connections_max: u32) -> Arc<dyn Server> {
+    if pool.get_database_backend() == DatabaseBackend::MySql {
+        Arc::new(ServerPool::new(
+            pool.get_mysql_connection_pool().clone(),
+            connections_max,
+        ))
+    } else {
+        Arc::new(ServerPool::new(
+            pool.get_postgres_connection_pool().clone(),
+            connections_max,
+        ))
+    }
 }
 
 fn pooled(url: &str, connections_max: u32) -> ConnectOptions {

@@ -1,31 +1,41 @@
 //! What writes: single statements, and transactions. On SQLite both take turns ([`super::group_commit`]).
 
-use super::group_commit::{GroupCommit, Turn, Wish, begin, ended};
+use super::group_commit::{GroupCommit, Turn, Wish, ended};
+use super::server::{End, Server, Session};
+use super::statements::{Run, Target, run_statements};
 use futures::FutureExt;
-use futures::future::BoxFuture;
-use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbErr, ExecResult,
-    QueryResult, Statement,
-};
+use sea_orm::{DatabaseBackend, DbErr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use tokio::sync::Mutex;
 
 /// Runs single statements that write, each a transaction of its own. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    pub(super) pool: DatabaseConnection,
-    /// On SQLite.
-    pub(super) group_commit: Option<GroupCommit>,
+    pub(super) turns: Turns,
+    pub(super) backend: DatabaseBackend,
     pub(super) statements: Arc<AtomicU64>,
+}
+
+/// Whose turn it is to write.
+#[derive(Clone, Debug)]
+pub(super) enum Turns {
+    /// One after the other, on a SQLite file.
+    Grouped(GroupCommit),
+    /// The server sees to it.
+    Server(Arc<dyn Server>),
 }
 
 impl Writer {
     /// As [`super::Database::begin`].
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
-        let open = match &self.group_commit {
-            None => Open::Alone(begin(&self.pool).await?),
-            Some(group_commit) => Open::Turn(group_commit.turn(Wish::Transaction).await?),
+        let open = match &self.turns {
+            Turns::Grouped(group_commit) => Open::Turn(group_commit.turn(Wish::Transaction).await?),
+            Turns::Server(server) => {
+                let mut session = server.session().await?;
+                session.begin().await?;
+                Open::Session(session)
+            }
         };
         Ok(Transaction {
             backend: self.backend(),
@@ -35,15 +45,16 @@ impl Writer {
     }
 
     fn backend(&self) -> DatabaseBackend {
-        self.pool.get_database_backend()
+        self.backend
     }
 
     async fn run<T>(&self, statement: impl Run<T>) -> Result<T, DbErr> {
-        let Some(group_commit) = &self.group_commit else {
-            return statement(DatabaseExecutor::Connection(&self.pool)).await;
+        let group_commit = match &self.turns {
+            Turns::Server(server) => return statement(Target::Server(&mut *server.session().await?)).await,
+            Turns::Grouped(group_commit) => group_commit,
         };
         let turn = group_commit.turn(Wish::Statement).await?;
-        let answer = statement(turn.transaction().into()).await;
+        let answer = statement(Target::File(turn.transaction().into())).await;
         match answer {
             Ok(_) => turn.commit().await.and(answer),
             Err(_) => heard(answer, turn.rollback().await),
@@ -55,7 +66,8 @@ impl Writer {
 #[derive(Debug)]
 pub struct Transaction {
     backend: DatabaseBackend,
-    /// `None` once a statement has failed, on SQLite.
+    /// `None` once a statement has failed: then it has been rolled back.
+    /// On MySQL a violated constraint undoes the statement alone.
     open: Mutex<Option<Open>>,
     statements: Arc<AtomicU64>,
 }
@@ -63,7 +75,7 @@ pub struct Transaction {
 #[derive(Debug)]
 enum Open {
     /// On a connection of its own.
-    Alone(DatabaseTransaction),
+    Session(Box<dyn Session>),
     /// In its turn.
     Turn(Turn),
 }
@@ -73,9 +85,9 @@ impl Transaction {
     ///
     /// # Errors
     /// [`DbErr`] when the database fails, or a statement of it has failed before.
-    pub async fn commit(self) -> Result<(), DbErr> {
-        match self.open.into_inner() {
-            Some(Open::Alone(transaction)) => transaction.commit().await,
+    pub async fn commit(mut self) -> Result<(), DbErr> {
+        match self.open.get_mut().take() {
+            Some(Open::Session(mut session)) => session.end(End::Commit).await,
             Some(Open::Turn(turn)) => turn.commit().await,
             None => Err(ended()),
         }
@@ -85,8 +97,8 @@ impl Transaction {
     ///
     /// # Errors
     /// [`DbErr`] when the database fails; then too, nothing was written.
-    pub async fn rollback(self) -> Result<(), DbErr> {
-        match self.open.into_inner() {
+    pub async fn rollback(mut self) -> Result<(), DbErr> {
+        match self.open.get_mut().take() {
             Some(open) => open.rollback().await,
             None => Ok(()),
         }
@@ -98,15 +110,25 @@ impl Transaction {
 
     async fn run<T>(&self, statement: impl Run<T>) -> Result<T, DbErr> {
         let mut open = self.open.lock().await;
-        let transaction = match open.as_ref() {
-            Some(Open::Alone(transaction)) => return statement(transaction.into()).await,
-            Some(Open::Turn(turn)) => turn.transaction(),
+        let target = match open.as_mut() {
+            Some(Open::Session(session)) => Target::Server(session.as_mut()),
+            Some(Open::Turn(turn)) => Target::File(turn.transaction().into()),
             None => return Err(ended()),
         };
-        let answer = statement(transaction.into()).await;
-        match open.take_if(|_| answer.is_err()) {
+        let answer = statement(target).await;
+        let is_undone = |error: &DbErr| self.backend != DatabaseBackend::MySql || error.sql_err().is_none();
+        match open.take_if(|_| answer.as_ref().is_err_and(is_undone)) {
             Some(failed) => heard(answer, failed.rollback().await),
             None => answer,
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        // A turn ends when it is dropped; a connection is worth to be kept.
+        if let Some(open @ Open::Session(_)) = self.open.get_mut().take() {
+            tokio::spawn(open.rollback());
         }
     }
 }
@@ -114,7 +136,7 @@ impl Transaction {
 impl Open {
     async fn rollback(self) -> Result<(), DbErr> {
         match self {
-            Open::Alone(transaction) => transaction.rollback().await,
+            Open::Session(mut session) => session.end(End::Rollback).await,
             Open::Turn(turn) => turn.rollback().await,
         }
     }
@@ -127,47 +149,6 @@ fn heard<T>(failed: Result<T, DbErr>, outcome: Result<(), DbErr>) -> Result<T, D
         Err(error) if error.sql_err().is_some() => outcome.and(failed),
         _ => failed,
     }
-}
-
-/// Runs a statement on what it is given.
-trait Run<T>: for<'a> FnOnce(DatabaseExecutor<'a>) -> BoxFuture<'a, Result<T, DbErr>> + Send {}
-
-impl<T, F> Run<T> for F where F: for<'a> FnOnce(DatabaseExecutor<'a>) -> BoxFuture<'a, Result<T, DbErr>> + Send {}
-
-/// The four ways to run a statement are the same for both.
-macro_rules! run_statements {
-    ($type:ty) => {
-        #[async_trait::async_trait]
-        impl ConnectionTrait for $type {
-            fn get_database_backend(&self) -> DatabaseBackend {
-                self.backend()
-            }
-
-            async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-                self.statements.fetch_add(1, Ordering::Relaxed);
-                self.run(|on: DatabaseExecutor<'_>| async move { on.execute_raw(statement).await }.boxed())
-                    .await
-            }
-
-            async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-                let sql = sql.to_owned();
-                self.run(|on: DatabaseExecutor<'_>| async move { on.execute_unprepared(&sql).await }.boxed())
-                    .await
-            }
-
-            async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-                self.statements.fetch_add(1, Ordering::Relaxed);
-                self.run(|on: DatabaseExecutor<'_>| async move { on.query_one_raw(statement).await }.boxed())
-                    .await
-            }
-
-            async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-                self.statements.fetch_add(1, Ordering::Relaxed);
-                self.run(|on: DatabaseExecutor<'_>| async move { on.query_all_raw(statement).await }.boxed())
-                    .await
-            }
-        }
-    };
 }
 
 run_statements!(Writer);

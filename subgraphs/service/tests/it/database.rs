@@ -4,6 +4,7 @@ use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::prelude::*;
 use service::database::{Database, DatabaseOptions};
 use service::testing::{TempSqlite, each_database};
+use std::time::Duration;
 
 struct Migrator;
 
@@ -142,4 +143,117 @@ async fn what_is_wrong_with_an_address_is_said_in_a_line() {
         let error = Database::connect(url, &DatabaseOptions::default()).await.unwrap_err();
         assert_eq!(error.to_string(), expected, "{url}");
     }
+}
+
+async fn increment(database: &Database) {
+    database
+        .write()
+        .execute_unprepared("UPDATE counter SET value = value + 1")
+        .await
+        .unwrap();
+}
+
+/// Drops `future` after `polls`, between which what it sent is answered. Whether it was still waiting.
+async fn given_up(future: impl Future, polls: i32) -> bool {
+    let mut future = Box::pin(future);
+    for _ in 0..polls {
+        if futures::poll!(&mut future).is_ready() {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    true
+}
+
+#[tokio::test]
+async fn what_is_given_up_half_way_leaves_nothing_behind() {
+    each_database(|url| async move {
+        let one = DatabaseOptions {
+            connections_max: 1,
+            ..DatabaseOptions::default()
+        };
+        let (database, other) = (Database::connect(&url, &one).await.unwrap(), connect(&url).await);
+        database.migrate::<Migrator>().await.unwrap();
+        for round in 0..20 {
+            increment(&database).await;
+            given_up(database.begin(), round % 5).await;
+            increment(&database).await;
+            assert_eq!(
+                value(&other).await,
+                2 * round + 2,
+                "what was written is there for others"
+            );
+        }
+        let left = database.begin().await.unwrap();
+        left.execute_unprepared("UPDATE counter SET value = 1000")
+            .await
+            .unwrap();
+        drop(left);
+        increment(&database).await;
+        assert_eq!(value(&other).await, 41, "a transaction that was left is rolled back");
+        let mut slow = Box::pin(
+            database
+                .write()
+                .execute_unprepared("UPDATE counter SET value = value + 1"),
+        );
+        let _ = futures::poll!(&mut slow);
+        drop(slow);
+        increment(&database).await;
+        let sum = value(&other).await;
+        assert!((42..=43).contains(&sum), "{sum}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_more_connections_are_in_use_than_may_be() {
+    each_database(|url| async move {
+        let few = DatabaseOptions {
+            connections_max: 3,
+            ..DatabaseOptions::default()
+        };
+        let database = Database::connect(&url, &few).await.unwrap();
+        database.migrate::<Migrator>().await.unwrap();
+        let readers = (0..40).map(|_| async {
+            value(&database).await;
+            let now = database.connections();
+            assert!(now.in_use <= now.max, "{now:?}");
+        });
+        futures::future::join_all(readers).await;
+        let mut rounds = 0;
+        // A pool takes them back in its own time.
+        while database.connections().in_use > 0 && rounds < 500 {
+            rounds += 1;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let after = database.connections();
+        assert_eq!((after.in_use, after.idle > 0), (0, true), "{after:?}");
+        database.close().await;
+        assert!(database.begin().await.is_err(), "it is closed");
+        assert_eq!(database.connections().idle, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_statement_that_failed_ends_its_transaction() {
+    each_database(|url| async move {
+        let database = connect(&url).await;
+        database.migrate::<Migrator>().await.unwrap();
+        let transaction = database.begin().await.unwrap();
+        transaction
+            .execute_unprepared("UPDATE counter SET value = 5")
+            .await
+            .unwrap();
+        transaction
+            .execute_unprepared("UPDATE nowhere SET value = 5")
+            .await
+            .unwrap_err();
+        assert!(
+            transaction.commit().await.is_err(),
+            "what was rolled back is not acknowledged"
+        );
+        assert_eq!(value(&database).await, 0);
+    })
+    .await;
 }
