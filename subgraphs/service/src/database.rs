@@ -96,8 +96,6 @@ const STATEMENT_CACHE: usize = 256;
 /// A connection that was in use so shortly ago is not asked whether it still works: that would be one more round trip
 /// for each statement.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// Connections that migrations take beside the others: one holds the lock.
-const MIGRATING: u32 = 2;
 /// Key of the advisory lock that migrations take on PostgreSQL; any constant will do ("hansa" in ASCII).
 const MIGRATION_LOCK: i64 = 0x68_61_6e_73_61;
 
@@ -228,7 +226,15 @@ impl Database {
     /// For statements about tables, as migrations run them; each is a transaction of its own.
     #[must_use]
     pub fn schema(&self) -> SchemaManager<'_> {
-        SchemaManager::new(&self.schema)
+        SchemaManager::new(self.for_schema())
+    }
+
+    /// What migrations take their connections from.
+    fn for_schema(&self) -> &DatabaseConnection {
+        if let Source::Server(server) = &self.reader.source {
+            server.give_back();
+        }
+        &self.schema
     }
 
     /// Brings the tables up to date. Several processes may try at once: one migrates, the others wait.
@@ -236,7 +242,7 @@ impl Database {
     /// # Errors
     /// [`DbErr`] of the migration that failed; those before it stay.
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
-        let pool = &self.schema;
+        let pool = self.for_schema();
         if pool.get_database_backend() == DatabaseBackend::Sqlite {
             let transaction = group_commit::begin(pool).await?;
             M::up(&transaction, None).await?;
@@ -482,7 +488,7 @@ async fn has_no_transaction(connection: &mut sqlx::SqliteConnection) -> Result<b
 
 /// Connections to a server, which may have gone away.
 fn networked(url: &str, connections_max: u32) -> ConnectOptions {
-    let mut connect = pooled(url, connections_max + MIGRATING);
+    let mut connect = pooled(url, connections_max);
     connect
         .test_before_acquire_if_idle_for(TRUSTED_FOR)
         .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(STATEMENT_CACHE))
@@ -490,7 +496,7 @@ fn networked(url: &str, connections_max: u32) -> ConnectOptions {
     connect
 }
 
-/// What keeps the connections of `pool` at hand, which may have more of them.
+/// What keeps the connections of `pool` at hand.
 fn server(pool: &DatabaseConnection, connections_max: u32) -> Arc<dyn Server> {
     if pool.get_database_backend() == DatabaseBackend::MySql {
         Arc::new(ServerPool::new(

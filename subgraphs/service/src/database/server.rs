@@ -31,6 +31,9 @@ pub(super) trait Server: fmt::Debug + Send + Sync {
     /// How many connections are open and used by nobody, and how many are in use.
     fn sizes(&self) -> (u32, u32);
 
+    /// Leaves no connection aside that nobody uses, for those who take theirs from the driver's pool.
+    fn give_back(&self);
+
     /// Closes every connection, those in use when they are given back.
     async fn close(&self);
 }
@@ -196,9 +199,13 @@ where
         (self.pool.size().saturating_sub(in_use), in_use)
     }
 
+    fn give_back(&self) {
+        locked(&self.kept).clear();
+    }
+
     async fn close(&self) {
         self.permits.close();
-        locked(&self.kept).clear();
+        self.give_back();
         self.pool.close().await;
     }
 }

@@ -173,7 +173,7 @@ async fn what_is_given_up_half_way_leaves_nothing_behind() {
             ..DatabaseOptions::default()
         };
         let (database, other) = (Database::connect(&url, &one).await.unwrap(), connect(&url).await);
-        database.migrate::<Migrator>().await.unwrap();
+        other.migrate::<Migrator>().await.unwrap();
         for round in 0..20 {
             increment(&database).await;
             given_up(database.begin(), round % 5).await;
@@ -228,6 +228,7 @@ async fn no_more_connections_are_in_use_than_may_be() {
         }
         let after = database.connections();
         assert_eq!((after.in_use, after.idle > 0), (0, true), "{after:?}");
+        database.migrate::<Migrator>().await.unwrap();
         database.close().await;
         assert!(database.begin().await.is_err(), "it is closed");
         assert_eq!(database.connections().idle, 0);
