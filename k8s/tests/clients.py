@@ -19,9 +19,9 @@ PLACE = """mutation($input: OrderCreateInput!) { orderCreate(input: $input) { or
 PAY = """mutation($input: OrderPayInput!) { orderPay(input: $input) { order { id } userErrors { code message } } }"""
 ORDER = "query($id: ID!) { order(id: $id) { status payments { status } } }"
 ADDRESS = {"name": "Ada", "line1": "Street 1", "city": "Berlin", "countryCode": "DE"}
-# Longest time that an order may take to be reserved, or to be paid: one whose payment got no clear answer is reconciled, again
-# and again, and a gateway that failed often is left alone meanwhile.
-ORDER_SECONDS_MAX = 180
+# Longest time that an order may take to be reserved, or to be paid: what a pod had begun when it ended is left alone for 15 s
+# (its lease), and a payment that got no clear answer is asked about again and again.
+ORDER_SECONDS_MAX = 90
 
 
 class Fault(Exception):

@@ -28,6 +28,9 @@ IMAGE_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
                      "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"}
 BINARY = "/usr/local/bin/service"
 BRIDGE, NETWORK = "hansa0", "10.77"
+# Its own: a bridge without one has the lowest of its cables', which changes when that pod ends. The others would go on sending
+# to the old one, and reach no virtual address for a minute.
+BRIDGE_MAC = "02:00:0a:4d:00:01"
 
 
 def run(*command, **options):
@@ -51,7 +54,7 @@ def enter():
         os.environ["HANSA_PODS"] = "entered"
         os.execvp("unshare", ["unshare", "--mount", "--net", "--propagation", "private", sys.executable, *sys.argv])
     run("ip", "link", "set", "lo", "up")
-    run("ip", "link", "add", BRIDGE, "type", "bridge")
+    run("ip", "link", "add", BRIDGE, "address", BRIDGE_MAC, "type", "bridge")
     run("ip", "link", "set", BRIDGE, "up")
     run("ip", "address", "add", f"{NETWORK}.0.1/16", "dev", BRIDGE)
 
