@@ -236,8 +236,8 @@ impl Checkout {
         if let Some(given) = given {
             return Ok((merged(given).map_err(PlaceError::Problems)?, false));
         }
-        let mut carts = self.driver.store().carts_by_user(vec![user_id.to_owned()]).await?;
-        let lines = carts.remove(user_id).map(|cart| cart.lines).unwrap_or_default();
+        let cart = self.driver.store().cart(user_id).await?;
+        let lines = cart.map(|cart| cart.lines).unwrap_or_default();
         if lines.is_empty() {
             return Err(Problem::new(ProblemCode::Empty, "The cart is empty.").into());
         }

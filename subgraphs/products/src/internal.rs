@@ -1,7 +1,7 @@
 //! `/internal/…`: quotes, reservations and restocks, for orders. The contract is in `subgraphs/products/README.md`.
 
 use crate::graphql::MediaUrls;
-use crate::store::{ReservationConflict, Store, StoreError};
+use crate::store::{Offers, ReservationConflict, Store, StoreError};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{post, put};
@@ -9,8 +9,9 @@ use axum::{Json, Router};
 use http::StatusCode;
 use serde::Serialize;
 use service::contract::products::{
-    ExtendRequest, LINES_MAX, QUANTITY_MAX, QuoteRequest, ReservationRequest, RestockRequest, VariantQuantity,
+    ExtendRequest, LINES_MAX, QUANTITY_MAX, Quote, QuoteRequest, ReservationRequest, RestockRequest, VariantQuantity,
 };
+use service::loader::LoadError;
 use service::money::Currency;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ const ID_BYTES_MAX: usize = 64;
 
 struct Endpoints {
     store: Store,
+    offers: Offers,
     media_urls: MediaUrls,
 }
 
@@ -32,7 +34,11 @@ pub(crate) fn router(store: Store, media_urls: MediaUrls) -> Router {
         .route("/internal/reservations/{order_id}/commit", post(commit))
         .route("/internal/reservations/{order_id}/extend", post(extend))
         .route("/internal/restocks/{restock_id}", put(restock))
-        .with_state(Arc::new(Endpoints { store, media_urls }))
+        .with_state(Arc::new(Endpoints {
+            offers: Offers::new(store.clone()),
+            store,
+            media_urls,
+        }))
 }
 
 /// Why a command was not tried.
@@ -43,6 +49,14 @@ enum Refusal {
     Conflict,
     /// The fault is ours.
     Store(StoreError),
+    /// It is, and the log has it.
+    Unloaded,
+}
+
+impl From<LoadError> for Refusal {
+    fn from(_: LoadError) -> Refusal {
+        Refusal::Unloaded
+    }
 }
 
 impl From<StoreError> for Refusal {
@@ -69,6 +83,7 @@ impl IntoResponse for Refusal {
                 );
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
+            Refusal::Unloaded => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }
 }
@@ -80,8 +95,13 @@ async fn quote(State(endpoints): Shared, Json(request): Json<QuoteRequest>) -> A
         return Err(Refusal::Malformed(format!("more than {LINES_MAX} variants\n")));
     }
     let currency = currency(&request.currency_code)?;
-    let picture = |stored: &str| endpoints.media_urls.absolute(stored);
-    Ok(Json(endpoints.store.quote(&request, currency, &picture).await?))
+    let mut offers = endpoints.offers.of(request.variant_ids.clone(), currency).await?;
+    // Each once, in the order in which they were asked for.
+    let offers = request.variant_ids.iter().filter_map(|id| offers.remove(id));
+    let quotes = offers.filter_map(|offer| offer.quote(|stored| endpoints.media_urls.absolute(stored)));
+    Ok(Json(Quote {
+        variants: quotes.collect(),
+    }))
 }
 
 async fn reserve(
@@ -92,12 +112,11 @@ async fn reserve(
     check_id(&order_id)?;
     check_lines(&request.lines)?;
     let currency = currency(&request.currency_code)?;
+    let ids = request.lines.iter().map(|line| line.variant_id.clone()).collect();
+    let offers = endpoints.offers.of(ids, currency).await?;
     let picture = |stored: &str| endpoints.media_urls.absolute(stored);
     Ok(Json(
-        endpoints
-            .store
-            .reserve(&order_id, &request, currency, &picture)
-            .await??,
+        endpoints.store.reserve(&order_id, &request, &offers, picture).await??,
     ))
 }
 

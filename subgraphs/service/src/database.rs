@@ -360,6 +360,12 @@ fn sizes(pool: &sqlx::SqlitePool) -> (u32, u32) {
     (idle, pool.size().saturating_sub(idle))
 }
 
+/// Whether the database was there, and a statement failed.
+#[must_use]
+pub fn is_of_statement(error: &DbErr) -> bool {
+    matches!(error, DbErr::Exec(_) | DbErr::Query(_))
+}
+
 /// `after` without the columns that are as in `before`: what an update has to set. A database writes an index anew for
 /// each of its columns that is set, also to what it was.
 #[must_use]

@@ -1,17 +1,20 @@
-//! Batches loads of one request: fifty resolvers that each ask for one key become one SQL statement.
+//! Batches loads: fifty resolvers that each ask for one key become one SQL statement, and so do those of requests that come
+//! while the database is busy with others.
 //!
 //! A wrapper over the `dataloader` crate that keeps its rules (see [`Loader`]). It caches nothing: a request that
 //! changes a row and reads it again sees the change.
 
+use crate::database::{DbErr, is_of_statement};
 use dataloader::BatchFn;
 use dataloader::non_cached::Loader as Engine;
 use futures::FutureExt;
 use futures::channel::oneshot;
-use futures::future::{BoxFuture, join_all};
-use std::collections::HashMap;
+use futures::future::{BoxFuture, join, join_all};
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tracing::Instrument as _;
 
 /// Most keys in one statement: below the bind limits of SQLite (32,766) and PostgreSQL (65,535) with room for
 /// composite keys, and large enough for what the router asks at once.
@@ -21,30 +24,33 @@ const BATCH_KEYS_MAX: usize = 500;
 /// 25 ms under load and save none.
 const TURNS: usize = 10;
 
-/// The batch function failed; the reason is in the log. Every key of the batch gets a copy.
+/// The batch function failed; the reason is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the data could not be loaded")]
 pub struct LoadError;
 
 type Loaded<V> = Result<Option<V>, LoadError>;
-type BatchFuture<K, V> = BoxFuture<'static, HashMap<K, Loaded<V>>>;
+type Answers<K, V> = HashMap<K, Loaded<V>>;
+type BatchFuture<K, V> = BoxFuture<'static, Answers<K, V>>;
 type Waiting<K, V> = HashMap<K, Vec<oneshot::Sender<Loaded<V>>>>;
 
 /// Collects keys that are asked for at about the same time, and loads them together.
 ///
-/// Make a new one **per request**: what the engine shares over requests, it serialises. Clones share the batch. Never
-/// load through a loader from inside its own batch function: that waits for itself.
-///
-/// The first to ask leads: it waits a few turns for others, loads for all, and answers all at once. (The engine alone
+/// The first to ask leads: it waits a few turns for others, asks for all, and answers all at once. (The engine alone
 /// would hand a lock from one waiter to the next; async-graphql takes a turn for each or two of them, so that what
 /// they load next would come in as many batches.)
+///
+/// A clone collects for itself, so make one **per request**; all clones have one batch under way. What they ask for meanwhile
+/// waits for it and is loaded together: nobody waits while there is little to do, and the more there is, the fewer
+/// statements each request costs. Who may see what was loaded is for the caller to say. Never load through a loader
+/// from inside its own batch function: that waits for itself.
 pub struct Loader<K, V>
 where
     K: Eq + Hash + Clone,
     V: Clone,
 {
-    engine: Engine<K, Loaded<V>, Batch<K, V>>,
-    waiting: Arc<Mutex<Waiting<K, V>>>,
+    waiting: Mutex<Waiting<K, V>>,
+    batches: Arc<Batches<K, V>>,
 }
 
 impl<K, V> Clone for Loader<K, V>
@@ -54,24 +60,9 @@ where
 {
     fn clone(&self) -> Self {
         Loader {
-            engine: self.engine.clone(),
-            waiting: Arc::clone(&self.waiting),
+            waiting: Mutex::default(),
+            batches: Arc::clone(&self.batches),
         }
-    }
-}
-
-struct Batch<K, V> {
-    load: Arc<dyn Fn(Vec<K>) -> BatchFuture<K, V> + Send + Sync>,
-}
-
-impl<K, V> BatchFn<K, Loaded<V>> for Batch<K, V>
-where
-    K: Clone,
-{
-    // A boxed future, since the trait's own return type is not `Send` in a generic context.
-    #[allow(refining_impl_trait, reason = "callers need the boxed future's `Send`")]
-    fn load(&mut self, keys: &[K]) -> BatchFuture<K, V> {
-        (self.load)(keys.to_vec())
     }
 }
 
@@ -90,20 +81,28 @@ where
         Fut: Future<Output = Result<HashMap<K, V>, E>> + Send + 'static,
         E: Into<anyhow::Error> + 'static,
     {
-        let load = move |keys: Vec<K>| -> BatchFuture<K, V> { answer_all(keys.clone(), load(keys)).boxed() };
-        let engine = Engine::new(Batch { load: Arc::new(load) })
+        let load: Load<K, V> = Arc::new(move |keys| {
+            let loading = load(keys);
+            async move { loading.await.map_err(Into::into) }.boxed()
+        });
+        let load = Arc::new(move |keys| load_apart(Arc::clone(&load), keys));
+        let engine = Engine::new(Batch { load })
             .with_max_batch_size(BATCH_KEYS_MAX)
             .with_yield_count(0);
         Loader {
-            engine,
-            waiting: Arc::default(),
+            waiting: Mutex::default(),
+            batches: Arc::new(Batches {
+                engine,
+                asked: Mutex::default(),
+                turn: tokio::sync::Mutex::default(),
+            }),
         }
     }
 
     /// The value of `key`, or `None` when there is none.
     ///
     /// # Errors
-    /// [`LoadError`] when the batch failed.
+    /// [`LoadError`] when it could not be loaded.
     pub async fn load(&self, key: K) -> Result<Option<V>, LoadError> {
         loop {
             let (answer, leads) = self.join(key.clone());
@@ -132,13 +131,9 @@ where
             tokio::task::yield_now().await;
         }
         let waiting = gathering.finish();
-        let found = self
-            .engine
-            .try_load_many(waiting.keys().cloned().collect())
-            .await
-            .unwrap_or_default();
+        let mut answers = self.batches.ask(waiting.keys().cloned().collect()).await;
         for (key, senders) in waiting {
-            let loaded = found.get(&key).cloned().unwrap_or(Err(LoadError));
+            let loaded = answers.remove(&key).unwrap_or(Err(LoadError));
             for sender in senders {
                 // Whoever asked may be gone.
                 let _ = sender.send(loaded.clone());
@@ -149,7 +144,7 @@ where
     /// The values of `keys`, in their order; `None` where there is none.
     ///
     /// # Errors
-    /// [`LoadError`] when the batch failed.
+    /// [`LoadError`] when one could not be loaded.
     pub async fn load_many(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<Option<V>>, LoadError> {
         join_all(keys.into_iter().map(|key| self.load(key)))
             .await
@@ -179,33 +174,113 @@ impl<K, V> Drop for Gathering<'_, K, V> {
     }
 }
 
+/// What all clones of a loader share: one batch at a time.
+struct Batches<K, V>
+where
+    K: Eq + Hash + Clone,
+    V: Clone,
+{
+    engine: Engine<K, Loaded<V>, Batch<K, V>>,
+    asked: Mutex<Vec<Asked<K, V>>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What one request asked for.
+struct Asked<K, V> {
+    keys: Vec<K>,
+    answers: oneshot::Sender<Answers<K, V>>,
+}
+
+impl<K, V> Batches<K, V>
+where
+    K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Answers for `keys`; for none when the batch function panics.
+    async fn ask(self: &Arc<Self>, keys: Vec<K>) -> Answers<K, V> {
+        let (answers, receiver) = oneshot::channel();
+        lock(&self.asked).push(Asked { keys, answers });
+        // A task of its own: who goes away must not take along what others asked for.
+        let batches = Arc::clone(self);
+        tokio::spawn(async move { batches.work().await }.in_current_span());
+        receiver.await.unwrap_or_default()
+    }
+
+    /// Loads what was asked for since the last batch began, once that is answered; nothing, when the one before has.
+    async fn work(&self) {
+        let turn = self.turn.lock().await;
+        let asked = std::mem::take(&mut *lock(&self.asked));
+        let keys: HashSet<K> = asked.iter().flat_map(|one| one.keys.iter().cloned()).collect();
+        if keys.is_empty() {
+            return;
+        }
+        let found = self.engine.try_load_many(keys.into_iter().collect()).await;
+        drop(turn);
+        let found = found.unwrap_or_default();
+        for Asked { keys, answers } in asked {
+            let answer = |key: K| found.get(&key).cloned().map(|loaded| (key, loaded));
+            // Whoever asked may be gone.
+            let _ = answers.send(keys.into_iter().filter_map(answer).collect());
+        }
+    }
+}
+
+struct Batch<K, V> {
+    load: Arc<dyn Fn(Vec<K>) -> BatchFuture<K, V> + Send + Sync>,
+}
+
+impl<K, V> BatchFn<K, Loaded<V>> for Batch<K, V>
+where
+    K: Clone,
+{
+    // A boxed future, since the trait's own return type is not `Send` in a generic context.
+    #[allow(refining_impl_trait, reason = "callers need the boxed future's `Send`")]
+    fn load(&mut self, keys: &[K]) -> BatchFuture<K, V> {
+        (self.load)(keys.to_vec())
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn answer_all<K, V, E>(
-    keys: Vec<K>,
-    loading: impl Future<Output = Result<HashMap<K, V>, E>>,
-) -> HashMap<K, Loaded<V>>
+/// What is asked of the caller of [`Loader::new`].
+type Load<K, V> = Arc<dyn Fn(Vec<K>) -> BoxFuture<'static, anyhow::Result<HashMap<K, V>>> + Send + Sync>;
+
+fn reached_database(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<DbErr>());
+    causes.all(is_of_statement)
+}
+
+/// Loads `keys` together; when that fails although the database is there, each half for itself: a key that no statement
+/// can take, of one request, must not fail what others ask for.
+fn load_apart<K, V>(load: Load<K, V>, mut keys: Vec<K>) -> BatchFuture<K, V>
 where
-    K: Eq + Hash,
-    E: Into<anyhow::Error> + 'static,
+    K: Eq + Hash + Clone + Send + 'static,
+    V: Send + 'static,
 {
-    match loading.await {
-        Ok(mut found) => keys
-            .into_iter()
-            .map(|key| (found.remove(&key), key))
-            .map(|(v, key)| (key, Ok(v)))
-            .collect(),
-        Err(error) => {
-            tracing::error!(
-                error = format!("{:#}", error.into()),
-                loader.keys = keys.len(),
-                "A batch failed to load"
-            );
-            keys.into_iter().map(|key| (key, Err(LoadError))).collect()
+    async move {
+        let error = match load(keys.clone()).await {
+            Ok(mut found) => {
+                let answers = keys.into_iter().map(|key| (found.remove(&key), key));
+                return answers.map(|(value, key)| (key, Ok(value))).collect();
+            }
+            Err(error) => error,
+        };
+        if keys.len() > 1 && reached_database(&error) {
+            let half = keys.split_off(keys.len() / 2);
+            let (mut answers, others) = join(load_apart(Arc::clone(&load), keys), load_apart(load, half)).await;
+            answers.extend(others);
+            return answers;
         }
+        tracing::error!(
+            error = format!("{error:#}"),
+            loader.keys = keys.len(),
+            "A batch failed to load"
+        );
+        keys.into_iter().map(|key| (key, Err(LoadError))).collect()
     }
+    .boxed()
 }
 
 #[cfg(test)]
@@ -267,12 +342,12 @@ mod tests {
     #[tokio::test]
     async fn a_dropped_leader_is_replaced() {
         let batches: Arc<Mutex<Vec<usize>>> = Arc::default();
-        let loader = slow(&batches);
+        let loader = Arc::new(slow(&batches));
         for turns_before_drop in [0, 5, 15] {
             let mut leader = Box::pin(loader.load(1));
             assert!(futures::poll!(&mut leader).is_pending());
             let follower = tokio::spawn({
-                let loader = loader.clone();
+                let loader = Arc::clone(&loader);
                 async move { loader.load(2).await }
             });
             for _ in 0..turns_before_drop {
@@ -284,10 +359,69 @@ mod tests {
         }
     }
 
+    /// A loader that fails by `error` for every batch with the key 3, and notes how many keys each batch had.
+    fn failing<E>(batches: &Arc<Mutex<Vec<usize>>>, error: fn() -> E) -> Loader<u32, u32>
+    where
+        E: Into<anyhow::Error> + Send + 'static,
+    {
+        let seen = Arc::clone(batches);
+        Loader::new(move |keys: Vec<u32>| {
+            seen.lock().unwrap().push(keys.len());
+            async move {
+                let has_bad = keys.contains(&3);
+                let found = || keys.iter().map(|key| (*key, *key)).collect();
+                if has_bad { Err(error()) } else { Ok(found()) }
+            }
+        })
+    }
+
     #[tokio::test]
-    async fn a_failed_batch_fails_every_key() {
-        let loader =
-            Loader::new(|_: Vec<u32>| async { Err::<HashMap<u32, u32>, anyhow::Error>(anyhow::anyhow!("no table")) });
+    async fn a_key_that_cannot_be_loaded_fails_alone() {
+        let batches: Arc<Mutex<Vec<usize>>> = Arc::default();
+        let loader = failing(&batches, || anyhow::anyhow!("no such row"));
+        let loaded = join_all((0..8).map(|key| loader.load(key))).await;
+        let expected: Vec<_> = (0..8)
+            .map(|key| if key == 3 { Err(LoadError) } else { Ok(Some(key)) })
+            .collect();
+        assert_eq!(loaded, expected);
+        batches.lock().unwrap().sort_unstable();
+        assert_eq!(*batches.lock().unwrap(), [1, 1, 2, 2, 4, 4, 8]);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_away_is_not_asked_for_each_key() {
+        let batches: Arc<Mutex<Vec<usize>>> = Arc::default();
+        let loader = failing(&batches, || DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout));
+        assert_eq!(loader.load_many(0..8).await, Err(LoadError));
+        assert_eq!(*batches.lock().unwrap(), [8]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_panics_fails_its_keys() {
+        let loader = Loader::new(|keys: Vec<u32>| async move {
+            assert!(keys.is_empty(), "a fault of the batch function");
+            Ok::<HashMap<u32, u32>, anyhow::Error>(HashMap::new())
+        });
         assert_eq!(loader.load(1).await, Err(LoadError));
+        assert_eq!(loader.load(2).await, Err(LoadError), "the next batch has its turn");
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_meanwhile_is_loaded_together() {
+        let batches: Arc<Mutex<Vec<usize>>> = Arc::default();
+        let loader = slow(&batches);
+        let requests = (0..20).map(|key| {
+            let loader = loader.clone();
+            tokio::spawn(async move {
+                // They come one after the other, all within the first batch.
+                tokio::time::sleep(std::time::Duration::from_micros(u64::from(key) * 50)).await;
+                loader.load(key).await
+            })
+        });
+        for (key, loaded) in (0..).zip(join_all(requests).await) {
+            assert_eq!(loaded.unwrap(), Ok(Some(key)));
+        }
+        let batches = batches.lock().unwrap();
+        assert!(batches.len() < 10, "{batches:?}");
     }
 }

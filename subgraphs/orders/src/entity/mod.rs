@@ -8,4 +8,3 @@ pub(crate) mod order_event;
 pub(crate) mod order_line;
 pub(crate) mod order_refund;
 pub(crate) mod orders;
-pub(crate) mod saga;

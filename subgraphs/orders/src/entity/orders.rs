@@ -1,4 +1,4 @@
-//! Table `orders`: one row per order.
+//! Table `orders`: one row per order, with its saga: where it is on its way, and who drives it.
 
 use sea_orm::entity::prelude::*;
 
@@ -32,18 +32,25 @@ pub(crate) struct Model {
     pub expires_at: Option<DateTimeUtc>,
     pub cancelled_at: Option<DateTimeUtc>,
     pub fulfilled_at: Option<DateTimeUtc>,
+    /// Of the row; each change adds one.
     pub version: i64,
+    pub saga_step: String,
+    pub saga_attempt: i32,
+    /// When the step is due; null when the saga is done.
+    pub saga_next_at: Option<DateTimeUtc>,
+    /// Until when one runner works on the step.
+    pub saga_lease_until: Option<DateTimeUtc>,
+    /// Which claim the lease belongs to; one that lost its lease stores nothing.
+    pub saga_lease_owner: Option<String>,
+    pub saga_reserved_until: Option<DateTimeUtc>,
+    pub saga_stock_committed: bool,
+    /// JSON.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub saga_payment_request: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub(crate) enum Relation {}
-
-impl Related<super::saga::Entity> for Entity {
-    fn to() -> RelationDef {
-        let saga = Entity::belongs_to(super::saga::Entity).from(Column::Id);
-        saga.to(super::saga::Column::OrderId).into()
-    }
-}
 
 impl Related<super::order_refund::Entity> for Entity {
     fn to() -> RelationDef {

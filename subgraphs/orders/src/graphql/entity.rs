@@ -57,7 +57,7 @@ impl User {
         if !context.viewer().is_user(&self.id) {
             return Ok(None);
         }
-        let cart = context.data::<Loaders>()?.carts.load(self.id.to_string()).await?;
+        let cart = context.data::<Checkout>()?.driver.store().cart(&self.id).await?;
         Ok(cart.map(Cart::from))
     }
 }

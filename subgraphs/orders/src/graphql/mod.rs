@@ -33,18 +33,18 @@ pub(crate) struct UserPage {
     pub(crate) counted: bool,
 }
 
-/// Loads what many parents ask for at once; one per request.
+/// Loads what many parents ask for at once; a clone for each request.
+#[derive(Clone)]
 pub(crate) struct Loaders {
     pub(crate) orders: Loader<String, domain::Order>,
     pub(crate) lines: Loader<String, Vec<domain::OrderLine>>,
     pub(crate) events: Loader<String, Vec<domain::Event>>,
-    pub(crate) carts: Loader<String, domain::Cart>,
     pub(crate) user_pages: Loader<UserPage, Page<domain::Order>>,
 }
 
 impl Loaders {
     fn new(store: &Store) -> Self {
-        let [orders, lines, events, carts, pages] = std::array::from_fn(|_| store.clone());
+        let [orders, lines, events, pages] = std::array::from_fn(|_| store.clone());
         Self {
             orders: Loader::new(move |ids| {
                 let store = orders.clone();
@@ -57,10 +57,6 @@ impl Loaders {
             events: Loader::new(move |order_ids| {
                 let store = events.clone();
                 async move { store.events_by_order(order_ids).await }
-            }),
-            carts: Loader::new(move |user_ids| {
-                let store = carts.clone();
-                async move { store.carts_by_user(user_ids).await }
             }),
             user_pages: Loader::new(move |keys| {
                 let store = pages.clone();
@@ -114,7 +110,7 @@ pub(crate) fn sdl() -> String {
 
 /// `/graphql`.
 pub(crate) fn router(checkout: Checkout, verifier: TokenVerifier) -> axum::Router {
-    let store = checkout.driver.store().clone();
+    let loaders = Loaders::new(checkout.driver.store());
     let schema = move |mode| builder().validation_mode(mode).data(checkout.clone()).finish();
-    service::graphql::endpoint(schema, verifier, move |request| request.data(Loaders::new(&store)))
+    service::graphql::endpoint(schema, verifier, move |request| request.data(loaders.clone()))
 }

@@ -5,7 +5,6 @@ use service::auth::{RequireScope, ViewerExt as _};
 use service::money::Amount;
 use service::scalars::{CurrencyCode, Decimal};
 
-use super::Loaders;
 use super::cart::Cart;
 use super::entity::Payment;
 use super::error::{OrderErrorCode, OrderUserError, unavailable, user_errors};
@@ -440,7 +439,7 @@ async fn cart_payload(context: &Context<'_>, user_id: &str, edit: CartEdit) -> R
             Some(error.at(&["lines", &position.to_string(), "lineId"]))
         }
     };
-    let cart = context.data::<Loaders>()?.carts.load(user_id.to_owned()).await?;
+    let cart = context.data::<Checkout>()?.driver.store().cart(user_id).await?;
     Ok(CartPayload {
         cart: cart.map(Cart::from),
         user_errors: error.into_iter().collect(),

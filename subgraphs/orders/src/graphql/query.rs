@@ -6,7 +6,6 @@ use service::graphql::wants_total_count;
 use service::paging::PageArgs;
 use service::scalars::DateTime;
 
-use super::Loaders;
 use super::cart::Cart;
 use super::entity::{ProductVariant, User};
 use super::order::{Order, OrderConnection, OrderStatus, find_visible, visible};
@@ -85,7 +84,7 @@ impl Query {
         let Some(user_id) = context.viewer().user_id.clone() else {
             return Ok(None);
         };
-        let cart = context.data::<Loaders>()?.carts.load(user_id).await?;
+        let cart = context.data::<Checkout>()?.driver.store().cart(&user_id).await?;
         Ok(cart.filter(|cart| cart.id == id.as_str()).map(Cart::from))
     }
 

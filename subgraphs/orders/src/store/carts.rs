@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use service::database::Transaction;
+use service::database::{Database, Transaction};
 
 use super::rows::{signed, units};
 use super::{Store, StoreError};
@@ -29,32 +29,12 @@ pub enum CartEdit {
 }
 
 impl Store {
-    /// The carts of these users; who never had one is left out.
+    /// The cart of a user, who may never have had one.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn carts_by_user(&self, user_ids: Vec<String>) -> Result<HashMap<String, Cart>, StoreError> {
-        let rows = cart::Entity::find()
-            .find_also_related(cart_line::Entity)
-            .filter(cart::Column::UserId.is_in(user_ids))
-            .order_by_asc(cart_line::Column::Id)
-            .all(self.database.read())
-            .await?;
-        let mut carts: HashMap<String, Cart> = HashMap::new();
-        for (cart, line) in rows {
-            let cart = carts.entry(cart.user_id.clone()).or_insert(Cart {
-                id: cart.id,
-                user_id: cart.user_id,
-                lines: Vec::new(),
-                updated_at: cart.updated_at,
-            });
-            cart.lines.extend(line.map(|line| CartLine {
-                id: line.id,
-                variant_id: line.variant_id,
-                quantity: units(line.quantity),
-            }));
-        }
-        Ok(carts)
+    pub async fn cart(&self, user_id: &str) -> Result<Option<Cart>, StoreError> {
+        Ok(self.carts.load(user_id.to_owned()).await?)
     }
 
     /// Adds units of variants to the user's cart; all of them, or none.
@@ -153,6 +133,34 @@ impl Store {
         database.commit().await?;
         Ok(())
     }
+}
+
+/// The carts of these users; who never had one is left out.
+pub(super) async fn carts_by_user(
+    database: &Database,
+    user_ids: Vec<String>,
+) -> Result<HashMap<String, Cart>, StoreError> {
+    let rows = cart::Entity::find()
+        .find_also_related(cart_line::Entity)
+        .filter(cart::Column::UserId.is_in(user_ids))
+        .order_by_asc(cart_line::Column::Id)
+        .all(database.read())
+        .await?;
+    let mut carts: HashMap<String, Cart> = HashMap::new();
+    for (cart, line) in rows {
+        let cart = carts.entry(cart.user_id.clone()).or_insert(Cart {
+            id: cart.id,
+            user_id: cart.user_id,
+            lines: Vec::new(),
+            updated_at: cart.updated_at,
+        });
+        cart.lines.extend(line.map(|line| CartLine {
+            id: line.id,
+            variant_id: line.variant_id,
+            quantity: units(line.quantity),
+        }));
+    }
+    Ok(carts)
 }
 
 /// Deletes the user's cart, if there is one.

@@ -14,10 +14,10 @@ use service::database::{Transaction, only_changes};
 use service::{events, fault};
 
 use super::events::write_paid_event;
-use super::rows::{event_to_row, file, line_to_row, order_from_row, order_to_row, refund_to_row, saga_to_row};
+use super::rows::{event_to_row, line_to_row, order_to_row, refund_to_row};
 use super::{Placed, Store, StoreError};
 use crate::domain::{LEASE, OrderFile, OrderStatus};
-use crate::entity::{cart, cart_line, idempotency_key, order_event, order_line, order_refund, orders, saga};
+use crate::entity::{cart, cart_line, idempotency_key, order_event, order_refund, orders};
 
 /// How often a change is tried again when somebody else was faster.
 const CHANGE_ATTEMPTS_MAX: u32 = 5;
@@ -167,20 +167,15 @@ impl Store {
     /// Writes the difference, unless the order has changed since it was read, or the lease is somebody else's.
     async fn update(&self, before: &OrderFile, after: &OrderFile, extra: &Extra<'_>) -> Result<Update, DbErr> {
         let order_id = &after.order.id;
-        let database = self.database.begin().await?;
-        let updated = orders::Entity::update_many()
-            .set(only_changes(&order_to_row(&before.order), order_to_row(&after.order)))
-            .filter(orders::Column::Id.eq(order_id))
-            .filter(orders::Column::Version.eq(before.order.version))
-            .exec(&database)
-            .await?;
-        if updated.rows_affected == 0 {
-            database.rollback().await?;
-            return Ok(Update::Stale);
+        if is_of_row_alone(before, after, extra) {
+            fault::point_at("orders.saga.storing", after.saga.step.as_str());
+            return update_row(self.database.write(), before, after, extra).await;
         }
-        if !update_saga(&database, before, after, extra).await? {
+        let database = self.database.begin().await?;
+        let updated = update_row(&database, before, after, extra).await?;
+        if !matches!(updated, Update::Written) {
             database.rollback().await?;
-            return Ok(Update::LeaseLost);
+            return Ok(updated);
         }
         for line in after.lines.iter().filter(|line| !before.lines.contains(line)) {
             line_to_row(order_id, line).update_without_returning(&database).await?;
@@ -250,14 +245,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn claim(&self, order_id: &str, now: DateTime<Utc>) -> Result<Option<String>, StoreError> {
-        use saga::Column;
+        use orders::Column;
         let lease = service::id::new("lse");
-        let claimed = saga::Entity::update_many()
-            .col_expr(Column::LeaseUntil, Expr::value(Some(now + LEASE)))
-            .col_expr(Column::LeaseOwner, Expr::value(Some(lease.as_str())))
-            .filter(Column::OrderId.eq(order_id))
-            .filter(Column::NextAt.lte(now))
-            .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lte(now)))
+        let claimed = orders::Entity::update_many()
+            .col_expr(Column::SagaLeaseUntil, Expr::value(Some(now + LEASE)))
+            .col_expr(Column::SagaLeaseOwner, Expr::value(Some(lease.as_str())))
+            .filter(Column::Id.eq(order_id))
+            .filter(Column::SagaNextAt.lte(now))
+            .filter(Column::SagaLeaseUntil.is_null().or(Column::SagaLeaseUntil.lte(now)))
             .exec(self.database.write())
             .await?;
         Ok((claimed.rows_affected == 1).then_some(lease))
@@ -268,13 +263,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn due(&self, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
-        use saga::Column;
-        let due = saga::Entity::find()
+        use orders::Column;
+        let due = orders::Entity::find()
             .select_only()
-            .column(Column::OrderId)
-            .filter(Column::NextAt.lte(now))
-            .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lte(now)))
-            .order_by_asc(Column::NextAt)
+            .column(Column::Id)
+            .filter(Column::SagaNextAt.lte(now))
+            .filter(Column::SagaLeaseUntil.is_null().or(Column::SagaLeaseUntil.lte(now)))
+            .order_by_asc(Column::SagaNextAt)
             .limit(DUE_MAX);
         Ok(due.into_tuple::<String>().all(self.database.read()).await?)
     }
@@ -284,13 +279,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn open_sagas(&self) -> Result<HashMap<String, i64>, StoreError> {
-        use saga::Column;
-        let counts = saga::Entity::find()
+        use orders::Column;
+        let counts = orders::Entity::find()
             .select_only()
-            .column(Column::Step)
-            .column_as(Column::OrderId.count(), "count")
-            .filter(Column::NextAt.is_not_null())
-            .group_by(Column::Step)
+            .column(Column::SagaStep)
+            .column_as(Column::Id.count(), "count")
+            .filter(Column::SagaNextAt.is_not_null())
+            .group_by(Column::SagaStep)
             .into_tuple::<(String, i64)>()
             .all(self.database.read())
             .await?;
@@ -302,51 +297,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn longest_due(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
-        use saga::Column;
-        let first = saga::Entity::find()
+        use orders::Column;
+        let first = orders::Entity::find()
             .select_only()
-            .column(Column::NextAt)
-            .filter(Column::NextAt.is_not_null())
-            .order_by_asc(Column::NextAt)
+            .column(Column::SagaNextAt)
+            .filter(Column::SagaNextAt.is_not_null())
+            .order_by_asc(Column::SagaNextAt)
             .limit(1)
             .into_tuple::<DateTime<Utc>>()
             .one(self.database.read())
             .await?;
         Ok(first)
-    }
-
-    /// Everything about one order.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn file(&self, order_id: &str) -> Result<Option<OrderFile>, StoreError> {
-        let database = self.database.read();
-        // A row for each refund, and most orders have none.
-        let rows = orders::Entity::find_by_id(order_id)
-            .find_also_related(saga::Entity)
-            .find_also_related(order_refund::Entity)
-            .order_by_asc(order_refund::Column::Id)
-            .all(database)
-            .await?;
-        let mut refunds = Vec::new();
-        let mut found = None;
-        for (order, saga, refund) in rows {
-            found = Some((order, saga));
-            refunds.extend(refund);
-        }
-        let Some((order, saga)) = found else {
-            return Ok(None);
-        };
-        let saga = saga.ok_or_else(|| StoreError::Row {
-            id: order_id.to_owned(),
-            what: "it has no saga",
-        })?;
-        let lines = order_line::Entity::find()
-            .filter(order_line::Column::OrderId.eq(order_id))
-            .order_by_asc(order_line::Column::Position)
-            .all(database)
-            .await?;
-        file(order_from_row(order)?, lines, refunds, &saga).map(Some)
     }
 }
 
@@ -380,20 +341,30 @@ enum Update {
     KnownEvent,
 }
 
-/// Writes the saga; false when it was driven, and the lease is somebody else's now.
-async fn update_saga(
+/// Whether nothing is written but the order's row, which then needs no transaction around it.
+fn is_of_row_alone(before: &OrderFile, after: &OrderFile, extra: &Extra<'_>) -> bool {
+    let is_same =
+        before.lines == after.lines && before.refunds == after.refunds && before.order.status == after.order.status;
+    is_same && after.new_events.is_empty() && extra.key.is_none() && extra.event.is_none()
+}
+
+/// Writes what has changed in the order's row.
+async fn update_row(
     database: &impl ConnectionTrait,
     before: &OrderFile,
     after: &OrderFile,
     extra: &Extra<'_>,
-) -> Result<bool, DbErr> {
-    let order_id = &after.order.id;
+) -> Result<Update, DbErr> {
+    use orders::Column;
+    let [old, new] = [before, after].map(|file| order_to_row(&file.order, &file.saga));
     // Somebody may be in the middle of a step: the lease stays theirs unless it is said whose it is.
-    let mut row = only_changes(&saga_to_row(order_id, &before.saga), saga_to_row(order_id, &after.saga));
-    let mut update = saga::Entity::update_many().filter(saga::Column::OrderId.eq(order_id));
+    let mut row = only_changes(&old, new);
+    let mut update = orders::Entity::update_many()
+        .filter(Column::Id.eq(&after.order.id))
+        .filter(Column::Version.eq(before.order.version));
     if let Some(Driven { lease, now, .. }) = extra.driven {
-        update = update.filter(saga::Column::LeaseOwner.eq(lease));
-        (row.lease_until, row.lease_owner) = (Set(None), Set(None));
+        update = update.filter(Column::SagaLeaseOwner.eq(lease));
+        (row.saga_lease_until, row.saga_lease_owner) = (Set(None), Set(None));
         if after.command(now).is_some() {
             hold(&mut row, lease, now);
         }
@@ -401,15 +372,20 @@ async fn update_saga(
     if let Some((lease, now)) = extra.lease {
         hold(&mut row, lease, now);
     }
-    if !row.is_changed() {
-        return Ok(true);
+    if update.set(row).exec(database).await?.rows_affected == 1 {
+        return Ok(Update::Written);
     }
-    Ok(update.set(row).exec(database).await?.rows_affected == 1)
+    let Some(Driven { lease, .. }) = extra.driven else {
+        return Ok(Update::Stale);
+    };
+    let holder = orders::Entity::find_by_id(&after.order.id).one(database).await?;
+    let is_held = holder.is_some_and(|row| row.saga_lease_owner.as_deref() == Some(lease));
+    Ok(if is_held { Update::Stale } else { Update::LeaseLost })
 }
 
-pub(super) fn hold(saga: &mut saga::ActiveModel, lease: &str, now: DateTime<Utc>) {
-    saga.lease_until = Set(Some(now + LEASE));
-    saga.lease_owner = Set(Some(lease.to_owned()));
+pub(super) fn hold(row: &mut orders::ActiveModel, lease: &str, now: DateTime<Utc>) {
+    row.saga_lease_until = Set(Some(now + LEASE));
+    row.saga_lease_owner = Set(Some(lease.to_owned()));
 }
 
 pub(super) fn key_to_row(order_id: &str, key: &KeyUse, now: DateTime<Utc>) -> idempotency_key::ActiveModel {

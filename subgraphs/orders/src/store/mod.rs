@@ -12,6 +12,9 @@ mod rows;
 mod seed;
 
 use service::database::Database;
+use service::loader::{LoadError, Loader};
+
+use crate::domain::{Cart, OrderFile};
 
 pub use carts::CartEdit;
 pub use changes::{Driven, KeyUse};
@@ -24,6 +27,8 @@ pub use seed::seed;
 pub struct Store {
     database: Database,
     placing: placing::Placing,
+    files: Loader<String, OrderFile>,
+    carts: Loader<String, Cart>,
 }
 
 /// Why a query gave no answer; details are for the log.
@@ -32,6 +37,9 @@ pub enum StoreError {
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sea_orm::DbErr),
+    /// What was read for many at once could not be; the log has why.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// A row holds what the domain does not know.
     #[error("the row `{id}` cannot be read: {what}")]
     Row {
@@ -52,9 +60,18 @@ impl Store {
     /// The tables in `database`, which must be migrated.
     #[must_use]
     pub fn new(database: Database) -> Self {
+        let (of_files, of_carts) = (database.clone(), database.clone());
         Self {
             database,
             placing: placing::Placing::default(),
+            files: Loader::new(move |ids| {
+                let database = of_files.clone();
+                async move { reads::files(&database, ids).await }
+            }),
+            carts: Loader::new(move |user_ids| {
+                let database = of_carts.clone();
+                async move { carts::carts_by_user(&database, user_ids).await }
+            }),
         }
     }
 }

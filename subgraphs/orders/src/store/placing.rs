@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, SqlErr};
+use service::database::is_of_statement;
 use service::fault;
 use tokio::sync::oneshot;
 
 use super::changes::{KeyUse, hold, key_to_row};
-use super::rows::{event_to_row, line_to_row, order_to_row, saga_to_row};
+use super::rows::{event_to_row, line_to_row, order_to_row};
 use super::{Store, StoreError};
 use crate::domain::OrderFile;
-use crate::entity::{counter, idempotency_key, order_event, order_line, orders, saga};
+use crate::entity::{counter, idempotency_key, order_event, order_line, orders};
 
 /// Name of the counter of order numbers.
 const ORDER_NUMBER: &str = "order_number";
@@ -149,16 +150,18 @@ impl Store {
             .exec_without_returning(&database)
             .await?;
         let placed = numbered(new, next_numbers(&database, new.len()).await?);
-        orders::Entity::insert_many(placed.iter().map(|file| order_to_row(&file.order)))
-            .exec_without_returning(&database)
-            .await?;
+        orders::Entity::insert_many(
+            placed
+                .iter()
+                .zip(new)
+                .map(|(file, new)| held(file, new.lease.as_deref())),
+        )
+        .exec_without_returning(&database)
+        .await?;
         let lines = placed
             .iter()
             .flat_map(|file| file.lines.iter().map(|line| line_to_row(&file.order.id, line)));
         order_line::Entity::insert_many(lines)
-            .exec_without_returning(&database)
-            .await?;
-        saga::Entity::insert_many(new.iter().map(held_saga))
             .exec_without_returning(&database)
             .await?;
         let events = new
@@ -186,17 +189,12 @@ fn numbered(new: &[New], last: i64) -> Vec<OrderFile> {
     placed.collect()
 }
 
-fn held_saga(new: &New) -> saga::ActiveModel {
-    let mut saga = saga_to_row(&new.file.order.id, &new.file.saga);
-    if let Some(lease) = &new.lease {
-        hold(&mut saga, lease, new.file.order.placed_at);
+fn held(file: &OrderFile, lease: Option<&str>) -> orders::ActiveModel {
+    let mut row = order_to_row(&file.order, &file.saga);
+    if let Some(lease) = lease {
+        hold(&mut row, lease, file.order.placed_at);
     }
-    saga
-}
-
-/// Whether there was a connection, and a statement failed.
-fn is_of_statement(error: &DbErr) -> bool {
-    matches!(error, DbErr::Exec(_) | DbErr::Query(_))
+    row
 }
 
 fn missing() -> DbErr {

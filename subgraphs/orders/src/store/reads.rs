@@ -8,12 +8,13 @@ use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, EntityTrait as _, FromQueryResult as _, Iterable as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
+use service::database::Database;
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 
-use super::rows::{event_from_row, line_from_row, order_from_row};
+use super::rows::{event_from_row, line_from_row, order_from_row, refund_from_row, saga_from_row};
 use super::{Store, StoreError};
-use crate::domain::{Event, Order, OrderLine, OrderStatus};
-use crate::entity::{order_event, order_line, orders};
+use crate::domain::{Event, Order, OrderFile, OrderLine, OrderStatus};
+use crate::entity::{order_event, order_line, order_refund, orders};
 
 /// Which orders of a list are wanted; the default wants all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -41,6 +42,14 @@ impl OrderFilter {
 }
 
 impl Store {
+    /// Everything about one order, as it is when this is called or later.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn file(&self, order_id: &str) -> Result<Option<OrderFile>, StoreError> {
+        Ok(self.files.load(order_id.to_owned()).await?)
+    }
+
     /// The orders with these ids, in any order.
     ///
     /// # Errors
@@ -72,17 +81,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn lines_by_order(&self, order_ids: Vec<String>) -> Result<HashMap<String, Vec<OrderLine>>, StoreError> {
-        let rows = order_line::Entity::find()
-            .filter(order_line::Column::OrderId.is_in(order_ids))
-            .order_by_asc(order_line::Column::OrderId)
-            .order_by_asc(order_line::Column::Position)
-            .all(self.database.read())
-            .await?;
-        let mut lines: HashMap<String, Vec<OrderLine>> = HashMap::new();
-        for row in rows {
-            lines.entry(row.order_id.clone()).or_default().push(line_from_row(row));
-        }
-        Ok(lines)
+        lines_by_order(&self.database, order_ids).await
     }
 
     /// The history of each of these orders, oldest first.
@@ -179,6 +178,56 @@ impl Store {
             .map(|(user_id, count)| (user_id, u64::try_from(count).unwrap_or_default()))
             .collect())
     }
+}
+
+/// Everything about these orders.
+pub(super) async fn files(database: &Database, ids: Vec<String>) -> Result<HashMap<String, OrderFile>, StoreError> {
+    // A row for each refund, and most orders have none.
+    let rows = orders::Entity::find()
+        .filter(orders::Column::Id.is_in(&ids))
+        .find_also_related(order_refund::Entity)
+        .order_by_asc(order_refund::Column::Id)
+        .all(database.read())
+        .await?;
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut lines = lines_by_order(database, ids).await?;
+    let mut files: HashMap<String, OrderFile> = HashMap::new();
+    for (order, refund) in rows {
+        let id = order.id.clone();
+        if !files.contains_key(&id) {
+            let file = OrderFile {
+                saga: saga_from_row(&order)?,
+                order: order_from_row(order)?,
+                lines: lines.remove(&id).unwrap_or_default(),
+                refunds: Vec::new(),
+                new_events: Vec::new(),
+            };
+            files.insert(id.clone(), file);
+        }
+        if let (Some(file), Some(refund)) = (files.get_mut(&id), refund) {
+            file.refunds.push(refund_from_row(refund)?);
+        }
+    }
+    Ok(files)
+}
+
+async fn lines_by_order(
+    database: &Database,
+    order_ids: Vec<String>,
+) -> Result<HashMap<String, Vec<OrderLine>>, StoreError> {
+    let rows = order_line::Entity::find()
+        .filter(order_line::Column::OrderId.is_in(order_ids))
+        .order_by_asc(order_line::Column::OrderId)
+        .order_by_asc(order_line::Column::Position)
+        .all(database.read())
+        .await?;
+    let mut lines: HashMap<String, Vec<OrderLine>> = HashMap::new();
+    for row in rows {
+        lines.entry(row.order_id.clone()).or_default().push(line_from_row(row));
+    }
+    Ok(lines)
 }
 
 /// Ids begin with the time.

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use service::money::Currency;
 
 use super::StoreError;
-use crate::domain::{Event, FailureReason, Order, OrderFile, OrderLine, OrderStatus, Refund, RefundStatus, Saga, Step};
-use crate::entity::{order_event, order_line, order_refund, orders, saga};
+use crate::domain::{Event, FailureReason, Order, OrderLine, OrderStatus, Refund, RefundStatus, Saga, Step};
+use crate::entity::{order_event, order_line, order_refund, orders};
 
 const REFUND_STATUSES: &[(&str, RefundStatus)] = &[
     ("PENDING", RefundStatus::Pending),
@@ -55,7 +55,8 @@ pub(super) fn order_from_row(row: orders::Model) -> Result<Order, StoreError> {
     })
 }
 
-pub(super) fn order_to_row(order: &Order) -> orders::ActiveModel {
+/// The row of an order whose saga nobody drives.
+pub(super) fn order_to_row(order: &Order, saga: &Saga) -> orders::ActiveModel {
     orders::ActiveModel {
         id: Set(order.id.clone()),
         number: Set(order.number),
@@ -79,6 +80,14 @@ pub(super) fn order_to_row(order: &Order) -> orders::ActiveModel {
         cancelled_at: Set(order.cancelled_at),
         fulfilled_at: Set(order.fulfilled_at),
         version: Set(order.version),
+        saga_step: Set(saga.step.as_str().to_owned()),
+        saga_attempt: Set(saga.attempt),
+        saga_next_at: Set(saga.next_at),
+        saga_lease_until: Set(None),
+        saga_lease_owner: Set(None),
+        saga_reserved_until: Set(saga.reserved_until),
+        saga_stock_committed: Set(saga.stock_committed),
+        saga_payment_request: Set(saga.payment_request.as_ref().map(text)),
     }
 }
 
@@ -185,50 +194,20 @@ pub(super) fn refund_to_row(order_id: &str, refund: &Refund) -> order_refund::Ac
     }
 }
 
-pub(super) fn saga_from_row(row: &saga::Model) -> Result<Saga, StoreError> {
+pub(super) fn saga_from_row(row: &orders::Model) -> Result<Saga, StoreError> {
     let bad = |what| StoreError::Row {
-        id: row.order_id.clone(),
+        id: row.id.clone(),
         what,
     };
-    let request = row.payment_request.as_deref();
-    let request = request.map(|request| json(request).ok_or_else(|| bad("payment_request")));
+    let request = row.saga_payment_request.as_deref();
+    let request = request.map(|request| json(request).ok_or_else(|| bad("saga_payment_request")));
     Ok(Saga {
-        step: Step::parse(&row.step).ok_or_else(|| bad("step"))?,
+        step: Step::parse(&row.saga_step).ok_or_else(|| bad("saga_step"))?,
         payment_request: request.transpose()?,
-        attempt: row.attempt,
-        next_at: row.next_at,
-        reserved_until: row.reserved_until,
-        stock_committed: row.stock_committed,
-    })
-}
-
-/// The row of a saga that nobody works on.
-pub(super) fn saga_to_row(order_id: &str, saga: &Saga) -> saga::ActiveModel {
-    saga::ActiveModel {
-        order_id: Set(order_id.to_owned()),
-        step: Set(saga.step.as_str().to_owned()),
-        attempt: Set(saga.attempt),
-        next_at: Set(saga.next_at),
-        lease_until: Set(None),
-        lease_owner: Set(None),
-        reserved_until: Set(saga.reserved_until),
-        stock_committed: Set(saga.stock_committed),
-        payment_request: Set(saga.payment_request.as_ref().map(text)),
-    }
-}
-
-pub(super) fn file(
-    order: Order,
-    lines: Vec<order_line::Model>,
-    refunds: Vec<order_refund::Model>,
-    saga: &saga::Model,
-) -> Result<OrderFile, StoreError> {
-    Ok(OrderFile {
-        order,
-        lines: lines.into_iter().map(line_from_row).collect(),
-        refunds: refunds.into_iter().map(refund_from_row).collect::<Result<_, _>>()?,
-        saga: saga_from_row(saga)?,
-        new_events: Vec::new(),
+        attempt: row.saga_attempt,
+        next_at: row.saga_next_at,
+        reserved_until: row.saga_reserved_until,
+        stock_committed: row.saga_stock_committed,
     })
 }
 

@@ -8,13 +8,13 @@ use service::money::Currency;
 use service::seed::orders::{self as seeds, SeedOrder, SeedOrderStatus};
 use service::seed::users::SeedAddress;
 
-use super::rows::{event_to_row, line_to_row, order_to_row, refund_to_row, saga_to_row};
+use super::rows::{event_to_row, line_to_row, order_to_row, refund_to_row};
 use crate::domain::{
     Address, Event, FailureReason, Order, OrderLine, OrderStatus, Refund, RefundStatus, RefundedLine, Saga, Step,
 };
-use crate::entity::{counter, order_event, order_line, order_refund, orders, saga};
+use crate::entity::{counter, order_event, order_line, order_refund, orders};
 
-/// Orders of one statement: 22 columns each, below every database's limit of bound values.
+/// Orders of one statement: 30 columns each, below every database's limit of bound values.
 const ROWS_MAX: usize = 200;
 
 /// Fills empty tables with the seed orders.
@@ -40,7 +40,7 @@ pub async fn seed(database: &Database) -> anyhow::Result<()> {
 }
 
 async fn insert(database: &Transaction, seeds: &[SeedOrder]) -> Result<(), DbErr> {
-    let rows = seeds.iter().map(|seed| order_to_row(&order(seed)));
+    let rows = seeds.iter().map(|seed| order_to_row(&order(seed), &at_rest(seed)));
     orders::Entity::insert_many(rows)
         .exec_without_returning(database)
         .await?;
@@ -68,8 +68,6 @@ async fn insert(database: &Transaction, seeds: &[SeedOrder]) -> Result<(), DbErr
     order_refund::Entity::insert_many(rows)
         .exec_without_returning(database)
         .await?;
-    let rows = seeds.iter().map(|seed| saga_to_row(&seed.id, &at_rest(seed)));
-    saga::Entity::insert_many(rows).exec_without_returning(database).await?;
     Ok(())
 }
 

@@ -278,6 +278,6 @@ async fn a_purchase_takes_few_statements() {
         placing = placing.min(placed - before);
         paying = paying.min(statements() - placed);
     }
-    // 20 and 40 when nothing comes in between; what payments tells of the payment takes five more each time.
-    assert!(placing <= 25 && paying <= 60, "{placing} to place, {paying} to pay");
+    // 7 and 13 when nothing comes in between; what payments tells of the payment takes three more each time.
+    assert!(placing <= 10 && paying <= 20, "{placing} to place, {paying} to pay");
 }

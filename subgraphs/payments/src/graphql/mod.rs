@@ -15,20 +15,16 @@ use mutation::Mutation;
 use payment::{Node, UserError};
 use query::Query;
 
-/// Loads what many parents ask for at once; one per request.
+/// Loads what many parents ask for at once; a clone for each request.
+#[derive(Clone)]
 pub(crate) struct Loaders {
-    pub(crate) payments: Loader<String, DomainPayment>,
     pub(crate) payments_of_order: Loader<String, Vec<DomainPayment>>,
 }
 
 impl Loaders {
     fn new(processor: &Processor) -> Self {
-        let (by_id, by_order) = (processor.store().clone(), processor.store().clone());
+        let by_order = processor.store().clone();
         Self {
-            payments: Loader::new(move |ids: Vec<String>| {
-                let store = by_id.clone();
-                async move { store.payments_by_id(ids).await }
-            }),
             payments_of_order: Loader::new(move |order_ids: Vec<String>| {
                 let store = by_order.clone();
                 async move { store.payments_by_order(order_ids).await }
@@ -51,7 +47,7 @@ pub(crate) fn sdl() -> String {
 
 /// `/graphql`.
 pub(crate) fn router(processor: Processor, verifier: TokenVerifier) -> axum::Router {
-    let own = processor.clone();
-    let schema = move |mode| builder().validation_mode(mode).data(own.clone()).finish();
-    service::graphql::endpoint(schema, verifier, move |request| request.data(Loaders::new(&processor)))
+    let loaders = Loaders::new(&processor);
+    let schema = move |mode| builder().validation_mode(mode).data(processor.clone()).finish();
+    service::graphql::endpoint(schema, verifier, move |request| request.data(loaders.clone()))
 }

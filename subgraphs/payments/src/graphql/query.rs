@@ -6,7 +6,6 @@ use service::graphql::wants_total_count;
 use service::paging::PageArgs;
 use service::scalars::CurrencyCode;
 
-use super::Loaders;
 use super::order::Order;
 use super::payment::{Payment, PaymentConnection, PaymentGateway, PaymentStatus, visible};
 use crate::gateway::Gateway as _;
@@ -82,6 +81,6 @@ async fn find_payment(context: &Context<'_>, id: &ID) -> Result<Option<Payment>>
     if viewer.user_id.is_none() || !service::id::is("pay", id) {
         return Ok(None);
     }
-    let payment = context.data::<Loaders>()?.payments.load(id.to_string()).await?;
+    let payment = context.data::<Processor>()?.store().payment(id).await?;
     Ok(payment.filter(|payment| visible(viewer, payment)).map(Payment::from))
 }

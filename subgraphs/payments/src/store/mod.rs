@@ -10,6 +10,9 @@ mod seed;
 mod webhooks;
 
 use service::database::Database;
+use service::loader::{LoadError, Loader};
+
+use crate::domain::Payment;
 
 pub use payments::Created;
 pub use seed::seed;
@@ -19,6 +22,7 @@ pub use webhooks::{DueWebhook, NewWebhook};
 #[derive(Clone)]
 pub struct Store {
     database: Database,
+    by_id: Loader<String, Payment>,
 }
 
 /// Why a query gave no answer; details are for the log.
@@ -27,6 +31,9 @@ pub enum StoreError {
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sea_orm::DbErr),
+    /// What was read for many at once could not be; the log has why.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// A row holds what the domain does not know.
     #[error("the row `{id}` cannot be read: {what}")]
     Row {
@@ -47,6 +54,11 @@ impl Store {
     /// The tables in `database`, which must be migrated.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database }
+        let read = database.clone();
+        let by_id = Loader::new(move |ids| {
+            let database = read.clone();
+            async move { payments::payments_by_id(&database, ids).await }
+        });
+        Self { database, by_id }
     }
 }

@@ -9,7 +9,7 @@ use sea_orm::{
     QuerySelect as _, Select, SqlErr,
 };
 use service::contract::payments::PaymentStatus;
-use service::database::only_changes;
+use service::database::{Database, only_changes};
 use service::events;
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 
@@ -173,7 +173,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn payment(&self, id: &str) -> Result<Option<Payment>, StoreError> {
-        Ok(self.load(payment::Entity::find_by_id(id)).await?.pop())
+        Ok(self.by_id.load(id.to_owned()).await?)
     }
 
     /// The payment to which `gateway` gave this id.
@@ -184,7 +184,7 @@ impl Store {
         let select = payment::Entity::find()
             .filter(payment::Column::Gateway.eq(gateway))
             .filter(payment::Column::GatewayReference.eq(reference));
-        Ok(self.load(select).await?.pop())
+        Ok(load(&self.database, select).await?.pop())
     }
 
     /// When the oldest call was written down of which nobody knows what became of it.
@@ -207,12 +207,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn payments_by_id(&self, ids: Vec<String>) -> Result<HashMap<String, Payment>, StoreError> {
-        let payments = self.load(payment::Entity::find().filter(payment::Column::Id.is_in(ids)));
-        Ok(payments
-            .await?
-            .into_iter()
-            .map(|payment| (payment.id.clone(), payment))
-            .collect())
+        let payments = self.by_id.load_many(ids).await?.into_iter().flatten();
+        Ok(payments.map(|payment| (payment.id.clone(), payment)).collect())
     }
 
     /// The payments of each of these orders, newest first.
@@ -225,7 +221,7 @@ impl Store {
             .order_by_desc(payment::Column::CreatedAt)
             .order_by_desc(payment::Column::Id);
         let mut by_order: HashMap<String, Vec<Payment>> = HashMap::new();
-        for payment in self.load(select).await? {
+        for payment in load(&self.database, select).await? {
             by_order.entry(payment.order_id.clone()).or_default().push(payment);
         }
         Ok(by_order)
@@ -276,28 +272,6 @@ impl Store {
         Ok(rows.into_iter().map(transaction).collect())
     }
 
-    /// Payments with their transactions, in the order of `select`, which has no limit.
-    async fn load(&self, select: Select<payment::Entity>) -> Result<Vec<Payment>, StoreError> {
-        let rows = select
-            .find_also_related(payment_transaction::Entity)
-            .order_by_asc(payment_transaction::Column::Id)
-            .all(self.database.read())
-            .await?;
-        let mut payments: Vec<(payment::Model, Vec<payment_transaction::Model>)> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
-        for (payment, transaction) in rows {
-            let place = *places.entry(payment.id.clone()).or_insert_with(|| {
-                payments.push((payment, Vec::new()));
-                payments.len() - 1
-            });
-            payments[place].1.extend(transaction);
-        }
-        payments
-            .into_iter()
-            .map(|(payment, transactions)| payment_from_row(payment, transactions))
-            .collect()
-    }
-
     /// Two statements, however many payments.
     async fn with_transactions(&self, rows: Vec<payment::Model>) -> Result<Vec<Payment>, StoreError> {
         if rows.is_empty() {
@@ -328,4 +302,36 @@ impl Store {
     pub(super) async fn is_empty(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
         Ok(payment::Entity::find().limit(1).one(connection).await?.is_none())
     }
+}
+
+/// The payments with these ids.
+pub(super) async fn payments_by_id(
+    database: &Database,
+    ids: Vec<String>,
+) -> Result<HashMap<String, Payment>, StoreError> {
+    let payments = load(database, payment::Entity::find().filter(payment::Column::Id.is_in(ids)));
+    let payments = payments.await?.into_iter();
+    Ok(payments.map(|payment| (payment.id.clone(), payment)).collect())
+}
+
+/// Payments with their transactions, in the order of `select`, which has no limit.
+async fn load(database: &Database, select: Select<payment::Entity>) -> Result<Vec<Payment>, StoreError> {
+    let rows = select
+        .find_also_related(payment_transaction::Entity)
+        .order_by_asc(payment_transaction::Column::Id)
+        .all(database.read())
+        .await?;
+    let mut payments: Vec<(payment::Model, Vec<payment_transaction::Model>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (payment, transaction) in rows {
+        let place = *places.entry(payment.id.clone()).or_insert_with(|| {
+            payments.push((payment, Vec::new()));
+            payments.len() - 1
+        });
+        payments[place].1.extend(transaction);
+    }
+    payments
+        .into_iter()
+        .map(|(payment, transactions)| payment_from_row(payment, transactions))
+        .collect()
 }

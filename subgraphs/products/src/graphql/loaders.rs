@@ -1,4 +1,4 @@
-//! What one request loads in batches.
+//! What is loaded in batches.
 
 use crate::domain::category::Category;
 use crate::domain::listing::{ProductFilter, ProductOrder};
@@ -11,9 +11,11 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// New for every request.
+/// A clone for each request.
+#[derive(Clone)]
 pub(super) struct Loaders {
     pub(super) products: Loader<String, Product>,
+    pub(super) products_by_slug: Loader<String, Product>,
     pub(super) price_ranges: Loader<(String, Currency), PriceRange>,
     pub(super) variants: Loader<String, Variant>,
     pub(super) variants_by_sku: Loader<String, Variant>,
@@ -42,6 +44,7 @@ impl Loaders {
     pub(super) fn new(store: &Store) -> Loaders {
         Loaders {
             products: loader(store, |store, ids| async move { store.products(ids).await }),
+            products_by_slug: loader(store, |store, slugs| async move { store.products_by_slug(slugs).await }),
             price_ranges: loader(store, |store, keys| async move { store.price_ranges(keys).await }),
             variants: loader(store, |store, ids| async move { store.variants(ids).await }),
             variants_by_sku: loader(store, |store, skus| async move { store.variants_by_sku(skus).await }),

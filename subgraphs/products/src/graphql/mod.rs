@@ -38,12 +38,12 @@ pub(crate) fn sdl() -> String {
 
 /// `POST /graphql`.
 pub(crate) fn router(store: Store, media_urls: MediaUrls, verifier: TokenVerifier) -> Router {
-    let own = store.clone();
+    let loaders = Loaders::new(&store);
     let schema = move |mode| {
         let builder = builder().validation_mode(mode);
-        builder.data(own.clone()).data(media_urls.clone()).finish()
+        builder.data(store.clone()).data(media_urls.clone()).finish()
     };
-    service::graphql::endpoint(schema, verifier, move |request| request.data(Loaders::new(&store)))
+    service::graphql::endpoint(schema, verifier, move |request| request.data(loaders.clone()))
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {

@@ -25,9 +25,10 @@ const SUGGESTIONS_MAX: u32 = 10;
 impl Query {
     /// By exactly one of `id` and `slug`. An archived product is still shown to those who know it.
     async fn product(&self, context: &Context<'_>, id: Option<ID>, slug: Option<String>) -> Result<Option<Product>> {
+        let loaders = context.data::<Loaders>()?;
         let product = match one_of("id", id.map(|id| id.0), "slug", slug)? {
-            Key::First(id) => context.data::<Loaders>()?.products.load(id).await?,
-            Key::Second(slug) => context.data::<Store>()?.product_by_slug(&slug).await?,
+            Key::First(id) => loaders.products.load(id).await?,
+            Key::Second(slug) => loaders.products_by_slug.load(slug).await?,
         };
         Ok(product
             .filter(|product| is_visible(context, product.status))

@@ -5,6 +5,7 @@ mod categories;
 mod category_changes;
 mod listing;
 mod lists;
+mod offers;
 mod products;
 mod reservations;
 mod search;
@@ -14,6 +15,7 @@ mod variants;
 
 use lists::Lists;
 
+pub(crate) use offers::Offers;
 pub(crate) use reservations::ReservationConflict;
 pub(crate) use seeding::seed;
 pub(crate) use stock::Adjustment;

@@ -63,12 +63,16 @@ impl Store {
             .collect())
     }
 
-    /// The product at a URL.
+    /// Products by what their URLs end in; unknown ones are missing.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
-    pub(crate) async fn product_by_slug(&self, slug: &str) -> Result<Option<Product>> {
-        Ok(self.products_where(product::Column::Slug.eq(slug)).await?.pop())
+    pub(crate) async fn products_by_slug(&self, slugs: Vec<String>) -> Result<HashMap<String, Product>> {
+        let products = self.products_where(product::Column::Slug.is_in(slugs)).await?;
+        Ok(products
+            .into_iter()
+            .map(|product| (product.slug.clone(), product))
+            .collect())
     }
 
     /// Lowest and highest prices in other currencies, by product and currency.

@@ -3,20 +3,19 @@
 //! Each command is one transaction: the reservation's row first, then the stock in the order of the variants' ids, so
 //! that two orders with the same variants never wait for each other in a circle.
 
+use super::offers::Offer;
 use super::stock::Units;
 use super::{Result, Store, StoreError, from_json, insert_once, time, to_json};
-use crate::domain::product::Variant;
 use crate::domain::stock::{RESERVATION_MS, ReservationState};
-use crate::entity::{reservation, reservation_line, restock, stock, variant};
+use crate::entity::{reservation, reservation_line, restock, stock};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use service::contract::products::{
-    CommitReply, EXTENSION_SECONDS_MAX, ExtendReply, Price, Quote, QuoteRequest, ReleaseReply, ReservationReply,
-    ReservationRequest, RestockReply, RestockRequest, Shortage, ShortageReason, VariantQuantity, VariantQuote,
+    CommitReply, EXTENSION_SECONDS_MAX, ExtendReply, ReleaseReply, ReservationReply, ReservationRequest, RestockReply,
+    RestockRequest, Shortage, ShortageReason, VariantQuantity, VariantQuote,
 };
 use service::database::Transaction;
 use service::fault;
-use service::money::Currency;
 use std::collections::HashMap;
 
 /// The id was used before with another body: a mistake of the caller, told by status 409.
@@ -25,35 +24,14 @@ pub(crate) struct ReservationConflict;
 
 type Answer<T> = std::result::Result<T, ReservationConflict>;
 
-/// Gives the absolute URL of a stored one.
-type PictureUrl<'a> = &'a (dyn Fn(&str) -> String + Send + Sync);
-
 /// Reservations that one sweep lets lapse; the next one goes on.
 const SWEEP_MAX: u64 = 200;
 
 impl Store {
-    /// What an order line needs to know of each variant, now.
-    ///
-    /// * `picture`: the absolute URL of a stored one.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(crate) async fn quote(
-        &self,
-        request: &QuoteRequest,
-        currency: Currency,
-        picture: PictureUrl<'_>,
-    ) -> Result<Quote> {
-        let offer = self
-            .offer(self.database.read(), request.variant_ids.clone(), currency, picture)
-            .await?;
-        let mut quoted = std::collections::HashSet::new();
-        let ids = request.variant_ids.iter().filter(|id| quoted.insert(id.as_str()));
-        let variants = ids.filter_map(|id| offer.get(id)?.quote.clone()).collect();
-        Ok(Quote { variants })
-    }
-
     /// Sets the units of all lines aside and prices them, or none. See `subgraphs/products/README.md`.
+    ///
+    /// * `offers`: the variants of the lines, as they are offered now.
+    /// * `picture`: the absolute URL of a stored one.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -61,13 +39,15 @@ impl Store {
         &self,
         order_id: &str,
         request: &ReservationRequest,
-        currency: Currency,
-        picture: PictureUrl<'_>,
+        offers: &HashMap<String, Offer>,
+        picture: impl Fn(&str) -> String,
     ) -> Result<Answer<ReservationReply>> {
-        let mut attempt = self.try_reserve(order_id, request, currency, picture).await?;
+        let quotes = request.lines.iter().filter_map(|line| offers.get(&line.variant_id));
+        let quotes: Vec<_> = quotes.filter_map(|offer| offer.quote(&picture)).collect();
+        let mut attempt = self.try_reserve(order_id, request, offers, quotes.clone()).await?;
         // Units of lapsed reservations are free for this one, however long ago the last sweep was.
         if matches!(attempt, Attempt::Short(_)) && self.sweep_reservations().await? > 0 {
-            attempt = self.try_reserve(order_id, request, currency, picture).await?;
+            attempt = self.try_reserve(order_id, request, offers, quotes).await?;
         }
         match attempt {
             Attempt::Answered(answer) => Ok(answer),
@@ -79,17 +59,14 @@ impl Store {
         &self,
         order_id: &str,
         request: &ReservationRequest,
-        currency: Currency,
-        picture: PictureUrl<'_>,
+        offers: &HashMap<String, Offer>,
+        quotes: Vec<VariantQuote>,
     ) -> Result<Attempt> {
-        let ids = request.lines.iter().map(|line| line.variant_id.clone()).collect();
-        let offer = self.offer(self.database.read(), ids, currency, picture).await?;
-        let (lines, mut shortages) = offered(&request.lines, &offer);
+        let (lines, mut shortages) = offered(&request.lines, offers);
         let expires_at_ms = self.now_ms() + RESERVATION_MS;
-        let quotes = request.lines.iter().filter_map(|line| offer.get(&line.variant_id));
         let reply = ReservationReply::Reserved {
             expires_at: time(expires_at_ms),
-            variants: quotes.filter_map(|offer| offer.quote.clone()).collect(),
+            variants: quotes,
         };
         let transaction = self.database.begin().await?;
         let row = self.reservation(order_id, request, &reply, expires_at_ms);
@@ -476,39 +453,6 @@ impl Store {
             quantity_available,
         })
     }
-
-    /// Variants by id with their prices in `currency`.
-    async fn offer<C: ConnectionTrait>(
-        &self,
-        connection: &C,
-        ids: Vec<String>,
-        currency: Currency,
-        picture: PictureUrl<'_>,
-    ) -> Result<HashMap<String, Offer>> {
-        let is_main = currency == self.main_currency;
-        let prices = if is_main {
-            HashMap::new()
-        } else {
-            let keys = ids.iter().map(|id| (id.clone(), currency)).collect();
-            self.prices_in(connection, keys).await?
-        };
-        let variants = self.priced_variants(connection, variant::Column::Id.is_in(ids)).await?;
-        let offer = variants.into_iter().map(|(variant, main_minor)| {
-            let price = prices
-                .get(&(variant.id.clone(), currency))
-                .map(|price| price.amount.minor);
-            let price = if is_main { main_minor } else { price };
-            let quote = price.map(|price| quote(&variant, price, currency, picture));
-            (
-                variant.id.clone(),
-                Offer {
-                    is_offered: variant.is_offered(),
-                    quote,
-                },
-            )
-        });
-        Ok(offer.collect())
-    }
 }
 
 /// What became of trying to reserve.
@@ -519,31 +463,14 @@ enum Attempt {
     Short(Vec<Shortage>),
 }
 
-/// A variant that exists.
-struct Offer {
-    is_offered: bool,
-    /// `None` without a price in the currency.
-    quote: Option<VariantQuote>,
-}
-
-impl Offer {
-    fn refusal(&self) -> Option<ShortageReason> {
-        match self {
-            Offer { is_offered: false, .. } => Some(ShortageReason::NotForSale),
-            Offer { quote: None, .. } => Some(ShortageReason::NoPrice),
-            Offer { .. } => None,
-        }
-    }
-}
-
 /// The lines that can be sold, in the order in which stock is changed; and why the others cannot.
 fn offered<'a>(
     wanted: &'a [VariantQuantity],
-    offer: &HashMap<String, Offer>,
+    offers: &HashMap<String, Offer>,
 ) -> (Vec<&'a VariantQuantity>, Vec<Shortage>) {
     let (mut lines, mut shortages) = (Vec::new(), Vec::new());
     for line in wanted {
-        let offer = offer.get(&line.variant_id);
+        let offer = offers.get(&line.variant_id);
         match offer.map_or(Some(ShortageReason::NotFound), Offer::refusal) {
             None => lines.push(line),
             Some(reason) => shortages.push(Shortage {
@@ -560,25 +487,6 @@ fn offered<'a>(
 /// Quantities are at most `QUANTITY_MAX`.
 fn signed(quantity: u32) -> i32 {
     i32::try_from(quantity).unwrap_or(i32::MAX)
-}
-
-fn quote(variant: &Variant, amount_minor: i64, currency: Currency, picture: PictureUrl<'_>) -> VariantQuote {
-    VariantQuote {
-        variant_id: variant.id.clone(),
-        product_id: variant.product_id.clone(),
-        sku: variant.sku.clone(),
-        product_title: variant.product_title.clone(),
-        variant_title: variant.title.clone(),
-        image_url: variant.media.first().map(|media| picture(&media.url)),
-        price: Price {
-            amount_minor,
-            currency_code: currency.code().to_owned(),
-        },
-        weight_grams: variant.weight_grams,
-        tax_class: variant.tax_class.clone(),
-        available_for_sale: variant.available_for_sale(),
-        quantity_available: i64::from(variant.stock.available()),
-    }
 }
 
 /// The stored answer, if the row is of the same request.

@@ -87,9 +87,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub(crate) async fn variants(&self, ids: Vec<String>) -> Result<HashMap<String, Variant>> {
-        let variants = self
-            .variants_where(self.database.read(), variant::Column::Id.is_in(ids))
-            .await?;
+        let variants = self.variants_where(variant::Column::Id.is_in(ids)).await?;
         Ok(variants
             .into_iter()
             .map(|variant| (variant.id.clone(), variant))
@@ -101,9 +99,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub(crate) async fn variants_by_sku(&self, skus: Vec<String>) -> Result<HashMap<String, Variant>> {
-        let variants = self
-            .variants_where(self.database.read(), variant::Column::Sku.is_in(skus))
-            .await?;
+        let variants = self.variants_where(variant::Column::Sku.is_in(skus)).await?;
         Ok(variants
             .into_iter()
             .map(|variant| (variant.sku.clone(), variant))
@@ -119,7 +115,7 @@ impl Store {
             .is_in(product_ids)
             .and(variant::Column::IsActive.eq(true));
         let mut by_product: HashMap<String, Vec<Variant>> = HashMap::new();
-        for variant in self.variants_where(self.database.read(), condition).await? {
+        for variant in self.variants_where(condition).await? {
             by_product.entry(variant.product_id.clone()).or_default().push(variant);
         }
         Ok(by_product)
@@ -182,14 +178,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub(crate) async fn prices(&self, keys: Vec<(String, Currency)>) -> Result<HashMap<(String, Currency), Price>> {
-        self.prices_in(self.database.read(), keys).await
-    }
-
-    pub(super) async fn prices_in<C: ConnectionTrait>(
-        &self,
-        connection: &C,
-        keys: Vec<(String, Currency)>,
-    ) -> Result<HashMap<(String, Currency), Price>> {
         let mut any = Condition::any();
         for (variant_id, currency) in &keys {
             let is_currency = price::Column::CurrencyCode.eq(currency.code());
@@ -201,7 +189,7 @@ impl Store {
             .exprs(price::Column::iter().map(|column| column.into_expr()))
             .cond_where(any);
         let mut prices = HashMap::new();
-        for row in connection.query_all(&select).await? {
+        for row in self.database.read().query_all(&select).await? {
             let row = price::Model::from_query_result(&row, "")?;
             let Ok(currency) = Currency::parse(&row.currency_code) else {
                 continue;
@@ -216,24 +204,20 @@ impl Store {
         Ok(prices)
     }
 
-    async fn variants_where<C: ConnectionTrait>(&self, connection: &C, condition: Expr) -> Result<Vec<Variant>> {
-        let priced = self.priced_variants(connection, condition).await?;
+    async fn variants_where(&self, condition: Expr) -> Result<Vec<Variant>> {
+        let priced = self.priced_variants(condition).await?;
         Ok(priced.into_iter().map(|(variant, _)| variant).collect())
     }
 
     /// Variants, each with its price in the main currency in minor units, if it has one.
-    pub(super) async fn priced_variants<C: ConnectionTrait>(
-        &self,
-        connection: &C,
-        condition: Expr,
-    ) -> Result<Vec<(Variant, Option<i64>)>> {
+    pub(super) async fn priced_variants(&self, condition: Expr) -> Result<Vec<(Variant, Option<i64>)>> {
         let mut select = self.select_variants();
         select
             .and_where(condition)
             .order_by((variant::Entity, variant::Column::ProductId), Order::Asc)
             .order_by((variant::Entity, variant::Column::Position), Order::Asc)
             .order_by((variant::Entity, variant::Column::Id), Order::Asc);
-        let rows = connection.query_all(&select).await?;
+        let rows = self.database.read().query_all(&select).await?;
         let priced = |row| {
             let row = VariantRow::from_query_result(row, "")?;
             let amount_minor = row.amount_minor;

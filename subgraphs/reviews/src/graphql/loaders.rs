@@ -1,4 +1,4 @@
-//! What one request loads in batches.
+//! What is loaded in batches.
 
 use crate::domain::{RatingSummary, Review, ReviewOrder};
 use crate::store::{Owner, Store, StoreError};
@@ -6,7 +6,8 @@ use service::loader::Loader;
 use service::paging::{Page, PageArgs};
 use std::collections::HashMap;
 
-/// New for every request.
+/// A clone for each request.
+#[derive(Clone)]
 pub(super) struct Loaders {
     pub(super) reviews: Loader<String, Review>,
     pub(super) reviews_of: Loader<(String, ListRequest), Page<Review>>,

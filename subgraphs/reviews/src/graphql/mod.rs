@@ -29,12 +29,12 @@ pub(crate) fn sdl() -> String {
 
 /// `POST /graphql`.
 pub(crate) fn router(store: Store, config: ReviewsConfig, verifier: TokenVerifier) -> Router {
-    let own = store.clone();
+    let loaders = Loaders::new(&store);
     let schema = move |mode| {
         let builder = builder().validation_mode(mode);
-        builder.data(own.clone()).data(config.clone()).finish()
+        builder.data(store.clone()).data(config.clone()).finish()
     };
-    service::graphql::endpoint(schema, verifier, move |request| request.data(Loaders::new(&store)))
+    service::graphql::endpoint(schema, verifier, move |request| request.data(loaders.clone()))
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {

@@ -1,10 +1,11 @@
-//! What one request loads in batches.
+//! What is loaded in batches.
 
 use crate::accounts::Accounts;
 use crate::domain::{Address, Session, User};
 use service::loader::Loader;
 
-/// New for every request.
+/// A clone for each request.
+#[derive(Clone)]
 pub(super) struct Loaders {
     pub(super) users: Loader<String, User>,
     pub(super) addresses: Loader<String, Address>,

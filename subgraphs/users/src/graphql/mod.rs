@@ -33,11 +33,12 @@ pub(crate) fn sdl() -> String {
 
 /// `POST /graphql`.
 pub(crate) fn router(accounts: Accounts, verifier: TokenVerifier) -> Router {
-    let schema = |mode| builder().validation_mode(mode).data(accounts.clone()).finish();
+    let loaders = Loaders::new(&accounts);
+    let schema = move |mode| builder().validation_mode(mode).data(accounts.clone()).finish();
     Endpoint::new(schema, verifier)
         // A client must reach login and refresh while it still sends an expired token.
         .accept_bad_tokens()
-        .per_request(move |request| request.data(Loaders::new(&accounts)))
+        .per_request(move |request| request.data(loaders.clone()))
         .router()
 }
 
