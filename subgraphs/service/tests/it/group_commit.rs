@@ -85,18 +85,24 @@ async fn who_waits_for_the_disk_waits_once_and_together() {
     assert_eq!(shelf.commits() - before, 2, "one alone waits for nobody");
 }
 
-#[tokio::test]
-async fn a_commit_is_acknowledged_when_that_of_the_group_is() {
-    let shelf = Shelf::new().await;
+/// A commit of the row 1 that waits for its group, and a transaction of that group, which has seen it and written the row 2.
+async fn two_of_a_group(shelf: &Shelf) -> (impl Future<Output = Result<(), DbErr>> + Unpin, Transaction) {
     let (first, second) = (shelf.begin().await, shelf.begin());
     let mut second = pin!(second);
     assert!(poll_immediate(&mut second).await.is_none());
     insert(&first, 1).await.unwrap();
-    let mut first = pin!(first.commit());
+    let mut first = Box::pin(first.commit());
     assert!(poll_immediate(&mut first).await.is_none());
     let second = second.await;
     assert_eq!(ids(&second).await, [1]);
     insert(&second, 2).await.unwrap();
+    (first, second)
+}
+
+#[tokio::test]
+async fn a_commit_is_acknowledged_when_that_of_the_group_is() {
+    let shelf = Shelf::new().await;
+    let (mut first, second) = two_of_a_group(&shelf).await;
     assert!(poll_immediate(&mut first).await.is_none(), "the group is not committed");
     assert!(shelf.ids().await.is_empty());
     second.commit().await.unwrap();
@@ -177,15 +183,7 @@ async fn what_sqlite_rolls_back_by_itself_is_not_acknowledged_and_leaves_nothing
 async fn who_drops_their_transaction_can_wait_for_what_it_saw() {
     let shelf = Shelf::new().await;
     shelf.database.settled(0).await.unwrap();
-    let (first, second) = (shelf.begin().await, shelf.begin());
-    let mut second = pin!(second);
-    assert!(poll_immediate(&mut second).await.is_none());
-    insert(&first, 1).await.unwrap();
-    let mut first = pin!(first.commit());
-    assert!(poll_immediate(&mut first).await.is_none());
-    let second = second.await;
-    assert_eq!(ids(&second).await, [1]);
-    insert(&second, 2).await.unwrap();
+    let (first, second) = two_of_a_group(&shelf).await;
     drop(second);
     shelf.database.settled(0).await.unwrap();
     assert_eq!(shelf.ids().await, [1]);
