@@ -28,6 +28,7 @@ pub mod scalars;
 pub mod seed;
 pub mod telemetry;
 pub mod testing;
+pub mod together;
 
 pub use app::{App, AssembleOptions, Routes, Service, ServiceContext, assemble};
 pub use http::client as http_client;

@@ -5,6 +5,7 @@
 //! changes a row and reads it again sees the change.
 
 use crate::database::{DbErr, is_of_statement};
+use crate::together::{Together, Work};
 use dataloader::BatchFn;
 use dataloader::non_cached::Loader as Engine;
 use futures::FutureExt;
@@ -14,11 +15,13 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tracing::Instrument as _;
 
 /// Most keys in one statement: below the bind limits of SQLite (32,766) and PostgreSQL (65,535) with room for
 /// composite keys, and large enough for what the router asks at once.
 const BATCH_KEYS_MAX: usize = 500;
+
+/// Most requests whose keys are loaded together.
+const REQUESTS_MAX: usize = 64;
 
 /// Turns of the runtime that a batch waits for more keys. Fewer split batches of deep queries; 100 would spin for
 /// 25 ms under load and save none.
@@ -46,22 +49,22 @@ type Waiting<K, V> = HashMap<K, Vec<oneshot::Sender<Loaded<V>>>>;
 /// from inside its own batch function: that waits for itself.
 pub struct Loader<K, V>
 where
-    K: Eq + Hash + Clone,
-    V: Clone,
+    K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
 {
     waiting: Mutex<Waiting<K, V>>,
-    batches: Arc<Batches<K, V>>,
+    batches: Together<Batches<K, V>>,
 }
 
 impl<K, V> Clone for Loader<K, V>
 where
-    K: Eq + Hash + Clone,
-    V: Clone,
+    K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
 {
     fn clone(&self) -> Self {
         Loader {
             waiting: Mutex::default(),
-            batches: Arc::clone(&self.batches),
+            batches: self.batches.clone(),
         }
     }
 }
@@ -91,11 +94,7 @@ where
             .with_yield_count(0);
         Loader {
             waiting: Mutex::default(),
-            batches: Arc::new(Batches {
-                engine,
-                asked: Mutex::default(),
-                turn: tokio::sync::Mutex::default(),
-            }),
+            batches: Together::new(Batches { engine }),
         }
     }
 
@@ -131,7 +130,9 @@ where
             tokio::task::yield_now().await;
         }
         let waiting = gathering.finish();
-        let mut answers = self.batches.ask(waiting.keys().cloned().collect()).await;
+        let keys = waiting.keys().cloned().collect();
+        // None when the batch function panicked: then there is none for any of the keys.
+        let mut answers = self.batches.ask(keys).await.unwrap_or_default();
         for (key, senders) in waiting {
             let loaded = answers.remove(&key).unwrap_or(Err(LoadError));
             for sender in senders {
@@ -174,54 +175,38 @@ impl<K, V> Drop for Gathering<'_, K, V> {
     }
 }
 
-/// What all clones of a loader share: one batch at a time.
+/// What all clones of a loader share.
 struct Batches<K, V>
 where
     K: Eq + Hash + Clone,
     V: Clone,
 {
     engine: Engine<K, Loaded<V>, Batch<K, V>>,
-    asked: Mutex<Vec<Asked<K, V>>>,
-    turn: tokio::sync::Mutex<()>,
 }
 
-/// What one request asked for.
-struct Asked<K, V> {
-    keys: Vec<K>,
-    answers: oneshot::Sender<Answers<K, V>>,
-}
-
-impl<K, V> Batches<K, V>
+#[async_trait::async_trait]
+impl<K, V> Work for Batches<K, V>
 where
     K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Answers for `keys`; for none when the batch function panics.
-    async fn ask(self: &Arc<Self>, keys: Vec<K>) -> Answers<K, V> {
-        let (answers, receiver) = oneshot::channel();
-        lock(&self.asked).push(Asked { keys, answers });
-        // A task of its own: who goes away must not take along what others asked for.
-        let batches = Arc::clone(self);
-        tokio::spawn(async move { batches.work().await }.in_current_span());
-        receiver.await.unwrap_or_default()
-    }
+    type Asked = Vec<K>;
+    type Answer = Answers<K, V>;
 
-    /// Loads what was asked for since the last batch began, once that is answered; nothing, when the one before has.
-    async fn work(&self) {
-        let turn = self.turn.lock().await;
-        let asked = std::mem::take(&mut *lock(&self.asked));
-        let keys: HashSet<K> = asked.iter().flat_map(|one| one.keys.iter().cloned()).collect();
-        if keys.is_empty() {
-            return;
-        }
-        let found = self.engine.try_load_many(keys.into_iter().collect()).await;
-        drop(turn);
-        let found = found.unwrap_or_default();
-        for Asked { keys, answers } in asked {
-            let answer = |key: K| found.get(&key).cloned().map(|loaded| (key, loaded));
-            // Whoever asked may be gone.
-            let _ = answers.send(keys.into_iter().filter_map(answer).collect());
-        }
+    const AT_ONCE: usize = REQUESTS_MAX;
+
+    async fn work(&self, asked: Vec<Vec<K>>) -> Vec<Answers<K, V>> {
+        let keys: HashSet<K> = asked.iter().flatten().cloned().collect();
+        let found = self
+            .engine
+            .try_load_many(keys.into_iter().collect())
+            .await
+            .unwrap_or_default();
+        let answer = |key: K| found.get(&key).cloned().map(|loaded| (key, loaded));
+        asked
+            .into_iter()
+            .map(|keys| keys.into_iter().filter_map(answer).collect())
+            .collect()
     }
 }
 

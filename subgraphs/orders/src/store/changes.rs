@@ -3,21 +3,14 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
-use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
-};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use service::events;
 
-use service::database::{Transaction, only_changes};
-use service::{events, fault};
-
-use super::events::write_paid_event;
-use super::rows::{event_to_row, line_to_row, order_to_row, refund_to_row};
+use super::updates::{self, Change, Extra, Update};
 use super::{Placed, Store, StoreError};
-use crate::domain::{LEASE, OrderFile, OrderStatus};
-use crate::entity::{cart, cart_line, idempotency_key, order_event, order_refund, orders};
+use crate::domain::{LEASE, OrderFile};
+use crate::entity::{idempotency_key, orders};
 
 /// How often a change is tried again when somebody else was faster.
 const CHANGE_ATTEMPTS_MAX: u32 = 5;
@@ -75,7 +68,7 @@ impl Store {
         order_id: &str,
         decide: impl Fn(&mut OrderFile) -> Result<T, E>,
     ) -> Result<Option<Result<(T, OrderFile), E>>, StoreError> {
-        self.change_with(order_id, Extra::default(), decide).await
+        self.change_with(order_id, None, Extra::default(), decide).await
     }
 
     /// [`Store::change`] of the order as it was read a moment ago, which stores that `key` was used for it, and gives
@@ -91,12 +84,11 @@ impl Store {
     ) -> Result<Option<Result<OrderFile, E>>, StoreError> {
         let order_id = read.order.id.clone();
         let extra = Extra {
-            read: Some(read),
-            key: Some(key),
-            lease: Some((lease, now)),
+            key: Some(key.clone()),
+            lease: Some((lease.to_owned(), now)),
             ..Extra::default()
         };
-        let changed = self.change_with(&order_id, extra, decide).await?;
+        let changed = self.change_with(&order_id, Some(read), extra, decide).await?;
         Ok(changed.map(|changed| changed.map(|((), file)| file)))
     }
 
@@ -113,24 +105,24 @@ impl Store {
     ) -> Result<Option<OrderFile>, StoreError> {
         let order_id = &driven.file.order.id;
         let extra = Extra {
-            read: Some(driven.file.clone()),
-            driven: Some(driven),
+            driven: Some((driven.lease.to_owned(), driven.now)),
             ..Extra::default()
         };
-        let changed = self.change_with(order_id, extra, |file| {
+        let changed = self.change_with(order_id, Some(driven.file.clone()), extra, |file| {
             act(file);
             Ok::<(), std::convert::Infallible>(())
         });
         Ok(changed.await?.and_then(Result::ok).map(|((), file)| file))
     }
 
+    /// * `read`: the order as it was read before; it is read anew when it has changed since.
     pub(super) async fn change_with<T, E>(
         &self,
         order_id: &str,
-        mut extra: Extra<'_>,
+        mut read: Option<OrderFile>,
+        extra: Extra,
         decide: impl Fn(&mut OrderFile) -> Result<T, E>,
     ) -> Result<Option<Result<(T, OrderFile), E>>, StoreError> {
-        let mut read = extra.read.take();
         for _ in 0..CHANGE_ATTEMPTS_MAX {
             let before = match read.take() {
                 Some(file) => Some(file),
@@ -146,7 +138,8 @@ impl Store {
             };
             let stored = if after != before || extra.is_stored_anyway() {
                 after.order.version = before.order.version + 1;
-                self.update(&before, &after, &extra).await?
+                let (after, extra) = (after.clone(), extra.clone());
+                self.update(Change { before, after, extra }).await?
             } else {
                 self.leave(&before, &extra).await?
             };
@@ -164,53 +157,19 @@ impl Store {
         })
     }
 
-    /// Writes the difference, unless the order has changed since it was read, or the lease is somebody else's.
-    async fn update(&self, before: &OrderFile, after: &OrderFile, extra: &Extra<'_>) -> Result<Update, DbErr> {
-        let order_id = &after.order.id;
-        if is_of_row_alone(before, after, extra) {
-            fault::point_at("orders.saga.storing", after.saga.step.as_str());
-            return update_row(self.database.write(), before, after, extra).await;
+    /// Writes the difference, with what is written of other orders at this moment.
+    async fn update(&self, change: Change) -> Result<Update, DbErr> {
+        // Such an event is rare. One that was taken in before must not stop what others write.
+        if change.extra.event.is_some() {
+            let updated = updates::write(&self.database, &[change]).await?;
+            return updated.into_iter().next().ok_or_else(|| DbErr::RecordNotUpdated);
         }
-        let database = self.database.begin().await?;
-        let updated = update_row(&database, before, after, extra).await?;
-        if !matches!(updated, Update::Written) {
-            database.rollback().await?;
-            return Ok(updated);
-        }
-        for line in after.lines.iter().filter(|line| !before.lines.contains(line)) {
-            line_to_row(order_id, line).update_without_returning(&database).await?;
-        }
-        for refund in after.refunds.iter().filter(|refund| !before.refunds.contains(refund)) {
-            let row = refund_to_row(order_id, refund);
-            if before.refunds.iter().any(|known| known.id == refund.id) {
-                row.update_without_returning(&database).await?;
-            } else {
-                order_refund::Entity::insert(row)
-                    .exec_without_returning(&database)
-                    .await?;
-            }
-        }
-        insert_events(&database, after).await?;
-        if let (Some(key), Some(event)) = (extra.key, after.new_events.first()) {
-            idempotency_key::Entity::insert(key_to_row(order_id, key, event.at))
-                .exec_without_returning(&database)
-                .await?;
-        }
-        fault::point_at("orders.saga.storing", after.saga.step.as_str());
-        if let Some((event_id, now)) = extra.event
-            && !events::take_in(&database, event_id, now).await?
-        {
-            database.rollback().await?;
-            return Ok(Update::KnownEvent);
-        }
-        self.follow(before, after, &database).await?;
-        database.commit().await?;
-        Ok(Update::Written)
+        self.updating.store(change).await
     }
 
     /// Notes the event that changes nothing, unless the order has changed since it was read: then it might after all.
-    async fn leave(&self, before: &OrderFile, extra: &Extra<'_>) -> Result<Update, DbErr> {
-        let Some((event_id, now)) = extra.event else {
+    async fn leave(&self, before: &OrderFile, extra: &Extra) -> Result<Update, DbErr> {
+        let Some((event_id, now)) = &extra.event else {
             return Ok(Update::Written);
         };
         let mut unchanged = Query::select();
@@ -218,25 +177,12 @@ impl Store {
             .from(orders::Entity)
             .and_where(orders::Column::Id.eq(&before.order.id))
             .and_where(orders::Column::Version.eq(before.order.version));
-        let taken = events::take_in_while(self.database.write(), (event_id, now), unchanged).await?;
+        let taken = events::take_in_while(self.database.write(), (event_id, *now), unchanged).await?;
         Ok(match taken {
             Some(true) => Update::Written,
             Some(false) => Update::KnownEvent,
             None => Update::Stale,
         })
-    }
-
-    /// What a change of status brings with it in this database.
-    async fn follow(&self, before: &OrderFile, after: &OrderFile, database: &Transaction) -> Result<(), DbErr> {
-        let reached = |status| before.order.status != status && after.order.status == status;
-        if reached(OrderStatus::AwaitingPayment) && before.order.status == OrderStatus::Pending && after.order.from_cart
-        {
-            empty_cart(database, after).await?;
-        }
-        if reached(OrderStatus::Paid) {
-            write_paid_event(database, after).await?;
-        }
-        Ok(())
     }
 
     /// Takes the saga of an order over for [`LEASE`], if it is due and nobody else works on it. Gives the lease, for
@@ -309,118 +255,4 @@ impl Store {
             .await?;
         Ok(first)
     }
-}
-
-/// What else a change stores.
-#[derive(Default)]
-pub(super) struct Extra<'a> {
-    /// The order as it was read before; read anew when it has changed since.
-    pub(super) read: Option<OrderFile>,
-    pub(super) key: Option<&'a KeyUse>,
-    pub(super) event: Option<(&'a str, DateTime<Utc>)>,
-    /// The step of the saga that it ends.
-    pub(super) driven: Option<Driven<'a>>,
-    /// Who drives the saga from now on.
-    pub(super) lease: Option<(&'a str, DateTime<Utc>)>,
-}
-
-impl Extra<'_> {
-    /// Whether there is something to store when the order stays as it is.
-    fn is_stored_anyway(&self) -> bool {
-        self.key.is_some() || self.driven.is_some() || self.lease.is_some()
-    }
-}
-
-enum Update {
-    Written,
-    /// Somebody else was faster; read again.
-    Stale,
-    /// The saga is somebody else's.
-    LeaseLost,
-    /// The event that the change is because of was taken in before.
-    KnownEvent,
-}
-
-/// Whether nothing is written but the order's row, which then needs no transaction around it.
-fn is_of_row_alone(before: &OrderFile, after: &OrderFile, extra: &Extra<'_>) -> bool {
-    let is_same =
-        before.lines == after.lines && before.refunds == after.refunds && before.order.status == after.order.status;
-    is_same && after.new_events.is_empty() && extra.key.is_none() && extra.event.is_none()
-}
-
-/// Writes what has changed in the order's row.
-async fn update_row(
-    database: &impl ConnectionTrait,
-    before: &OrderFile,
-    after: &OrderFile,
-    extra: &Extra<'_>,
-) -> Result<Update, DbErr> {
-    use orders::Column;
-    let [old, new] = [before, after].map(|file| order_to_row(&file.order, &file.saga));
-    // Somebody may be in the middle of a step: the lease stays theirs unless it is said whose it is.
-    let mut row = only_changes(&old, new);
-    let mut update = orders::Entity::update_many()
-        .filter(Column::Id.eq(&after.order.id))
-        .filter(Column::Version.eq(before.order.version));
-    if let Some(Driven { lease, now, .. }) = extra.driven {
-        update = update.filter(Column::SagaLeaseOwner.eq(lease));
-        (row.saga_lease_until, row.saga_lease_owner) = (Set(None), Set(None));
-        if after.command(now).is_some() {
-            hold(&mut row, lease, now);
-        }
-    }
-    if let Some((lease, now)) = extra.lease {
-        hold(&mut row, lease, now);
-    }
-    if update.set(row).exec(database).await?.rows_affected == 1 {
-        return Ok(Update::Written);
-    }
-    let Some(Driven { lease, .. }) = extra.driven else {
-        return Ok(Update::Stale);
-    };
-    let holder = orders::Entity::find_by_id(&after.order.id).one(database).await?;
-    let is_held = holder.is_some_and(|row| row.saga_lease_owner.as_deref() == Some(lease));
-    Ok(if is_held { Update::Stale } else { Update::LeaseLost })
-}
-
-pub(super) fn hold(row: &mut orders::ActiveModel, lease: &str, now: DateTime<Utc>) {
-    row.saga_lease_until = Set(Some(now + LEASE));
-    row.saga_lease_owner = Set(Some(lease.to_owned()));
-}
-
-pub(super) fn key_to_row(order_id: &str, key: &KeyUse, now: DateTime<Utc>) -> idempotency_key::ActiveModel {
-    idempotency_key::ActiveModel {
-        id: Set(key.id.clone()),
-        request_hash: Set(key.request_hash.clone()),
-        order_id: Set(order_id.to_owned()),
-        payment_id: Set(key.payment_id.clone()),
-        created_at: Set(now),
-    }
-}
-
-async fn insert_events(database: &impl ConnectionTrait, file: &OrderFile) -> Result<(), DbErr> {
-    if file.new_events.is_empty() {
-        return Ok(());
-    }
-    let rows = file.new_events.iter().map(|event| event_to_row(&file.order.id, event));
-    order_event::Entity::insert_many(rows)
-        .exec_without_returning(database)
-        .await?;
-    Ok(())
-}
-
-/// Takes what was ordered out of the cart, and nothing else: the shopper may have added something meanwhile.
-async fn empty_cart(database: &impl ConnectionTrait, file: &OrderFile) -> Result<(), DbErr> {
-    let mut carts = Query::select();
-    carts
-        .column(cart::Column::Id)
-        .from(cart::Entity)
-        .and_where(cart::Column::UserId.eq(&file.order.user_id));
-    let ordered = file.lines.iter().map(|line| line.variant_id.as_str());
-    cart_line::Entity::delete_many()
-        .filter(cart_line::Column::CartId.in_subquery(carts))
-        .filter(cart_line::Column::VariantId.is_in(ordered))
-        .exec(database)
-        .await?;
-    Ok(())
 }

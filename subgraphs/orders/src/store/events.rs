@@ -1,18 +1,19 @@
 //! Events of others, each once, and the event that reviews waits for.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 use service::contract::events::{Event, ORDERS_PAID, OrderPaid, OrderPaidLine};
 use service::{events, fault};
 
 use super::carts::delete_cart;
-use super::changes::Extra;
+use super::updates::Extra;
 use super::{Store, StoreError};
 use crate::domain::OrderFile;
 
-pub(super) async fn write_paid_event(connection: &impl ConnectionTrait, file: &OrderFile) -> Result<(), DbErr> {
+/// The event that an order was paid, when that has just been noted in its history.
+pub(super) fn paid_event(file: &OrderFile) -> Result<Option<Event>, DbErr> {
     let Some(now) = file.new_events.last().map(|event| event.at) else {
-        return Ok(());
+        return Ok(None);
     };
     let lines = file.lines.iter().map(|line| OrderPaidLine {
         product_id: line.product_id.clone(),
@@ -24,7 +25,7 @@ pub(super) async fn write_paid_event(connection: &impl ConnectionTrait, file: &O
         user_id: file.order.user_id.clone(),
         lines: lines.collect(),
     };
-    let event = Event {
+    Ok(Some(Event {
         specversion: "1.0".to_owned(),
         id: service::id::new("evt"),
         source: "orders".to_owned(),
@@ -33,8 +34,7 @@ pub(super) async fn write_paid_event(connection: &impl ConnectionTrait, file: &O
         time: now,
         aggregate_version: file.order.version,
         data: serde_json::to_value(data).map_err(|error| DbErr::Custom(error.to_string()))?,
-    };
-    events::write(connection, &event).await
+    }))
 }
 
 impl Store {
@@ -49,10 +49,10 @@ impl Store {
         act: impl Fn(&mut OrderFile),
     ) -> Result<bool, StoreError> {
         let extra = Extra {
-            event: Some((event_id, now)),
+            event: Some((event_id.to_owned(), now)),
             ..Extra::default()
         };
-        let changed = self.change_with(order_id, extra, |file| {
+        let changed = self.change_with(order_id, None, extra, |file| {
             let before = file.clone();
             act(file);
             Ok::<bool, std::convert::Infallible>(*file != before)

@@ -1,7 +1,7 @@
 //! Every query. Takes and gives domain types; an entity model never leaves this folder.
 //!
 //! [`Store::change`] is the only way to change an order: load the file, let the domain decide, and write what changed
-//! in one local transaction that fails when somebody else was faster.
+//! in one local transaction, which leaves the order as it is when somebody else was faster.
 
 mod carts;
 mod changes;
@@ -10,9 +10,11 @@ mod placing;
 mod reads;
 mod rows;
 mod seed;
+mod updates;
 
 use service::database::Database;
 use service::loader::{LoadError, Loader};
+use service::together::{Storing, Together};
 
 use crate::domain::{Cart, OrderFile};
 
@@ -27,6 +29,7 @@ pub use seed::seed;
 pub struct Store {
     database: Database,
     placing: placing::Placing,
+    updating: updates::Updating,
     files: Loader<String, OrderFile>,
     carts: Loader<String, Cart>,
 }
@@ -62,8 +65,12 @@ impl Store {
     pub fn new(database: Database) -> Self {
         let (of_files, of_carts) = (database.clone(), database.clone());
         Self {
-            database,
-            placing: placing::Placing::default(),
+            updating: Together::new(Storing(updates::Updates {
+                database: database.clone(),
+            })),
+            placing: Together::new(Storing(placing::Inserting {
+                database: database.clone(),
+            })),
             files: Loader::new(move |ids| {
                 let database = of_files.clone();
                 async move { reads::files(&database, ids).await }
@@ -72,6 +79,7 @@ impl Store {
                 let database = of_carts.clone();
                 async move { carts::carts_by_user(&database, user_ids).await }
             }),
+            database,
         }
     }
 }

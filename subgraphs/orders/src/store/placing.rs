@@ -1,18 +1,18 @@
 //! Storing new orders. Those that come at the same time are stored together: each takes its number from one row, which
 //! is held until the commit so that numbers have no gaps, and so they would wait for each other's disk one by one.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
+use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, SqlErr};
-use service::database::is_of_statement;
+use service::database::Database;
 use service::fault;
-use tokio::sync::oneshot;
+use service::together::{Stored, Storing, Together};
 
-use super::changes::{KeyUse, hold, key_to_row};
+use super::KeyUse;
 use super::rows::{event_to_row, line_to_row, order_to_row};
 use super::{Store, StoreError};
-use crate::domain::OrderFile;
+use crate::domain::{LEASE, OrderFile};
 use crate::entity::{counter, idempotency_key, order_event, order_line, orders};
 
 /// Name of the counter of order numbers.
@@ -37,37 +37,18 @@ pub enum Placed {
     },
 }
 
-/// The orders that wait to be stored by this process.
-#[derive(Clone, Default)]
-pub(super) struct Placing {
-    waiting: Arc<Mutex<Vec<Waiting>>>,
-    turn: Arc<tokio::sync::Mutex<()>>,
-}
+/// Stores new orders with those of others.
+pub(super) type Placing = Together<Storing<Inserting>>;
 
-struct Waiting {
-    new: New,
-    stored: oneshot::Sender<Result<OrderFile, DbErr>>,
+pub(super) struct Inserting {
+    pub(super) database: Database,
 }
 
 /// An order with what is stored beside it.
-struct New {
+pub(super) struct New {
     file: OrderFile,
     key: KeyUse,
     lease: Option<String>,
-}
-
-impl Placing {
-    fn add(&self, one: Waiting) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.push(one);
-    }
-
-    /// The next to be stored together, the first come first.
-    fn take(&self) -> Vec<Waiting> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = waiting.len().min(PLACED_AT_ONCE);
-        waiting.drain(..count).collect()
-    }
 }
 
 impl Store {
@@ -82,7 +63,7 @@ impl Store {
             key: key.clone(),
             lease: lease.map(str::to_owned),
         };
-        match self.store_with_others(new).await {
+        match self.placing.store(new).await {
             Ok(placed) => Ok(Placed::New(Box::new(placed))),
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
                 let known = self.key(&key.id).await?;
@@ -93,54 +74,16 @@ impl Store {
             Err(error) => Err(error.into()),
         }
     }
+}
 
-    async fn store_with_others(&self, new: New) -> Result<OrderFile, DbErr> {
-        let (stored, answer) = oneshot::channel();
-        self.placing.add(Waiting { new, stored });
-        // A task of its own: who goes away must not take the orders of others along.
-        let store = self.clone();
-        tokio::spawn(async move {
-            let _turn = store.placing.turn.lock().await;
-            // Nobody waits any more when the one before has stored this order too.
-            store.store_waiting(store.placing.take()).await;
-        });
-        let lost = |_| DbErr::Custom("storing the order was given up".to_owned());
-        answer.await.unwrap_or_else(|closed| Err(lost(closed)))
-    }
+#[async_trait::async_trait]
+impl Stored for Inserting {
+    type Change = New;
+    type Outcome = OrderFile;
 
-    async fn store_waiting(&self, waiting: Vec<Waiting>) {
-        let (new, askers): (Vec<New>, Vec<_>) = waiting.into_iter().map(|one| (one.new, one.stored)).unzip();
-        if new.is_empty() {
-            return;
-        }
-        let stored = match self.insert(&new).await {
-            Ok(placed) => placed.into_iter().map(Ok).collect(),
-            // One of them may be to blame, such as by a key that was used before: each for itself.
-            Err(error) if is_of_statement(&error) && new.len() > 1 => self.insert_each(&new).await,
-            Err(error) => vec![Err(error)],
-        };
-        // Those for whom nothing was tried hear that it was given up.
-        for (stored, asker) in stored.into_iter().zip(askers) {
-            // Who asked may be gone; the order is stored, and its key tells them when they ask again.
-            let _ = asker.send(stored);
-        }
-    }
+    const AT_ONCE: usize = PLACED_AT_ONCE;
 
-    /// Stores each for itself, as long as the database answers.
-    async fn insert_each(&self, new: &[New]) -> Vec<Result<OrderFile, DbErr>> {
-        let mut stored = Vec::with_capacity(new.len());
-        for one in new {
-            let placed = self.insert(std::slice::from_ref(one)).await;
-            let is_over = placed.as_ref().is_err_and(|error| !is_of_statement(error));
-            stored.push(placed.and_then(|mut placed| placed.pop().ok_or_else(missing)));
-            if is_over {
-                break;
-            }
-        }
-        stored
-    }
-
-    async fn insert(&self, new: &[New]) -> Result<Vec<OrderFile>, DbErr> {
+    async fn store(&self, new: &[New]) -> Result<Vec<OrderFile>, DbErr> {
         let database = self.database.begin().await?;
         // The keys first: the second of two equal calls waits here, and then fails before it takes a number.
         let keys = new
@@ -187,6 +130,21 @@ fn numbered(new: &[New], last: i64) -> Vec<OrderFile> {
         file
     });
     placed.collect()
+}
+
+pub(super) fn hold(row: &mut orders::ActiveModel, lease: &str, now: DateTime<Utc>) {
+    row.saga_lease_until = Set(Some(now + LEASE));
+    row.saga_lease_owner = Set(Some(lease.to_owned()));
+}
+
+pub(super) fn key_to_row(order_id: &str, key: &KeyUse, now: DateTime<Utc>) -> idempotency_key::ActiveModel {
+    idempotency_key::ActiveModel {
+        id: Set(key.id.clone()),
+        request_hash: Set(key.request_hash.clone()),
+        order_id: Set(order_id.to_owned()),
+        payment_id: Set(key.payment_id.clone()),
+        created_at: Set(now),
+    }
 }
 
 fn held(file: &OrderFile, lease: Option<&str>) -> orders::ActiveModel {

@@ -8,9 +8,11 @@ mod payments;
 mod rows;
 mod seed;
 mod webhooks;
+mod writing;
 
 use service::database::Database;
 use service::loader::{LoadError, Loader};
+use service::together::{Storing, Together};
 
 use crate::domain::Payment;
 
@@ -23,6 +25,7 @@ pub use webhooks::{DueWebhook, NewWebhook};
 pub struct Store {
     database: Database,
     by_id: Loader<String, Payment>,
+    writing: writing::Writing,
 }
 
 /// Why a query gave no answer; details are for the log.
@@ -59,6 +62,13 @@ impl Store {
             let database = read.clone();
             async move { payments::payments_by_id(&database, ids).await }
         });
-        Self { database, by_id }
+        let writing = Together::new(Storing(writing::Payments {
+            database: database.clone(),
+        }));
+        Self {
+            database,
+            by_id,
+            writing,
+        }
     }
 }

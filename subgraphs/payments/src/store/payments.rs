@@ -9,16 +9,15 @@ use sea_orm::{
     QuerySelect as _, Select, SqlErr,
 };
 use service::contract::payments::PaymentStatus;
-use service::database::{Database, only_changes};
-use service::events;
+use service::database::Database;
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 
 use super::due;
-use super::rows::{payment_from_row, payment_to_row, transaction_to_row};
+use super::rows::payment_from_row;
+use super::writing::Change;
 use super::{Store, StoreError};
 use crate::domain::Payment;
 use crate::entity::{payment, payment_transaction};
-use crate::event::{changed_event, is_news};
 
 /// How often a change is tried again when somebody else was faster.
 const CHANGE_ATTEMPTS_MAX: u32 = 5;
@@ -48,8 +47,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn create(&self, payment: &Payment) -> Result<Created, StoreError> {
-        match self.insert(payment).await {
-            Ok(()) => Ok(Created::New),
+        match self.writing.store(Change::Insert(payment.clone())).await {
+            Ok(_) => Ok(Created::New),
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
                 Ok(match self.payment(&payment.id).await? {
                     Some(existing) => Created::Existing(Box::new(existing)),
@@ -58,21 +57,6 @@ impl Store {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    async fn insert(&self, payment: &Payment) -> Result<(), DbErr> {
-        let database = self.database.begin().await?;
-        payment::Entity::insert(payment_to_row(payment))
-            .exec_without_returning(&database)
-            .await?;
-        let rows = payment
-            .transactions
-            .iter()
-            .map(|transaction| transaction_to_row(&payment.id, transaction));
-        payment_transaction::Entity::insert_many(rows)
-            .exec_without_returning(&database)
-            .await?;
-        database.commit().await
     }
 
     /// Changes a payment as `decide` says, in one local transaction; a change that orders can see also stores the
@@ -130,42 +114,11 @@ impl Store {
         Ok(changed.await?.and_then(Result::ok).map(|((), payment)| payment))
     }
 
-    /// Writes the difference; false when the payment has changed since it was read.
+    /// Writes the difference, with what is written of other payments at this moment; false when the payment has changed
+    /// since it was read.
     async fn update(&self, before: &Payment, after: &Payment, now: DateTime<Utc>) -> Result<bool, DbErr> {
-        let database = self.database.begin().await?;
-        let updated = payment::Entity::update_many()
-            .set(only_changes(&payment_to_row(before), payment_to_row(after)))
-            .filter(payment::Column::Id.eq(&after.id))
-            .filter(payment::Column::Version.eq(before.version))
-            .exec(&database)
-            .await?;
-        if updated.rows_affected == 0 {
-            database.rollback().await?;
-            return Ok(false);
-        }
-        for transaction in &after.transactions {
-            let row = transaction_to_row(&after.id, transaction);
-            match before.transaction(&transaction.id) {
-                Some(known) if known == transaction => {}
-                Some(known) => {
-                    payment_transaction::Entity::update_many()
-                        .set(only_changes(&transaction_to_row(&after.id, known), row))
-                        .filter(payment_transaction::Column::Id.eq(&transaction.id))
-                        .exec(&database)
-                        .await?;
-                }
-                None => {
-                    payment_transaction::Entity::insert(row)
-                        .exec_without_returning(&database)
-                        .await?;
-                }
-            }
-        }
-        if is_news(before, after) {
-            events::write(&database, &changed_event(after, now)).await?;
-        }
-        database.commit().await?;
-        Ok(true)
+        let (before, after) = (before.clone(), after.clone());
+        self.writing.store(Change::Update { before, after, now }).await
     }
 
     /// The payment with this id.

@@ -37,7 +37,7 @@ async fn move_outbox(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
         let event: Event = serde_json::from_str(&text)
             .map_err(|error| DbErr::Custom(format!("event `{id}` of `outbox_event` cannot be read: {error}")))?;
         if outbox::Entity::find_by_id(&id).one(connection).await?.is_none() {
-            unless_there(written::write(connection, &event).await)?;
+            unless_there(written::write(connection, std::slice::from_ref(&event)).await)?;
         }
         delete(connection, "outbox_event", "id", &id).await?;
     }

@@ -13,12 +13,21 @@ use sea_orm::{
 /// Events that are looked at together.
 const HEADS_MAX: u64 = 50;
 
-/// Stores an event, to be sent once the transaction of `connection` is committed.
+/// Stores events, to be sent once the transaction of `connection` is committed.
 ///
 /// # Errors
-/// [`DbErr`] when the database fails, or has the event already.
-pub async fn write(connection: &impl ConnectionTrait, event: &Event) -> Result<(), DbErr> {
-    let row = ActiveModel {
+/// [`DbErr`] when the database fails, or has one of them already.
+pub async fn write(connection: &impl ConnectionTrait, events: &[Event]) -> Result<(), DbErr> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let rows = events.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    Entity::insert_many(rows).exec_without_returning(connection).await?;
+    Ok(())
+}
+
+fn row(event: &Event) -> Result<ActiveModel, DbErr> {
+    Ok(ActiveModel {
         id: Set(event.id.clone()),
         subject: Set(event.subject.clone()),
         version: Set(event.aggregate_version),
@@ -28,9 +37,7 @@ pub async fn write(connection: &impl ConnectionTrait, event: &Event) -> Result<(
         next_at: Set(Some(event.time)),
         sent_at: Set(None),
         error: Set(None),
-    };
-    Entity::insert(row).exec_without_returning(connection).await?;
-    Ok(())
+    })
 }
 
 /// What became of sending an event in vain.

@@ -127,7 +127,7 @@ async fn two_replicas_send_each_event_once_and_each_subject_in_order() {
         let replicas = [open::<Migrator>(&url).await, open::<Migrator>(&url).await];
         for version in 1..=8 {
             for subject in ["ord_a", "ord_b", "ord_c", "ord_d", "ord_e"] {
-                write(replicas[0].write(), &event(subject, version, &clock))
+                write(replicas[0].write(), &[event(subject, version, &clock)])
                     .await
                     .unwrap();
             }
@@ -163,10 +163,10 @@ async fn an_event_is_committed_with_its_cause_and_outlives_a_crash_of_its_relay(
         let heard = Recorder::new(take);
         let relay = relay(&database, &heard, &clock);
         let transaction = database.begin().await.unwrap();
-        write(&transaction, &event("ord_a", 1, &clock)).await.unwrap();
+        write(&transaction, &[event("ord_a", 1, &clock)]).await.unwrap();
         transaction.rollback().await.unwrap();
         let transaction = database.begin().await.unwrap();
-        write(&transaction, &event("ord_b", 1, &clock)).await.unwrap();
+        write(&transaction, &[event("ord_b", 1, &clock)]).await.unwrap();
         transaction.commit().await.unwrap();
 
         // Somebody takes it and dies.
@@ -201,7 +201,9 @@ async fn refusals_park_an_event_and_silence_never_does() {
         let relay = relay(&database, &heard, &clock);
         let outbox = super::outbox::Outbox::new(database.clone());
         for version in [1, 2] {
-            write(database.write(), &event("ord_a", version, &clock)).await.unwrap();
+            write(database.write(), &[event("ord_a", version, &clock)])
+                .await
+                .unwrap();
         }
         for _ in 0..10 {
             round(&relay).await;
@@ -257,7 +259,7 @@ async fn the_operator_sees_what_is_parked_and_has_it_tried_again() {
         let heard = Recorder::new(refuse);
         let relay = relay(&database, &heard, &clock);
         let event = event("ord_a", 1, &clock);
-        write(database.write(), &event).await.unwrap();
+        write(database.write(), std::slice::from_ref(&event)).await.unwrap();
         let refused_three_times = async || {
             for _ in 0..3 {
                 assert_eq!(operator::list(&database).await.unwrap(), []);

@@ -61,5 +61,5 @@ async fn write_event(connection: &impl ConnectionTrait, user_id: &str, now: Date
         aggregate_version: 1,
         data: serde_json::to_value(data).map_err(|error| DbErr::Custom(error.to_string()))?,
     };
-    events::write(connection, &event).await
+    events::write(connection, &[event]).await
 }

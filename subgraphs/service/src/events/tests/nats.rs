@@ -121,7 +121,7 @@ async fn replicas_of_a_reader_share_what_a_relay_publishes() {
     let mut ids = Vec::new();
     for version in 1..=40 {
         let event = event("ord_a", version, &Clock::System);
-        write(database.write(), &event).await.unwrap();
+        write(database.write(), std::slice::from_ref(&event)).await.unwrap();
         ids.push(event.id);
     }
     let reader = Reader::new(&database);

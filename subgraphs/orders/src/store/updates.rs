@@ -1,0 +1,233 @@
+//! Writing what has changed of orders: several orders that change at the same time are written in one transaction.
+
+use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::Query;
+use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
+use service::database::{Database, Transaction, only_changes};
+use service::together::{Stored, Storing, Together};
+use service::{events, fault};
+
+use super::KeyUse;
+use super::events::paid_event;
+use super::placing::{hold, key_to_row};
+use super::rows::{event_to_row, line_to_row, order_to_row, refund_to_row};
+use crate::domain::{OrderFile, OrderStatus};
+use crate::entity::{cart, cart_line, idempotency_key, order_event, order_refund, orders};
+
+/// Writes changes with those of others.
+pub(super) type Updating = Together<Storing<Updates>>;
+
+pub(super) struct Updates {
+    pub(super) database: Database,
+}
+
+/// What an order was when it was read, and what it is to be.
+pub(super) struct Change {
+    pub(super) before: OrderFile,
+    pub(super) after: OrderFile,
+    pub(super) extra: Extra,
+}
+
+/// What else a change stores.
+#[derive(Clone, Default)]
+pub(super) struct Extra {
+    pub(super) key: Option<KeyUse>,
+    pub(super) event: Option<(String, DateTime<Utc>)>,
+    /// The lease of whoever has driven the saga the step that this ends, and the time.
+    pub(super) driven: Option<(String, DateTime<Utc>)>,
+    /// Who drives the saga from now on.
+    pub(super) lease: Option<(String, DateTime<Utc>)>,
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Update {
+    /// It is stored.
+    Written,
+    /// Somebody else was faster; read again.
+    Stale,
+    /// The saga is somebody else's.
+    LeaseLost,
+    /// The event that the change is because of was taken in before.
+    KnownEvent,
+}
+
+impl Extra {
+    /// Whether there is something to store when the order stays as it is.
+    pub(super) fn is_stored_anyway(&self) -> bool {
+        self.key.is_some() || self.driven.is_some() || self.lease.is_some()
+    }
+}
+
+impl Change {
+    /// Whether nothing is written but the order's row, which then needs no transaction around it.
+    fn is_of_row_alone(&self) -> bool {
+        let (before, after) = (&self.before, &self.after);
+        let is_same =
+            before.lines == after.lines && before.refunds == after.refunds && before.order.status == after.order.status;
+        is_same && after.new_events.is_empty() && self.extra.key.is_none() && self.extra.event.is_none()
+    }
+
+    fn reaches(&self, status: OrderStatus) -> bool {
+        self.before.order.status != status && self.after.order.status == status
+    }
+
+    fn point_of_storing(&self) {
+        fault::point_at("orders.saga.storing", self.after.saga.step.as_str());
+    }
+}
+
+#[async_trait::async_trait]
+impl Stored for Updates {
+    type Change = Change;
+    type Outcome = Update;
+
+    /// Each may write a statement for each of its lines; a transaction is to be short.
+    const AT_ONCE: usize = 16;
+
+    async fn store(&self, changes: &[Change]) -> Result<Vec<Update>, DbErr> {
+        write(&self.database, changes).await
+    }
+}
+
+/// Writes all changes but those whose order has changed since it was read, or whose lease is somebody else's.
+///
+/// An event that was taken in before stops all the others: such a change must come alone.
+pub(super) async fn write(database: &Database, changes: &[Change]) -> Result<Vec<Update>, DbErr> {
+    if let [change] = changes
+        && change.is_of_row_alone()
+    {
+        change.point_of_storing();
+        return Ok(vec![update_row(database.write(), change).await?]);
+    }
+    let transaction = database.begin().await?;
+    let mut updates = vec![Update::Stale; changes.len()];
+    // In one order, so that two replicas never wait for each other in a circle.
+    let mut ordered: Vec<(&Change, &mut Update)> = changes.iter().zip(&mut updates).collect();
+    ordered.sort_by(|(a, _), (b, _)| a.after.order.id.cmp(&b.after.order.id));
+    let mut written = Vec::with_capacity(changes.len());
+    for (change, update) in ordered {
+        *update = update_row(&transaction, change).await?;
+        if *update == Update::Written {
+            update_parts(&transaction, change).await?;
+            written.push(change);
+        }
+    }
+    insert_beside(&transaction, &written).await?;
+    for change in &written {
+        change.point_of_storing();
+    }
+    for change in written.iter().filter_map(|change| change.extra.event.as_ref()) {
+        let (event_id, now) = change;
+        if !events::take_in(&transaction, event_id, *now).await? {
+            transaction.rollback().await?;
+            return Ok(vec![Update::KnownEvent; changes.len()]);
+        }
+    }
+    match written.is_empty() {
+        true => transaction.rollback().await?,
+        false => transaction.commit().await?,
+    }
+    Ok(updates)
+}
+
+/// Writes what has changed in the order's row.
+async fn update_row(database: &impl ConnectionTrait, change: &Change) -> Result<Update, DbErr> {
+    use orders::Column;
+    let Change { before, after, extra } = change;
+    let [old, new] = [before, after].map(|file| order_to_row(&file.order, &file.saga));
+    // Somebody may be in the middle of a step: the lease stays theirs unless it is said whose it is.
+    let mut row = only_changes(&old, new);
+    let mut update = orders::Entity::update_many()
+        .filter(Column::Id.eq(&after.order.id))
+        .filter(Column::Version.eq(before.order.version));
+    if let Some((lease, now)) = &extra.driven {
+        update = update.filter(Column::SagaLeaseOwner.eq(lease));
+        (row.saga_lease_until, row.saga_lease_owner) = (Set(None), Set(None));
+        if after.command(*now).is_some() {
+            hold(&mut row, lease, *now);
+        }
+    }
+    if let Some((lease, now)) = &extra.lease {
+        hold(&mut row, lease, *now);
+    }
+    if update.set(row).exec(database).await?.rows_affected == 1 {
+        return Ok(Update::Written);
+    }
+    let Some((lease, _)) = &extra.driven else {
+        return Ok(Update::Stale);
+    };
+    let holder = orders::Entity::find_by_id(&after.order.id).one(database).await?;
+    let is_held = holder.is_some_and(|row| row.saga_lease_owner.as_ref() == Some(lease));
+    Ok(if is_held { Update::Stale } else { Update::LeaseLost })
+}
+
+/// Writes what has changed in lines and refunds, and what a change of status brings with it in the cart.
+async fn update_parts(database: &Transaction, change: &Change) -> Result<(), DbErr> {
+    let Change { before, after, .. } = change;
+    let order_id = &after.order.id;
+    for line in after.lines.iter().filter(|line| !before.lines.contains(line)) {
+        line_to_row(order_id, line).update_without_returning(database).await?;
+    }
+    for refund in after.refunds.iter().filter(|refund| !before.refunds.contains(refund)) {
+        let row = refund_to_row(order_id, refund);
+        if before.refunds.iter().any(|known| known.id == refund.id) {
+            row.update_without_returning(database).await?;
+        } else {
+            order_refund::Entity::insert(row)
+                .exec_without_returning(database)
+                .await?;
+        }
+    }
+    let is_reserved = before.order.status == OrderStatus::Pending && change.reaches(OrderStatus::AwaitingPayment);
+    if is_reserved && after.order.from_cart {
+        empty_cart(database, after).await?;
+    }
+    Ok(())
+}
+
+/// Inserts what changes bring along: history, keys, and events for others.
+async fn insert_beside(database: &Transaction, changes: &[&Change]) -> Result<(), DbErr> {
+    let history = changes.iter().flat_map(|Change { after, .. }| {
+        let events = after.new_events.iter();
+        events.map(|event| event_to_row(&after.order.id, event))
+    });
+    let history: Vec<_> = history.collect();
+    if !history.is_empty() {
+        order_event::Entity::insert_many(history)
+            .exec_without_returning(database)
+            .await?;
+    }
+    let keys = changes.iter().filter_map(|Change { after, extra, .. }| {
+        let event = after.new_events.first()?;
+        Some(key_to_row(&after.order.id, extra.key.as_ref()?, event.at))
+    });
+    let keys: Vec<_> = keys.collect();
+    if !keys.is_empty() {
+        idempotency_key::Entity::insert_many(keys)
+            .exec_without_returning(database)
+            .await?;
+    }
+    let paid = changes.iter().filter(|change| change.reaches(OrderStatus::Paid));
+    let paid: Vec<_> = paid
+        .filter_map(|change| paid_event(&change.after).transpose())
+        .collect::<Result<_, _>>()?;
+    events::write(database, &paid).await
+}
+
+/// Takes what was ordered out of the cart, and nothing else: the shopper may have added something meanwhile.
+async fn empty_cart(database: &impl ConnectionTrait, file: &OrderFile) -> Result<(), DbErr> {
+    let mut carts = Query::select();
+    carts
+        .column(cart::Column::Id)
+        .from(cart::Entity)
+        .and_where(cart::Column::UserId.eq(&file.order.user_id));
+    let ordered = file.lines.iter().map(|line| line.variant_id.as_str());
+    cart_line::Entity::delete_many()
+        .filter(cart_line::Column::CartId.in_subquery(carts))
+        .filter(cart_line::Column::VariantId.is_in(ordered))
+        .exec(database)
+        .await?;
+    Ok(())
+}
