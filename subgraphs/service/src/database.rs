@@ -10,10 +10,11 @@ mod statements;
 mod writing;
 
 use chrono::{DateTime, Utc};
+use futures::{FutureExt as _, TryFutureExt as _};
 use sea_orm::sea_query::{ColumnDef, IntoIden, Query};
 use sea_orm::sqlx;
-use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{Connection as _, Executor as _};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, EntityTrait,
     IdenStatic, Iterable, RuntimeErr, Statement, TransactionTrait,
@@ -96,6 +97,15 @@ const STATEMENT_CACHE: usize = 256;
 /// A connection that was in use so shortly ago is not asked whether it still works: that would be one more round trip
 /// for each statement.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// A statement waits at most 5 s for a lock, and who does nothing for 15 s in the middle of a transaction loses it with its
+/// locks: a process that froze, or whose machine is gone, must not hold up the others. Statements, not parameters of the
+/// connection, which poolers refuse.
+const POSTGRES_PATIENCE: &str = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '15s'";
+/// The same; MySQL, to which the second is a comment, has no such bound.
+const MYSQL_PATIENCE: &str =
+    "SET SESSION innodb_lock_wait_timeout = 5 /*M! , SESSION idle_write_transaction_timeout = 15 */";
+/// For the one that holds the lock of migrations, and those that wait for it.
+const POSTGRES_ENDLESS_PATIENCE: &str = "SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 /// Key of the advisory lock that migrations take on PostgreSQL; any constant will do ("hansa" in ASCII).
 const MIGRATION_LOCK: i64 = 0x68_61_6e_73_61;
 
@@ -254,6 +264,7 @@ impl Database {
             require_utf8(&lock).await?;
             lock.execute_unprepared("SELECT GET_LOCK('hansa.migrate', 60)").await?;
         } else {
+            lock.execute_unprepared(POSTGRES_ENDLESS_PATIENCE).await?;
             lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
                 .await?;
         }
@@ -498,7 +509,13 @@ fn networked(url: &str, connections_max: u32) -> ConnectOptions {
     connect
         .test_before_acquire_if_idle_for(TRUSTED_FOR)
         .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(STATEMENT_CACHE))
-        .map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(STATEMENT_CACHE));
+        .map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(STATEMENT_CACHE))
+        .map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_connect(|connection, _| connection.execute(POSTGRES_PATIENCE).map_ok(drop).boxed())
+        })
+        .map_sqlx_mysql_pool_opts(|pool| {
+            pool.after_connect(|connection, _| connection.execute(MYSQL_PATIENCE).map_ok(drop).boxed())
+        });
     connect
 }
 

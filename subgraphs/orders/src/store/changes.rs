@@ -139,7 +139,7 @@ impl Store {
             let stored = if after != before || extra.is_stored_anyway() {
                 after.order.version = before.order.version + 1;
                 let (after, extra) = (after.clone(), extra.clone());
-                self.update(Change { before, after, extra }).await?
+                self.update(Box::new(Change { before, after, extra })).await?
             } else {
                 self.leave(&before, &extra).await?
             };
@@ -158,11 +158,11 @@ impl Store {
     }
 
     /// Writes the difference, with what is written of other orders at this moment.
-    async fn update(&self, change: Change) -> Result<Update, DbErr> {
+    async fn update(&self, change: Box<Change>) -> Result<Update, DbErr> {
         // Such an event is rare. One that was taken in before must not stop what others write.
         if change.extra.event.is_some() {
             let updated = updates::write(&self.database, &[change]).await?;
-            return updated.into_iter().next().ok_or_else(|| DbErr::RecordNotUpdated);
+            return updated.into_iter().next().ok_or(DbErr::RecordNotUpdated);
         }
         self.updating.store(change).await
     }

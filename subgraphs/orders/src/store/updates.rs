@@ -80,13 +80,14 @@ impl Change {
 
 #[async_trait::async_trait]
 impl Stored for Updates {
-    type Change = Change;
+    /// In a box: an order with its lines is large for what is handed on so often.
+    type Change = Box<Change>;
     type Outcome = Update;
 
     /// Each may write a statement for each of its lines; a transaction is to be short.
     const AT_ONCE: usize = 16;
 
-    async fn store(&self, changes: &[Change]) -> Result<Vec<Update>, DbErr> {
+    async fn store(&self, changes: &[Box<Change>]) -> Result<Vec<Update>, DbErr> {
         write(&self.database, changes).await
     }
 }
@@ -94,7 +95,7 @@ impl Stored for Updates {
 /// Writes all changes but those whose order has changed since it was read, or whose lease is somebody else's.
 ///
 /// An event that was taken in before stops all the others: such a change must come alone.
-pub(super) async fn write(database: &Database, changes: &[Change]) -> Result<Vec<Update>, DbErr> {
+pub(super) async fn write(database: &Database, changes: &[Box<Change>]) -> Result<Vec<Update>, DbErr> {
     if let [change] = changes
         && change.is_of_row_alone()
     {
@@ -104,7 +105,7 @@ pub(super) async fn write(database: &Database, changes: &[Change]) -> Result<Vec
     let transaction = database.begin().await?;
     let mut updates = vec![Update::Stale; changes.len()];
     // In one order, so that two replicas never wait for each other in a circle.
-    let mut ordered: Vec<(&Change, &mut Update)> = changes.iter().zip(&mut updates).collect();
+    let mut ordered: Vec<(&Change, &mut Update)> = changes.iter().map(AsRef::as_ref).zip(&mut updates).collect();
     ordered.sort_by(|(a, _), (b, _)| a.after.order.id.cmp(&b.after.order.id));
     let mut written = Vec::with_capacity(changes.len());
     for (change, update) in ordered {

@@ -47,7 +47,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn create(&self, payment: &Payment) -> Result<Created, StoreError> {
-        match self.writing.store(Change::Insert(payment.clone())).await {
+        let change = Change {
+            before: None,
+            after: payment.clone(),
+            now: payment.created_at,
+        };
+        match self.writing.store(change).await {
             Ok(_) => Ok(Created::New),
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
                 Ok(match self.payment(&payment.id).await? {
@@ -117,8 +122,12 @@ impl Store {
     /// Writes the difference, with what is written of other payments at this moment; false when the payment has changed
     /// since it was read.
     async fn update(&self, before: &Payment, after: &Payment, now: DateTime<Utc>) -> Result<bool, DbErr> {
-        let (before, after) = (before.clone(), after.clone());
-        self.writing.store(Change::Update { before, after, now }).await
+        let change = Change {
+            before: Some(before.clone()),
+            after: after.clone(),
+            now,
+        };
+        self.writing.store(change).await
     }
 
     /// The payment with this id.

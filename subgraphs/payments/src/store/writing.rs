@@ -18,24 +18,12 @@ pub(super) struct Payments {
     pub(super) database: Database,
 }
 
-/// What is to be written of one payment.
-pub(super) enum Change {
-    /// All of it.
-    Insert(Payment),
-    /// What differs, and the event for orders when it can see the difference.
-    Update {
-        before: Payment,
-        after: Payment,
-        now: DateTime<Utc>,
-    },
-}
-
-impl Change {
-    fn payment(&self) -> &Payment {
-        match self {
-            Change::Insert(payment) | Change::Update { after: payment, .. } => payment,
-        }
-    }
+/// What is to be written of one payment: what differs, and the event for orders when it can see the difference.
+pub(super) struct Change {
+    /// `None` for a new one, of which orders knows.
+    pub(super) before: Option<Payment>,
+    pub(super) after: Payment,
+    pub(super) now: DateTime<Utc>,
 }
 
 #[async_trait::async_trait]
@@ -53,10 +41,11 @@ impl Stored for Payments {
         insert(&database, changes).await?;
         // In one order, so that two replicas never wait for each other in a circle.
         let mut ordered: Vec<_> = changes.iter().zip(&mut written).collect();
-        ordered.sort_by(|(a, _), (b, _)| a.payment().id.cmp(&b.payment().id));
+        ordered.sort_by(|(a, _), (b, _)| a.after.id.cmp(&b.after.id));
         let mut news = Vec::new();
         for (change, written) in ordered {
-            let Change::Update { before, after, now } = change else {
+            let Change { before, after, now } = change;
+            let Some(before) = before else {
                 continue;
             };
             *written = update(&database, before, after).await?;
@@ -75,11 +64,8 @@ impl Stored for Payments {
 
 /// Inserts those that are new.
 async fn insert(database: &Transaction, changes: &[Change]) -> Result<(), DbErr> {
-    let new = changes.iter().filter_map(|change| match change {
-        Change::Insert(payment) => Some(payment),
-        Change::Update { .. } => None,
-    });
-    let mut new: Vec<&Payment> = new.collect();
+    let new = changes.iter().filter(|change| change.before.is_none());
+    let mut new: Vec<&Payment> = new.map(|change| &change.after).collect();
     if new.is_empty() {
         return Ok(());
     }

@@ -252,3 +252,20 @@ async fn a_statement_that_failed_ends_its_transaction() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn nobody_waits_for_a_lock_without_end() {
+    each_database(|url| async move {
+        let (database, other) = (connect(&url).await, connect(&url).await);
+        database.migrate::<Migrator>().await.unwrap();
+        let holding = database.begin().await.unwrap();
+        let add = "UPDATE counter SET value = value + 1";
+        holding.execute_unprepared(add).await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_secs(20), other.write().execute_unprepared(add));
+        assert!(waiting.await.unwrap().is_err(), "on {url}");
+        holding.commit().await.unwrap();
+        increment(&other).await;
+        assert_eq!(value(&database).await, 2, "on {url}");
+    })
+    .await;
+}
