@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::rc::Rc;
 
 use apollo_compiler::Name;
@@ -15,7 +16,7 @@ use federation::query_plan::BooleanCondition;
 use federation::supergraph::{SubgraphId, TypeId};
 use indexmap::IndexMap;
 use indexmap::map::Entry;
-use rustc_hash::{FxBuildHasher, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 
 use crate::fetches::{self, Fetches, TreeField, TreeId};
@@ -31,6 +32,8 @@ pub(crate) struct Document<'f, 's, 'a> {
     known: Vec<BooleanCondition>,
     /// Addresses of fields that stand under one response name with others, which are asked of other types there.
     mixed: FxHashSet<usize>,
+    /// Where trees that stand in several places were written.
+    written: FxHashMap<Asked, Range<usize>>,
 }
 
 /// A tree, and the node that its fields are asked of; `None`: of each object type by itself.
@@ -52,6 +55,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             variables: BTreeSet::new(),
             known: Vec::new(),
             mixed: FxHashSet::default(),
+            written: FxHashMap::default(),
         }
     }
 
@@ -69,7 +73,10 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         (response_name, variable): (&str, &str),
         known: Vec<BooleanCondition>,
     ) {
-        self.known = known;
+        if self.known != known {
+            self.known = known;
+            self.written.clear();
+        }
         let interfaces = entry.interfaces.iter().map(|(node, tree)| (*tree, Some(*node)));
         let asked: SmallVec<[Asked; 1]> = interfaces.chain(entry.objects.map(|tree| (tree, None))).collect();
         self.survey(&asked);
@@ -87,13 +94,31 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
             self.put("}");
         }
         if let Some(tree) = entry.objects {
-            let fields: SmallVec<[&TreeField; 8]> = self.fetches.tree(tree).fields.iter().collect();
-            self.by_type(&fields, &all_types(&fields), None);
-            if fields.is_empty() {
-                self.put("__typename");
-            }
+            self.once((tree, None), |document| document.objects(tree));
         }
         self.put("}");
+    }
+
+    /// Writes what `tree` selects on each object type, without braces.
+    fn objects(&mut self, tree: TreeId) {
+        let fields: SmallVec<[&TreeField; 8]> = self.fetches.tree(tree).fields.iter().collect();
+        self.by_type(&fields, &all_types(&fields), None);
+        if fields.is_empty() {
+            self.put("__typename");
+        }
+    }
+
+    /// Writes what a tree selects, or copies it where it was written before.
+    fn once(&mut self, asked: Asked, write: impl FnOnce(&mut Self)) {
+        if !self.fetches.tree(asked.0).is_shared {
+            return write(self);
+        }
+        if let Some(text) = self.written.get(&asked) {
+            return self.text.extend_from_within(text.clone());
+        }
+        let start = self.text.len();
+        write(self);
+        self.written.insert(asked, start..self.text.len());
     }
 
     /// The whole operation, and the client variables that it uses in the order of `operation`.
@@ -230,6 +255,13 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
 
     /// Writes what `trees` select on a node, without braces.
     fn level(&mut self, trees: &[TreeId], id: NodeId) {
+        match trees {
+            [tree] => self.once((*tree, Some(id)), |document| document.level_anew(trees, id)),
+            _ => self.level_anew(trees, id),
+        }
+    }
+
+    fn level_anew(&mut self, trees: &[TreeId], id: NodeId) {
         let fetches = self.fetches;
         let graph = fetches.search().graph;
         let node = graph.node(id);

@@ -3,6 +3,7 @@
 //! In: a [`Search`] whose slots are chosen. Out: one [`Group`] per request, with what it selects, the representations it
 //! sends, and the groups it waits for. Does not write text (`document`) and does not order (`steps`).
 
+mod alike;
 mod contexts;
 mod group_set;
 mod parts;
@@ -27,6 +28,7 @@ use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
+use self::alike::Sharing;
 use self::contexts::{ContextLevel, EntryContext, WrittenValue};
 pub(crate) use self::group_set::GroupSet;
 use self::parts::DeferredObjects;
@@ -73,6 +75,16 @@ pub(crate) struct Entry {
     pub(crate) interfaces: Vec<(NodeId, TreeId)>,
     pub(crate) representations: Arc<Vec<Representation>>,
     pub(crate) contexts: Vec<EntryContext>,
+    /// Number of the last visit that writes here.
+    last_visit: u32,
+}
+
+impl Entry {
+    /// All that it selects.
+    pub(crate) fn trees(&self) -> impl Iterator<Item = TreeId> {
+        let interfaces = self.interfaces.iter().map(|(_, tree)| *tree);
+        interfaces.chain(self.objects)
+    }
 }
 
 /// An arrival, with the place in a fetch where its fields are written.
@@ -205,7 +217,10 @@ pub(crate) struct Fetches<'s, 'a> {
     representations: KnownRepresentations,
     /// By group and path, indices of its entries.
     entries: FxHashMap<(usize, PathId), SmallVec<[usize; 1]>>,
+    sharing: Sharing,
     fields_count: usize,
+    /// Whether what is written may be referred to, as long as nothing mixes.
+    may_share: bool,
     /// Whether fields of several types, or several of one storage name, may stand in one place of an answer.
     pub(crate) may_mix: bool,
     context_variables_count: usize,
@@ -222,12 +237,14 @@ pub(crate) struct Fetches<'s, 'a> {
 impl<'s, 'a> Fetches<'s, 'a> {
     pub(crate) fn new(search: &'s mut Search<'a>) -> Self {
         Self {
+            may_share: search.sets.parts.is_empty() && !search.supergraph.has_context_arguments(),
             search,
             groups: Vec::new(),
             trees: Vec::new(),
             paths: Paths::default(),
             entity_groups: FxHashMap::default(),
             entries: FxHashMap::default(),
+            sharing: Sharing::default(),
             known_fields: KnownFields::default(),
             representations: KnownRepresentations::default(),
             fields_count: 0,
@@ -527,12 +544,27 @@ impl<'s, 'a> Fetches<'s, 'a> {
         is_for_all: bool,
         position: &Position,
     ) -> Result<GroupSet, PlanError> {
-        let mut groups = GroupSet::default();
+        let mut groups: GroupSet = field.at.iter().map(|at| at.group).collect();
+        let Some(child) = field.call.0.child else {
+            for at in &field.at {
+                self.add_field(at.tree, (field, about), None)?;
+            }
+            return Ok(groups);
+        };
+        let (below, is_new) = self.below(position, (field, about), is_for_all);
+        let alike = self.alike((field, about), (child, &below), is_for_all);
+        if let Some(alike) = &alike
+            && let Some(written) = self.refer(alike, (field, about), (below.path, is_new))?
+        {
+            groups.unite(&written.groups);
+            return Ok(groups);
+        }
+        let mut trees: SmallVec<[TreeId; 1]> = SmallVec::new();
         let mut cursors: SmallVec<[Cursor; 1]> = SmallVec::new();
         for at in &field.at {
-            groups.insert(at.group);
-            let child = self.add_field(at.tree, field, about)?;
-            if let (Some(tree), Some(node)) = (child, at.target) {
+            let tree = self.add_field(at.tree, (field, about), None)?;
+            trees.extend(tree);
+            if let (Some(tree), Some(node)) = (tree, at.target) {
                 cursors.push(Cursor {
                     node,
                     stage: at.stage,
@@ -542,17 +574,30 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 });
             }
         }
-        let Some(child) = field.call.0.child else {
-            return Ok(groups);
-        };
+        let before = self.before();
+        let groups_below = self.write_set(child, &cursors, &below)?;
+        if let Some(alike) = alike.filter(|_| is_new) {
+            self.keep(alike, (below.path, trees), &before, &groups_below);
+        }
+        groups.unite(&groups_below);
+        Ok(groups)
+    }
+
+    /// The position of what is below a field, and whether nothing was written there before.
+    fn below(
+        &mut self,
+        position: &Position,
+        (field, about): (&Pending, &PendingField),
+        is_for_all: bool,
+    ) -> (Position, bool) {
         let mut path = position.path;
         if !is_for_all {
-            path = self.paths.enter(path, Step::OfTypes(about.types.as_slice().into()));
+            (path, _) = self.paths.enter(path, Step::OfTypes(about.types.as_slice().into()));
         }
         let item = &field.call.0;
-        path = self
-            .paths
-            .enter(path, Step::Field(item.storage_name.clone(), item.list_depth));
+        let step = Step::Field(item.storage_name.clone(), item.list_depth);
+        let (path, is_entered) = self.paths.enter(path, step);
+        let is_new = is_entered && field.at.iter().all(|at| !self.has_field(at.tree, &item.storage_name));
         let mut typed_by = position.typed_by.clone();
         typed_by.unite(&about.typed_by);
         let below = Position {
@@ -561,8 +606,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             levels: Rc::clone(&position.levels),
             typed_by,
         };
-        groups.unite(&self.write_set(child, &cursors, &below)?);
-        Ok(groups)
+        (below, is_new)
     }
 }
 

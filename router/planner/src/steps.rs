@@ -236,8 +236,7 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
 
     /// When an entry is needed: each field is a reason of its own.
     fn entry_conditions(&self, entry: &Entry) -> Vec<Conditions> {
-        let trees = entry.interfaces.iter().map(|(_, tree)| *tree).chain(entry.objects);
-        let trees: SmallVec<[&Tree; 1]> = trees.map(|tree| self.fetches.tree(tree)).collect();
+        let trees: SmallVec<[&Tree; 1]> = entry.trees().map(|tree| self.fetches.tree(tree)).collect();
         if trees.iter().any(|tree| tree.typename) {
             return Vec::new();
         }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 const BITS: usize = u64::BITS as usize;
 
 /// Indices of groups. Most plans have fewer than its own words hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct GroupSet(SmallVec<[u64; 2]>);
 
 impl GroupSet {

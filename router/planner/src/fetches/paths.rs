@@ -1,5 +1,6 @@
 //! Paths in the response, each kept once: one that a thousand fetches go along is compared as a number.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use federation::supergraph::TypeId;
@@ -9,7 +10,7 @@ use rustc_hash::FxBuildHasher;
 use crate::selection::StorageName;
 
 /// Index of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PathId(u32);
 
 impl PathId {
@@ -18,7 +19,7 @@ impl PathId {
 }
 
 /// One step of a path.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Step {
     /// Into a field, and into the items of so many lists within each other.
     Field(StorageName, u8),
@@ -34,10 +35,31 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    /// The path one step on.
-    pub(super) fn enter(&mut self, above: PathId, step: Step) -> PathId {
-        let (index, _) = self.steps.insert_full((above, step));
-        PathId(index as u32 + 1)
+    /// The path one step on, and whether it is entered for the first time.
+    pub(super) fn enter(&mut self, above: PathId, step: Step) -> (PathId, bool) {
+        let (index, is_new) = self.steps.insert_full((above, step));
+        (PathId(index as u32 + 1), is_new)
+    }
+
+    /// The path that is entered next, if it is new.
+    pub(super) fn next(&self) -> PathId {
+        PathId(self.steps.len() as u32 + 1)
+    }
+
+    /// Enters below `to` all that is below `from`.
+    ///
+    /// * `below`: the paths below `from`, which were entered one after the other.
+    pub(super) fn copy(&mut self, below: &Range<PathId>, (from, to): (PathId, PathId)) -> Copied {
+        let copied = Copied {
+            whole: (from, to),
+            below: (below.start, self.next()),
+        };
+        for path in below.start.0..below.end.0 {
+            let (above, step) = &self.steps[path as usize - 1];
+            let (above, step) = (copied.of(*above), step.clone());
+            self.enter(above, step);
+        }
+        copied
     }
 
     /// How many elements a path has.
@@ -56,5 +78,23 @@ impl Paths {
             path = *above;
             Some(step)
         })
+    }
+}
+
+/// Paths that were copied.
+pub(super) struct Copied {
+    /// The path below which they are, and where they were copied to.
+    whole: (PathId, PathId),
+    /// The first path below either.
+    below: (PathId, PathId),
+}
+
+impl Copied {
+    /// The copy of a path.
+    pub(super) fn of(&self, path: PathId) -> PathId {
+        if path == self.whole.0 {
+            return self.whole.1;
+        }
+        PathId(path.0 - self.below.0.0 + self.below.1.0)
     }
 }

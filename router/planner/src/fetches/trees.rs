@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use federation::supergraph::TypeId;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -24,17 +25,26 @@ pub(crate) struct Tree {
     pub(crate) fields: Vec<TreeField>,
     /// Whether some of them have the same storage name.
     pub(crate) has_twins: bool,
+    /// Whether it stands in several places.
+    pub(crate) is_shared: bool,
     /// What holds for every object here.
-    base: Conditions,
+    pub(super) base: Conditions,
 }
 
 /// One field sent to a subgraph.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TreeField {
     /// The field as the operation, or a field set, selects it: for the types that are seen here, with all of its arguments.
     pub(crate) item: Rc<Item>,
     pub(crate) conditions: Conditions,
     pub(crate) child: Option<TreeId>,
+}
+
+impl TreeField {
+    /// Whether it is for the same types under the same conditions as another of its storage name.
+    fn is_alike(&self, conditions: &Conditions, types: &[TypeId]) -> bool {
+        self.conditions == *conditions && *self.item.types == *types
+    }
 }
 
 /// Most fields of a tree that are looked through one by one.
@@ -53,35 +63,55 @@ impl Fetches<'_, '_> {
             typename: false,
             fields: Vec::new(),
             has_twins: false,
+            is_shared: false,
             base: Rc::clone(base),
         });
         TreeId(self.trees.len() as u32 - 1)
     }
 
-    pub(super) fn add_field(
-        &mut self,
-        tree: TreeId,
-        field: &Pending,
-        about: &PendingField,
-    ) -> Result<Option<TreeId>, PlanError> {
-        self.fields_count += 1;
+    pub(super) fn count_fields(&mut self, added: usize) -> Result<(), PlanError> {
+        self.fields_count += added;
         if self.fields_count > FIELDS_MAX {
             return Err(PlanError::TooLarge { fields_max: FIELDS_MAX });
         }
+        Ok(())
+    }
+
+    /// Adds a field to a tree, unless it is there. Returns the tree below it, to which something may be added.
+    ///
+    /// * `below`: the tree below it, if that is written already.
+    pub(super) fn add_field(
+        &mut self,
+        tree: TreeId,
+        (field, about): (&Pending, &PendingField),
+        below: Option<TreeId>,
+    ) -> Result<Option<TreeId>, PlanError> {
+        self.count_fields(1)?;
         let item = &field.call.0;
         let base = Rc::clone(&self.tree(tree).base);
         let conditions = without(&field.conditions, &base);
-        let is_alike = |field: &TreeField| field.conditions == conditions && *field.item.types == *about.types;
         let mut has_twins = false;
-        for known in self.named(tree, &item.storage_name) {
-            if is_alike(known) {
-                return Ok(known.child);
+        let mut known = None;
+        for (index, twin) in self.named(tree, &item.storage_name) {
+            if twin.is_alike(&conditions, &about.types) {
+                known = Some((index, twin.child));
+                break;
             }
             has_twins = true;
         }
+        if let Some((index, child)) = known {
+            let child = child.map(|child| if below.is_some() { child } else { self.own(child) });
+            self.trees[tree.0 as usize].fields[index].child = child;
+            return Ok(child);
+        }
         self.trees[tree.0 as usize].has_twins |= has_twins;
-        self.may_mix |= has_twins || about.types.len() > 1;
-        let child = item.child.map(|_| self.add_tree(&both(&base, &conditions)));
+        if has_twins || about.types.len() > 1 {
+            self.mix();
+        }
+        let child = match (item.child, below) {
+            (Some(_), None) => Some(self.add_tree(&both(&base, &conditions))),
+            (_, below) => below,
+        };
         let field = TreeField {
             item: match *item.types == *about.types {
                 true => Rc::clone(item),
@@ -98,8 +128,41 @@ impl Fetches<'_, '_> {
         Ok(child)
     }
 
-    /// The fields of a tree that have this storage name.
-    fn named(&self, tree: TreeId, storage_name: &StorageName) -> impl Iterator<Item = &TreeField> {
+    /// Whether any field of a tree has this storage name.
+    pub(super) fn has_field(&self, tree: TreeId, storage_name: &StorageName) -> bool {
+        self.named(tree, storage_name).next().is_some()
+    }
+
+    /// The tree below a field, if it is in a tree.
+    pub(super) fn alike_field(
+        &self,
+        tree: TreeId,
+        (field, about): (&Pending, &PendingField),
+    ) -> Option<Option<TreeId>> {
+        let conditions = without(&field.conditions, &self.tree(tree).base);
+        let mut named = self.named(tree, &field.call.0.storage_name);
+        let known = named.find(|(_, known)| known.is_alike(&conditions, &about.types));
+        known.map(|(_, known)| known.child)
+    }
+
+    pub(super) fn copy_tree(&mut self, tree: TreeId) -> TreeId {
+        let copy = self.add_tree(&self.tree(tree).base.clone());
+        for index in 0..self.tree(tree).fields.len() {
+            let field = self.tree(tree).fields[index].clone();
+            self.trees[copy.0 as usize].fields.push(field);
+            self.note_field(copy);
+        }
+        let Tree {
+            typename, has_twins, ..
+        } = *self.tree(tree);
+        let copied = &mut self.trees[copy.0 as usize];
+        copied.typename = typename;
+        copied.has_twins = has_twins;
+        copy
+    }
+
+    /// The fields of a tree that have this storage name, each with its index.
+    fn named(&self, tree: TreeId, storage_name: &StorageName) -> impl Iterator<Item = (usize, &TreeField)> {
         let fields = self.tree(tree).fields.as_slice();
         let (scanned, known) = match fields.len() <= SCANNED_MAX {
             true => (fields, None),
@@ -107,8 +170,9 @@ impl Fetches<'_, '_> {
         };
         let scanned = scanned
             .iter()
-            .filter(move |field| field.item.storage_name == *storage_name);
-        scanned.chain(known.into_iter().flatten().map(|index| &fields[*index]))
+            .enumerate()
+            .filter(move |(_, field)| field.item.storage_name == *storage_name);
+        scanned.chain(known.into_iter().flatten().map(|index| (*index, &fields[*index])))
     }
 
     /// Notes the last field of a tree, or all, once they are too many to be looked through.

@@ -136,15 +136,19 @@ impl Fetches<'_, '_> {
         let known = here.iter().copied().find(fits);
         let entry_index = known.unwrap_or_else(|| {
             here.push(entries.len());
+            self.sharing.entries.push((group, entries.len()));
             entries.push(Entry {
                 path: place.position.path,
                 objects: None,
                 interfaces: Vec::new(),
                 representations: self.representations.alone(representation),
                 contexts: Vec::new(),
+                last_visit: 0,
             });
             entries.len() - 1
         });
+        self.sharing.visits += 1;
+        entries[entry_index].last_visit = self.sharing.visits;
         let base = self.search.sets.no_conditions();
         let jump = &place.solved.universe.jumps[jump];
         let entry = &self.groups[group].entries[entry_index];
@@ -156,13 +160,16 @@ impl Fetches<'_, '_> {
                 .find(|(node, _)| *node == jump.target)
                 .map(|(_, tree)| *tree),
         };
-        let tree = known.unwrap_or_else(|| self.add_tree(&base));
+        let tree = match known {
+            Some(tree) => self.own(tree),
+            None => self.add_tree(&base),
+        };
         let entry = &mut self.groups[group].entries[entry_index];
         match jump.kind {
             Some(KeyEdgeKind::Object) | None => entry.objects = Some(tree),
             Some(_) if known.is_none() => {
                 entry.interfaces.push((jump.target, tree));
-                self.may_mix = true;
+                self.mix();
             }
             Some(_) => {}
         }

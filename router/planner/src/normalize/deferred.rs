@@ -48,6 +48,10 @@ impl<'a> Parts<'a> {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     pub(crate) fn get(&self, id: PartId) -> &Part {
         &self.parts[id.0 as usize]
     }
