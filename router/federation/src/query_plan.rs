@@ -283,9 +283,9 @@ pub enum ResponseSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldType {
     /// `T!`
-    NonNull(Box<FieldType>),
+    NonNull(Arc<FieldType>),
     /// `[T]`
-    List(Box<FieldType>),
+    List(Arc<FieldType>),
     /// A scalar or enum.
     Leaf(LeafType),
     /// An object, interface or union.

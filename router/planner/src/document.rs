@@ -47,11 +47,14 @@ struct Selected<'f> {
 }
 
 impl<'f, 's, 'a> Document<'f, 's, 'a> {
-    pub(crate) fn new(fetches: &'f Fetches<'s, 'a>, subgraph: SubgraphId) -> Self {
+    /// * `entries`: how many `_entities` fields it will have.
+    pub(crate) fn new(fetches: &'f Fetches<'s, 'a>, subgraph: SubgraphId, entries: usize) -> Self {
+        // Most are longer than that, and few are twice as long.
+        const ENTRY_BYTES: usize = 64;
         Self {
             fetches,
             subgraph,
-            text: String::new(),
+            text: String::with_capacity(entries * ENTRY_BYTES),
             variables: BTreeSet::new(),
             known: Vec::new(),
             mixed: FxHashSet::default(),
@@ -67,12 +70,9 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
     }
 
     /// Writes one `_entities` field.
-    pub(crate) fn entities(
-        &mut self,
-        entry: &fetches::Entry,
-        (response_name, variable): (&str, &str),
-        known: Vec<BooleanCondition>,
-    ) {
+    ///
+    /// * `beginning`: of its text, up to the brace.
+    pub(crate) fn entities(&mut self, entry: &fetches::Entry, beginning: &str, known: Vec<BooleanCondition>) {
         if self.known != known {
             self.known = known;
             self.written.clear();
@@ -80,13 +80,7 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
         let interfaces = entry.interfaces.iter().map(|(node, tree)| (*tree, Some(*node)));
         let asked: SmallVec<[Asked; 1]> = interfaces.chain(entry.objects.map(|tree| (tree, None))).collect();
         self.survey(&asked);
-        if response_name != "_entities" {
-            self.put(response_name);
-            self.put(":");
-        }
-        self.put("_entities(representations:$");
-        self.put(variable);
-        self.put("){");
+        self.put(beginning);
         let graph = self.fetches.search().graph;
         for (node, tree) in &entry.interfaces {
             self.fragment_start(graph.node(*node).type_id);
@@ -141,16 +135,18 @@ impl<'f, 's, 'a> Document<'f, 's, 'a> {
                 variables.push(variable.name.clone());
             }
         }
-        let mut text = String::with_capacity(definitions.len() + self.text.len() + 16);
+        let mut beginning = String::with_capacity(definitions.len() + 16);
         if kind != OperationType::Query || !definitions.is_empty() {
-            text.push_str(kind.name());
+            beginning.push_str(kind.name());
         }
         if !definitions.is_empty() {
             definitions.pop();
-            let _ = write!(text, "({definitions})");
+            let _ = write!(beginning, "({definitions})");
         }
-        let _ = write!(text, "{{{}}}", self.text);
-        (text, variables)
+        beginning.push('{');
+        self.text.insert_str(0, &beginning);
+        self.text.push('}');
+        (self.text, variables)
     }
 
     fn put(&mut self, text: &str) {

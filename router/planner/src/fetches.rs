@@ -15,7 +15,6 @@ mod visits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
-use std::iter;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -512,11 +511,13 @@ impl<'s, 'a> Fetches<'s, 'a> {
 
     /// The steps of a path, from the root on.
     pub(crate) fn path(&self, path: PathId) -> Vec<PathElement> {
-        let mut elements = Vec::with_capacity(self.paths.depth(path));
+        let mut elements = Vec::with_capacity(self.paths.length(path));
         for step in self.paths.upwards(path) {
             match step {
                 Step::Field(storage_name, list_depth) => {
-                    elements.extend(iter::repeat_n(PathElement::Items, usize::from(*list_depth)));
+                    for _ in 0..*list_depth {
+                        elements.push(PathElement::Items);
+                    }
                     elements.push(PathElement::Field(storage_name.name.clone()));
                 }
                 Step::OfTypes(types) => elements.push(PathElement::TypeCondition(self.names(types))),

@@ -220,9 +220,9 @@ impl<'a> Writer<'a> {
     fn field_type(&self, field_type: &Type) -> FieldType {
         match field_type {
             Type::Named(name) => self.named(name),
-            Type::NonNullNamed(name) => FieldType::NonNull(Box::new(self.named(name))),
-            Type::List(inner) => FieldType::List(Box::new(self.field_type(inner))),
-            Type::NonNullList(inner) => FieldType::NonNull(Box::new(FieldType::List(Box::new(self.field_type(inner))))),
+            Type::NonNullNamed(name) => FieldType::NonNull(Arc::new(self.named(name))),
+            Type::List(inner) => FieldType::List(Arc::new(self.field_type(inner))),
+            Type::NonNullList(inner) => FieldType::NonNull(Arc::new(FieldType::List(Arc::new(self.field_type(inner))))),
         }
     }
 

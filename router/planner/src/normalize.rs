@@ -16,7 +16,7 @@ use apollo_compiler::executable::{self, ExecutableDocument};
 use apollo_compiler::{Name, Node};
 use federation::field_set::FieldSet;
 use federation::supergraph::{FieldDefinition, ShapeId, Supergraph, TypeId};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 
@@ -96,11 +96,10 @@ pub(crate) struct Normalizer<'a> {
     field_names: &'a FxHashSet<Name>,
     pub(crate) parts: Parts<'a>,
     readings: Readings<'a>,
-    sets: Vec<Rc<SelectionSet>>,
+    /// Equal ones are one.
+    sets: IndexSet<Rc<SelectionSet>, FxBuildHasher>,
     /// By where they come from.
     known: FxHashMap<Identity, SetId>,
-    /// By what they hold.
-    equal: FxHashMap<Rc<SelectionSet>, SetId>,
     /// By field and call.
     storage_names: FxHashMap<Name, FxHashMap<String, StorageName>>,
     storage_taken: FxHashSet<Name>,
@@ -126,9 +125,8 @@ impl<'a> Normalizer<'a> {
             field_names,
             parts,
             readings: Readings::default(),
-            sets: Vec::new(),
+            sets: IndexSet::default(),
             known: FxHashMap::default(),
-            equal: FxHashMap::default(),
             storage_names: FxHashMap::default(),
             storage_taken: FxHashSet::default(),
             shapes: FxHashMap::default(),
@@ -231,8 +229,7 @@ impl<'a> Normalizer<'a> {
             is_apart: false,
             all_parts: Rc::from([]),
         };
-        self.sets.push(Rc::new(part));
-        SetId(self.sets.len() as u32 - 1)
+        self.add_set(part)
     }
 
     /// Fields that `field_set` selects on objects of `type_id`, as hidden items.
@@ -299,6 +296,16 @@ impl<'a> Normalizer<'a> {
         Rc::clone(types)
     }
 
+    fn possible_types_of_any(&mut self, ids: &[TypeId]) -> TypeSet {
+        let mut all: Vec<TypeId> = Vec::new();
+        for id in ids {
+            all.extend(self.possible_types(*id).iter());
+        }
+        all.sort_unstable();
+        all.dedup();
+        all.into()
+    }
+
     fn build(&mut self, collected: Collected<'a>, position: &Position, by_name: bool) -> Result<SetId, PlanError> {
         let (own, later) = split(collected.fields, position.part, &collected.deferred);
         let mut builder = SetBuilder::new(position, by_name, Twins::default());
@@ -337,13 +344,8 @@ impl<'a> Normalizer<'a> {
     }
 
     fn add_set(&mut self, set: SelectionSet) -> SetId {
-        let set = Rc::new(set);
-        let next = SetId(self.sets.len() as u32);
-        let id = *self.equal.entry(Rc::clone(&set)).or_insert(next);
-        if id == next {
-            self.sets.push(set);
-        }
-        id
+        let (index, _) = self.sets.insert_full(Rc::new(set));
+        SetId(index as u32)
     }
 
     fn add_fields(&mut self, builder: &mut SetBuilder, fields: ByResponseName<'a>) -> Result<(), PlanError> {
@@ -548,22 +550,23 @@ impl<'a> Normalizer<'a> {
         types: &TypeSet,
         sources: Sources<'a>,
     ) -> Result<SetId, PlanError> {
-        let mut all: Vec<TypeId> = Vec::new();
+        let mut inner: SmallVec<[TypeId; 1]> = SmallVec::new();
         for id in types.iter() {
             let definition = self.field(*id, field.field);
-            let inner = definition.and_then(|field| self.supergraph.type_id(field.field_type.inner_named_type()));
-            if let Some(inner) = inner {
-                all.extend(self.possible_types(inner).iter());
-            }
+            let id = definition.and_then(|field| self.supergraph.type_id(field.field_type.inner_named_type()));
+            inner.extend(id.filter(|id| !inner.contains(id)));
         }
-        all.sort_unstable();
-        all.dedup();
+        let mut all = match inner.as_slice() {
+            [only] => self.possible_types(*only),
+            _ => self.possible_types_of_any(&inner),
+        };
         let is_abstract = all.len() > 1;
-        if matches!(field.selections, Source::Operation(_)) {
-            all.retain(|id| !self.supergraph.type_definition(*id).is_inaccessible);
+        let is_hidden = |id: &TypeId| self.supergraph.type_definition(*id).is_inaccessible;
+        if matches!(field.selections, Source::Operation(_)) && all.iter().any(is_hidden) {
+            all = all.iter().copied().filter(|id| !is_hidden(id)).collect();
         }
         let position = Position {
-            types: all.into(),
+            types: all,
             is_abstract,
             part,
         };
@@ -582,7 +585,10 @@ struct SetBuilder {
 }
 
 /// By storage name, what is selected below it; each list is stored under a name of its own.
-type Twins = FxHashMap<StorageName, Vec<Vec<(TypeSet, SetId)>>>;
+type Twins = FxHashMap<StorageName, SmallVec<[Variant; 1]>>;
+
+/// What is selected below one storage name, and for which types.
+type Variant = SmallVec<[(TypeSet, SetId); 1]>;
 
 impl SetBuilder {
     fn new(position: &Position, by_name: bool, twins: Twins) -> Self {

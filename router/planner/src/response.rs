@@ -25,7 +25,9 @@ pub(crate) struct ResponseWriter<'n, 'a> {
     shapes: FxHashMap<SetId, Arc<ResponseShape>>,
     /// That of leaves.
     no_shape: Arc<ResponseShape>,
-    /// Types of fields without wrappers, by name.
+    /// Types of fields, by address in the supergraph.
+    types: FxHashMap<usize, FieldType>,
+    /// Those without wrappers, by name.
     named: FxHashMap<Name, FieldType>,
 }
 
@@ -36,6 +38,7 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
             sets,
             shapes: FxHashMap::default(),
             no_shape: Arc::default(),
+            types: FxHashMap::default(),
             named: FxHashMap::default(),
         }
     }
@@ -104,7 +107,7 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
                 source: ResponseSource::Typename,
                 runtime_types: (entry.types != *all).then(|| self.names(&entry.types)),
                 conditions: entry.conditions.to_vec(),
-                field_type: FieldType::NonNull(Box::new(FieldType::Leaf(LeafType::String))),
+                field_type: FieldType::NonNull(Arc::new(FieldType::Leaf(LeafType::String))),
                 selection: Arc::clone(&self.no_shape),
             });
         };
@@ -145,12 +148,25 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
         names.into()
     }
 
+    /// The type of a field; made once for each definition.
     fn field_type(&mut self, field_type: &Type) -> FieldType {
+        let address = std::ptr::from_ref(field_type).addr();
+        if let Some(known) = self.types.get(&address) {
+            return known.clone();
+        }
+        let made = self.field_type_anew(field_type);
+        self.types.insert(address, made.clone());
+        made
+    }
+
+    fn field_type_anew(&mut self, field_type: &Type) -> FieldType {
         match field_type {
-            Type::NonNullNamed(name) => FieldType::NonNull(Box::new(self.named(name))),
+            Type::NonNullNamed(name) => FieldType::NonNull(Arc::new(self.named(name))),
             Type::Named(name) => self.named(name),
-            Type::List(inner) => FieldType::List(Box::new(self.field_type(inner))),
-            Type::NonNullList(inner) => FieldType::NonNull(Box::new(FieldType::List(Box::new(self.field_type(inner))))),
+            Type::List(inner) => FieldType::List(Arc::new(self.field_type_anew(inner))),
+            Type::NonNullList(inner) => {
+                FieldType::NonNull(Arc::new(FieldType::List(Arc::new(self.field_type_anew(inner)))))
+            }
         }
     }
 

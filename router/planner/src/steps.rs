@@ -161,7 +161,7 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
         } else {
             OperationKind::Query
         };
-        let mut document = Document::new(self.fetches, group.slot.subgraph);
+        let mut document = Document::new(self.fetches, group.slot.subgraph, group.entries.len());
         let mut definitions = String::new();
         let target = match &group.root {
             Some(root) => {
@@ -172,17 +172,17 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
             }
             None => {
                 let entities = group.entries.iter().enumerate().map(|(number, entry)| {
-                    let (response_name, variable) = self.entity_names(group, number);
+                    let name = self.names.of(number, group.entries.len());
                     let alternatives = self.entry_conditions(entry);
                     let known = common(alternatives.iter());
-                    document.entities(entry, (&response_name, &variable), known);
-                    let _ = write!(definitions, "${variable}:[_Any!]!,");
+                    document.entities(entry, &name.field, known);
+                    definitions.push_str(&name.definition);
                     for context in &entry.contexts {
                         let _ = write!(definitions, "${}:{},", context.variable.variable, context.argument_type);
                     }
                     EntityFetch {
-                        response_name,
-                        variable,
+                        response_name: name.response_name.clone(),
+                        variable: name.variable.clone(),
                         path: self.fetches.path(entry.path),
                         representations: grouped(&entry.representations),
                         conditions: alternatives.iter().map(|all| all.to_vec()).collect(),
@@ -243,22 +243,24 @@ impl<'f, 's, 'a> StepWriter<'f, 's, 'a> {
         let fields = trees.iter().flat_map(|tree| tree.fields.iter());
         any_of(fields.map(|field| &field.conditions))
     }
-
-    /// Names of an `_entities` field and of its variable.
-    fn entity_names(&self, group: &Group, number: usize) -> (Name, Name) {
-        match group.entries.len() {
-            1 => self.names.alone.clone(),
-            _ => self.names.numbered[number].clone(),
-        }
-    }
 }
 
 /// Names of `_entities` fields and of their variables, which are not the client's.
 struct EntityNames {
     /// Of one that is alone in its request.
-    alone: (Name, Name),
+    alone: EntityName,
     /// Of those that are not, by their place.
-    numbered: Vec<(Name, Name)>,
+    numbered: Vec<EntityName>,
+}
+
+/// Names of one `_entities` field, and what is written with them in every request that has it.
+struct EntityName {
+    response_name: Name,
+    variable: Name,
+    /// `_e0:_entities(representations:$r0){`
+    field: String,
+    /// `$r0:[_Any!]!,`
+    definition: String,
 }
 
 impl EntityNames {
@@ -271,10 +273,36 @@ impl EntityNames {
             }
             variable
         };
-        let numbered = (0..count).map(|number| (name(format!("_e{number}")), free(name(format!("r{number}")))));
+        let numbered = (0..count).map(|number| {
+            let (response_name, variable) = (name(format!("_e{number}")), free(name(format!("r{number}"))));
+            EntityName::new(response_name, variable)
+        });
         Self {
-            alone: (name!("_entities"), free(name!("representations"))),
+            alone: EntityName::new(name!("_entities"), free(name!("representations"))),
             numbered: numbered.collect(),
+        }
+    }
+
+    /// Of one of so many in its request.
+    fn of(&self, number: usize, count: usize) -> &EntityName {
+        match count {
+            1 => &self.alone,
+            _ => &self.numbered[number],
+        }
+    }
+}
+
+impl EntityName {
+    fn new(response_name: Name, variable: Name) -> Self {
+        let alias = match response_name.as_str() {
+            "_entities" => String::new(),
+            alias => format!("{alias}:"),
+        };
+        Self {
+            field: format!("{alias}_entities(representations:${variable}){{"),
+            definition: format!("${variable}:[_Any!]!,"),
+            response_name,
+            variable,
         }
     }
 }

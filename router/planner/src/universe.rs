@@ -60,7 +60,7 @@ pub(crate) struct Jump {
     /// Jumps of one number lead to the same type of the same subgraph.
     pub(crate) site: usize,
     /// Items that are resolved there without inputs, and where they lead.
-    pub(crate) provides: Vec<(usize, Option<NodeId>)>,
+    pub(crate) provides: SmallVec<[(usize, Option<NodeId>); 2]>,
     /// Items that are resolved there with inputs only.
     pub(crate) required: Vec<Required>,
 }
@@ -238,7 +238,7 @@ impl<'a> Search<'a> {
                     sites.push(site);
                     sites.len() - 1
                 }),
-                provides: Vec::new(),
+                provides: SmallVec::new(),
                 required: Vec::new(),
             });
         }

@@ -91,11 +91,11 @@ fn field_type(schema: &ApiSchema, expected: &Type) -> FieldType {
     let nullable = match expected {
         Type::Named(name) | Type::NonNullNamed(name) => named_type(schema, name),
         Type::List(item_type) | Type::NonNullList(item_type) => {
-            FieldType::List(Box::new(field_type(schema, item_type)))
+            FieldType::List(Arc::new(field_type(schema, item_type)))
         }
     };
     if expected.is_non_null() {
-        FieldType::NonNull(Box::new(nullable))
+        FieldType::NonNull(Arc::new(nullable))
     } else {
         nullable
     }

@@ -71,12 +71,12 @@ fn wrapped(random: &mut Random, inner: FieldType) -> FieldType {
     let mut wrapped = inner;
     for _ in 0..random.below(3) {
         if random.once_in(3) {
-            wrapped = FieldType::NonNull(Box::new(wrapped));
+            wrapped = FieldType::NonNull(Arc::new(wrapped));
         }
-        wrapped = FieldType::List(Box::new(wrapped));
+        wrapped = FieldType::List(Arc::new(wrapped));
     }
     match random.once_in(3) {
-        true => FieldType::NonNull(Box::new(wrapped)),
+        true => FieldType::NonNull(Arc::new(wrapped)),
         false => wrapped,
     }
 }
@@ -108,7 +108,7 @@ fn shape(random: &mut Random, fields: &[Field]) -> ResponseShape {
             source: ResponseSource::Typename,
             runtime_types: None,
             conditions: Vec::new(),
-            field_type: FieldType::NonNull(Box::new(FieldType::Leaf(LeafType::String))),
+            field_type: FieldType::NonNull(Arc::new(FieldType::Leaf(LeafType::String))),
             selection: Arc::default(),
         });
     }

@@ -278,7 +278,7 @@ fn composite(field: &str, typename: &str, fields: Vec<ResponseField>, is_list: b
         possible_types: [name(typename)].into(),
     };
     if is_list {
-        field_type = FieldType::List(Box::new(field_type));
+        field_type = FieldType::List(Arc::new(field_type));
     }
     response_field(field, field_type, fields)
 }

@@ -114,7 +114,7 @@ impl<'a> Fetches<'_, 'a> {
                 None => values.push(LevelValue {
                     wanted: written.wanted,
                     source: ContextSource {
-                        depth: self.paths.depth(position.path),
+                        depth: self.paths.length(position.path),
                         runtime_types,
                         value: written.value.clone(),
                     },

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use federation::supergraph::TypeId;
-use indexmap::IndexSet;
+use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use crate::selection::StorageName;
@@ -27,18 +27,29 @@ pub(super) enum Step {
     OfTypes(Rc<[TypeId]>),
 }
 
+impl Step {
+    /// How many elements of a path it is.
+    fn length(&self) -> usize {
+        match self {
+            Self::Field(_, list_depth) => 1 + usize::from(*list_depth),
+            Self::OfTypes(_) => 1,
+        }
+    }
+}
+
 /// Every path that was entered.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    /// By index, without the root: what is above, and the last step.
-    steps: IndexSet<(PathId, Step), FxBuildHasher>,
+    /// By index, without the root: what is above, and the last step; how many elements the path has.
+    steps: IndexMap<(PathId, Step), usize, FxBuildHasher>,
 }
 
 impl Paths {
     /// The path one step on, and whether it is entered for the first time.
     pub(super) fn enter(&mut self, above: PathId, step: Step) -> (PathId, bool) {
-        let (index, is_new) = self.steps.insert_full((above, step));
-        (PathId(index as u32 + 1), is_new)
+        let length = self.length(above) + step.length();
+        let (index, known) = self.steps.insert_full((above, step), length);
+        (PathId(index as u32 + 1), known.is_none())
     }
 
     /// The path that is entered next, if it is new.
@@ -54,27 +65,27 @@ impl Paths {
             whole: (from, to),
             below: (below.start, self.next()),
         };
-        for path in below.start.0..below.end.0 {
-            let (above, step) = &self.steps[path as usize - 1];
-            let (above, step) = (copied.of(*above), step.clone());
-            self.enter(above, step);
+        for index in below.start.0 - 1..below.end.0 - 1 {
+            if let Some(((above, step), _)) = self.steps.get_index(index as usize) {
+                let (above, step) = (copied.of(*above), step.clone());
+                self.enter(above, step);
+            }
         }
         copied
     }
 
     /// How many elements a path has.
-    pub(super) fn depth(&self, path: PathId) -> usize {
-        let elements = self.upwards(path).map(|step| match step {
-            Step::Field(_, list_depth) => 1 + usize::from(*list_depth),
-            Step::OfTypes(_) => 1,
-        });
-        elements.sum()
+    pub(super) fn length(&self, path: PathId) -> usize {
+        match path {
+            PathId::ROOT => 0,
+            PathId(number) => self.steps[number as usize - 1],
+        }
     }
 
     /// The steps of a path, the last one first.
     pub(super) fn upwards(&self, mut path: PathId) -> impl Iterator<Item = &Step> {
         std::iter::from_fn(move || {
-            let (above, step) = self.steps.get_index((path.0 as usize).checked_sub(1)?)?;
+            let ((above, step), _) = self.steps.get_index((path.0 as usize).checked_sub(1)?)?;
             path = *above;
             Some(step)
         })

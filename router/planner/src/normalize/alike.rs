@@ -1,5 +1,7 @@
 //! Selections of the operation that read alike are one, wherever they stand: programs write the same ones over and over.
 
+use std::hash::{Hash, Hasher};
+
 use apollo_compiler::ast::Argument;
 use apollo_compiler::executable::{DirectiveList, Selection, SelectionSet};
 use apollo_compiler::{Name, Node};
@@ -18,7 +20,7 @@ pub(super) struct Readings<'a> {
 }
 
 /// One selection, with what is below it as a number.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 enum Written<'a> {
     Field {
         alias: Option<&'a Name>,
@@ -38,6 +40,39 @@ enum Written<'a> {
         name: &'a Name,
         directives: &'a DirectiveList,
     },
+}
+
+impl Hash for Written<'_> {
+    /// Most fields are plain: of what they do not have, nothing is hashed.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let directives = match self {
+            Self::Field {
+                alias,
+                definition,
+                arguments,
+                directives,
+                below,
+            } => {
+                (definition, below).hash(state);
+                alias.iter().for_each(|alias| alias.hash(state));
+                arguments.iter().for_each(|argument| argument.hash(state));
+                directives
+            }
+            Self::InlineFragment {
+                type_condition,
+                directives,
+                below,
+            } => {
+                (type_condition, below).hash(state);
+                directives
+            }
+            Self::FragmentSpread { name, directives } => {
+                name.hash(state);
+                directives
+            }
+        };
+        directives.iter().for_each(|directive| directive.hash(state));
+    }
 }
 
 impl<'a> Readings<'a> {

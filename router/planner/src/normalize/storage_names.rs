@@ -9,7 +9,7 @@ use federation::field_set::FieldSetSelection;
 use federation::supergraph::TypeId;
 use smallvec::SmallVec;
 
-use super::{Normalizer, Occurrence, SetBuilder};
+use super::{Normalizer, Occurrence, SetBuilder, Variant};
 use crate::selection::{Item, SetId, StorageName, TypeSet};
 
 impl<'a> Normalizer<'a> {
@@ -50,14 +50,14 @@ impl<'a> Normalizer<'a> {
         child: SetId,
     ) -> StorageName {
         let variants = builder.twins.entry(plain.clone()).or_default();
-        let fits = |variant: &Vec<(TypeSet, SetId)>| {
+        let fits = |variant: &Variant| {
             variant.iter().all(|(known_types, known)| {
                 let is_apart = || known_types.iter().all(|id| types.binary_search(id).is_err());
                 is_apart() || !self.nulls_clash((types, field), *known, child)
             })
         };
         let index = variants.iter().position(fits).unwrap_or_else(|| {
-            variants.push(Vec::new());
+            variants.push(Variant::new());
             variants.len() - 1
         });
         variants[index].push((Rc::clone(types), child));

@@ -38,7 +38,7 @@ struct Place<'a> {
     node: NodeId,
     from: u16,
     /// Fields of keys and of what is required that were looked at.
-    seen: FxHashSet<&'a Name>,
+    seen: SmallVec<[&'a Name; 4]>,
 }
 
 /// What a field is looked at for: subgraphs that are first asked after it is known, and fields that are first known then.
@@ -131,7 +131,7 @@ impl<'a> Needed<'_, 'a> {
                 type_id,
                 node,
                 from,
-                seen: FxHashSet::default(),
+                seen: SmallVec::new(),
             };
             let universe = self.search.own_universe(set, type_id);
             let ways = self.ways(set, type_id, node);
@@ -282,9 +282,10 @@ impl<'a> Needed<'_, 'a> {
         until: u16,
         before: &mut Before,
     ) -> Result<u16, PlanError> {
-        if before.fields.len() >= HIDDEN_DEPTH_MAX as usize || !place.seen.insert(field) {
+        if before.fields.len() >= HIDDEN_DEPTH_MAX as usize || place.seen.contains(&field) {
             return Ok(place.from);
         }
+        place.seen.push(field);
         let field_id = self.search.graph.field_id(field);
         let resolvers = self.search.resolvers(place.type_id, (field, field_id));
         let first = |(node, _): &(NodeId, bool)| !before.subgraphs.contains(&self.search.graph.node(*node).subgraph);
