@@ -8,13 +8,13 @@ mod contexts;
 mod group_set;
 mod parts;
 mod paths;
+mod pending;
 mod reasons;
 mod representations;
 mod trees;
 mod visits;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,8 +23,7 @@ use apollo_compiler::{Name, Node};
 use federation::query_graph::{FieldEdge, NodeId};
 use federation::query_plan::{PathElement, Representation};
 use federation::supergraph::TypeId;
-use indexmap::IndexMap;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use self::alike::Sharing;
@@ -34,6 +33,7 @@ use self::parts::DeferredObjects;
 pub(crate) use self::parts::WrittenPart;
 pub(crate) use self::paths::PathId;
 use self::paths::{Paths, Step};
+use self::pending::{Pending, PendingField, PendingFields, ResolvedAt};
 use self::reasons::Purpose;
 use self::representations::KnownRepresentations;
 use self::trees::KnownFields;
@@ -41,7 +41,7 @@ pub(crate) use self::trees::{Tree, TreeField, TreeId};
 use crate::place::{Arrival, Arrivals, Solved, Visit};
 use crate::planner::PlanError;
 use crate::search::Search;
-use crate::selection::{Conditions, Item, PartId, SetId, StorageName};
+use crate::selection::{Conditions, Item, PartId, SetId};
 use crate::slots::Slot;
 
 /// One request.
@@ -106,68 +106,6 @@ struct Position {
     /// Groups that tell the types which the path speaks of.
     typed_by: GroupSet,
 }
-
-/// A field as it is called: equal for all types that select it alike.
-struct Call(Rc<Item>);
-
-impl Call {
-    /// One call has one storage name.
-    fn identity(&self) -> (&StorageName, Option<SetId>) {
-        (&self.0.storage_name, self.0.child)
-    }
-}
-
-impl PartialEq for Call {
-    fn eq(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.0, &other.0) || self.identity() == other.identity()
-    }
-}
-
-impl Eq for Call {}
-
-impl Hash for Call {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.identity().hash(state);
-    }
-}
-
-/// A field to be written once all types that select it are known.
-#[derive(PartialEq, Eq)]
-struct Pending {
-    call: Call,
-    conditions: Conditions,
-    context_variables: Vec<Name>,
-    at: SmallVec<[ResolvedAt; 1]>,
-}
-
-impl Hash for Pending {
-    /// Of what mostly tells them apart.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.call.hash(state);
-        self.at.first().map(|at| at.tree).hash(state);
-    }
-}
-
-/// A fetch that resolves a field.
-#[derive(PartialEq, Eq)]
-struct ResolvedAt {
-    tree: TreeId,
-    group: usize,
-    /// Whether the subgraph knows runtime types there.
-    is_typed: bool,
-    /// For fields below which there are more, where they lead.
-    target: Option<NodeId>,
-    stage: u16,
-    context: u16,
-}
-
-struct PendingField {
-    types: SmallVec<[TypeId; 2]>,
-    /// Groups that tell which objects have it.
-    typed_by: GroupSet,
-}
-
-type PendingFields = IndexMap<Pending, PendingField, FxBuildHasher>;
 
 /// What a visit waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -322,7 +260,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             live.push(*type_id);
             let arrivals = seen.iter().map(Arrival::from).collect();
             let solved = self.search.place(set, *type_id, &arrivals)?;
-            writing.fields.reserve(solved.universe.items.len());
+            writing.fields.all.reserve(solved.universe.own_count);
             let mut place = Place {
                 type_id: *type_id,
                 position,
@@ -337,17 +275,16 @@ impl<'s, 'a> Fetches<'s, 'a> {
         }
         let is_all = |about: &PendingField| types.len() == 1 || live.iter().all(|id| about.types.contains(id));
         if !is_told {
-            let of_some = writing.fields.iter().filter(|(_, about)| !is_all(about));
+            let of_some = writing.fields.all.iter().filter(|(_, about)| !is_all(about));
             self.tell_types(of_some.map(|(field, _)| field));
         }
         let mut below: Vec<GroupSet> = Vec::new();
-        below.resize_with(writing.fields.len(), GroupSet::default);
+        below.resize_with(writing.fields.all.len(), GroupSet::default);
         // What fields further down wait for comes first.
         let values = writing.value_fields();
         for index in values.iter().copied() {
-            if let Some((field, about)) = writing.fields.get_index(index) {
-                below[index] = self.write_field((field, about), is_all(about), position)?;
-            }
+            let (field, about) = &writing.fields.all[index];
+            below[index] = self.write_field((field, about), is_all(about), position)?;
         }
         let levels = self.levels(position, &writing, &below);
         let position = Position {
@@ -356,7 +293,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
             levels,
             typed_by: position.typed_by.clone(),
         };
-        for (index, (field, about)) in writing.fields.iter().enumerate() {
+        for (index, (field, about)) in writing.fields.all.iter().enumerate() {
             if !values.contains(&index) {
                 below[index] = self.write_field((field, about), is_all(about), &position)?;
             }
@@ -383,7 +320,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
     /// Paths to what is below fields of some types speak of types: whoever resolves such a field tells them, where nobody
     /// else has to.
     fn tell_types<'f>(&mut self, fields: impl Iterator<Item = &'f Pending>) {
-        let composite = fields.filter(|field| field.call.0.child.is_some());
+        let composite = fields.filter(|field| field.item.child.is_some());
         for at in composite.flat_map(|field| &field.at).filter(|at| at.is_typed) {
             self.trees[at.tree.0 as usize].typename = true;
         }
@@ -449,13 +386,13 @@ impl<'s, 'a> Fetches<'s, 'a> {
             self.add_reason(group, place.type_id, item, purpose);
         }
         let field = Pending {
-            call: Call(match filled.is_empty() {
+            item: match filled.is_empty() {
                 true => Rc::clone(item),
                 false => Rc::new(Item {
                     arguments: item.arguments.iter().chain(&filled).cloned().collect(),
                     ..Item::clone(item)
                 }),
-            }),
+            },
             conditions: Rc::clone(conditions),
             context_variables: filled
                 .iter()
@@ -463,12 +400,8 @@ impl<'s, 'a> Fetches<'s, 'a> {
                 .collect(),
             at,
         };
-        let entry = place.writing.fields.entry(field);
-        let position = entry.index();
-        let about = entry.or_insert_with(|| PendingField {
-            types: SmallVec::new(),
-            typed_by: GroupSet::default(),
-        });
+        let position = place.writing.fields.add(field);
+        let (_, about) = &mut place.writing.fields.all[position];
         about.typed_by.extend(typed_by);
         if about.types.last() != Some(&place.type_id) {
             about.types.push(place.type_id);
@@ -546,7 +479,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
         position: &Position,
     ) -> Result<GroupSet, PlanError> {
         let mut groups: GroupSet = field.at.iter().map(|at| at.group).collect();
-        let Some(child) = field.call.0.child else {
+        let Some(child) = field.item.child else {
             for at in &field.at {
                 self.add_field(at.tree, (field, about), None)?;
             }
@@ -595,7 +528,7 @@ impl<'s, 'a> Fetches<'s, 'a> {
         if !is_for_all {
             (path, _) = self.paths.enter(path, Step::OfTypes(about.types.as_slice().into()));
         }
-        let item = &field.call.0;
+        let item = &field.item;
         let step = Step::Field(item.storage_name.clone(), item.list_depth);
         let (path, is_entered) = self.paths.enter(path, step);
         let is_new = is_entered && field.at.iter().all(|at| !self.has_field(at.tree, &item.storage_name));

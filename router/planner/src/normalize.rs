@@ -9,12 +9,14 @@ mod collecting;
 mod deferred;
 mod storage_names;
 
+use std::ptr;
 use std::rc::Rc;
 
-use apollo_compiler::ast::Argument;
+use apollo_compiler::ast::{Argument, Type};
 use apollo_compiler::executable::{self, ExecutableDocument};
 use apollo_compiler::{Name, Node};
 use federation::field_set::FieldSet;
+use federation::query_graph::FieldId;
 use federation::supergraph::{FieldDefinition, ShapeId, Supergraph, TypeId};
 use indexmap::{IndexMap, IndexSet};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
@@ -86,6 +88,17 @@ struct Position {
     part: Option<PartId>,
 }
 
+/// What an occurrence calls.
+#[derive(Clone)]
+struct Called {
+    /// As the supergraph has it: what is in many places of it is at hand, what the operation has is not.
+    field: Name,
+    field_id: FieldId,
+    list_depth: u8,
+    /// Unless a twin of it is there.
+    storage_name: StorageName,
+}
+
 /// Where a set comes from: its selections, with what holds for each, and its position.
 type Identity = (SmallVec<[(SourceId, Conditions, Option<PartId>); 1]>, Position);
 
@@ -100,11 +113,13 @@ pub(crate) struct Normalizer<'a> {
     sets: IndexSet<Rc<SelectionSet>, FxBuildHasher>,
     /// By where they come from.
     known: FxHashMap<Identity, SetId>,
-    /// By field and call.
-    storage_names: FxHashMap<Name, FxHashMap<String, StorageName>>,
+    /// By text of field and call.
+    storage_names: FxHashMap<String, StorageName>,
     storage_taken: FxHashSet<Name>,
-    /// By storage name.
-    shapes: FxHashMap<StorageName, ShapeId>,
+    /// Calls without arguments, by address of the field's definition in the supergraph.
+    plain_calls: FxHashMap<usize, Called>,
+    /// By number of the storage name.
+    shapes: Vec<Option<ShapeId>>,
     possible_types: FxHashMap<TypeId, TypeSet>,
     no_conditions: Conditions,
     no_arguments: Rc<[Node<Argument>]>,
@@ -129,7 +144,8 @@ impl<'a> Normalizer<'a> {
             known: FxHashMap::default(),
             storage_names: FxHashMap::default(),
             storage_taken: FxHashSet::default(),
-            shapes: FxHashMap::default(),
+            plain_calls: FxHashMap::default(),
+            shapes: Vec::new(),
             possible_types: FxHashMap::default(),
             no_conditions: Rc::from([]),
             no_arguments: Rc::from([]),
@@ -252,7 +268,7 @@ impl<'a> Normalizer<'a> {
     fn source_id(&mut self, source: Source<'a>) -> SourceId {
         match source {
             Source::Operation(selection_set) => SourceId::Operation(self.readings.of(selection_set)),
-            Source::FieldSet(field_set) => SourceId::FieldSet(std::ptr::from_ref(field_set).addr()),
+            Source::FieldSet(field_set) => SourceId::FieldSet(ptr::from_ref(field_set).addr()),
         }
     }
 
@@ -395,9 +411,10 @@ impl<'a> Normalizer<'a> {
                     continue;
                 }
                 seen.push(&member.conditions);
+                let is_alias = !ptr::eq(response_name, member.field);
                 builder.response.push(ResponseEntry {
                     order: member.order,
-                    response_name: response_name.clone(),
+                    response_name: if is_alias { response_name } else { &item.field }.clone(),
                     conditions: Rc::clone(&member.conditions),
                     types: Rc::clone(&item.types),
                     item: Some(builder.items.len() as u32),
@@ -466,14 +483,29 @@ impl<'a> Normalizer<'a> {
         self.supergraph.type_definition(type_id).fields.get(field)
     }
 
-    fn list_depth(&self, type_id: TypeId, field: &Name) -> u8 {
-        let mut field_type = self.field(type_id, field).map(|definition| &definition.field_type);
-        let mut depth = 0;
-        while let Some(list) = field_type.filter(|field_type| field_type.is_list()) {
-            depth += 1;
-            field_type = Some(list.item_type());
+    /// What an occurrence calls, of objects of a type; looked up once for all calls of a field without arguments.
+    fn called(
+        &mut self,
+        builder: &SetBuilder,
+        response_name: &Name,
+        type_id: TypeId,
+        occurrence: &Occurrence<'a>,
+    ) -> Called {
+        let definition = self.field(type_id, occurrence.field);
+        let is_plain = occurrence.arguments.is_empty() && !builder.by_name;
+        let address = definition.filter(|_| is_plain).map(|field| ptr::from_ref(field).addr());
+        if let Some(known) = address.and_then(|address| self.plain_calls.get(&address)) {
+            return known.clone();
         }
-        depth
+        let called = Called {
+            field: definition.map_or(occurrence.field, |field| &field.name).clone(),
+            field_id: self.supergraph.query_graph().field_id(occurrence.field),
+            list_depth: definition.map_or(0, |field| list_depth(&field.field_type)),
+            storage_name: self.storage_name(builder, response_name, type_id, occurrence),
+        };
+        self.plain_calls
+            .extend(address.map(|address| (address, called.clone())));
+        called
     }
 
     fn item(
@@ -500,11 +532,46 @@ impl<'a> Normalizer<'a> {
             true => Vec::new(),
             false => any_of(own().map(|member| &member.conditions)),
         };
+        let sources = self.sources(members, are_alike.then_some(&conditions));
+        let Called {
+            field,
+            field_id,
+            list_depth,
+            storage_name,
+        } = self.called(builder, response_name, types[0], first);
+        let child = match sources.is_empty() {
+            true => None,
+            false => Some(self.child((first, builder.part), &types, sources)?),
+        };
+        let storage_name = match child {
+            Some(child) if !builder.by_name => self.beside_twins(builder, (storage_name, &field), &types, child),
+            _ => storage_name,
+        };
+        Ok(Item {
+            field,
+            field_id,
+            list_depth: child.map_or(0, |_| list_depth),
+            arguments: match first.arguments {
+                [] => Rc::clone(&self.no_arguments),
+                arguments => arguments.into(),
+            },
+            storage_name,
+            types,
+            conditions,
+            alternatives,
+            child,
+        })
+    }
+
+    /// What is selected below a field.
+    ///
+    /// * `known`: conditions that the field itself has, and so need not be checked below.
+    fn sources(&mut self, members: &[&Occurrence<'a>], known: Option<&Conditions>) -> Sources<'a> {
         let mut sources: Sources<'a> = SmallVec::new();
         for member in members.iter().filter(|member| !member.selections.is_empty()) {
-            let inner = match are_alike {
-                true => without(&member.conditions, &conditions),
-                false => Rc::clone(&member.conditions),
+            let inner = match known {
+                Some(known) => without(&member.conditions, known),
+                None => Rc::clone(&member.conditions),
             };
             let id = self.source_id(member.selections);
             let is_known = sources
@@ -519,29 +586,7 @@ impl<'a> Normalizer<'a> {
                 });
             }
         }
-        let storage_name = self.storage_name(builder, response_name, &types, first);
-        let child = match sources.is_empty() {
-            true => None,
-            false => Some(self.child((first, builder.part), &types, sources)?),
-        };
-        let storage_name = match child {
-            Some(child) if !builder.by_name => self.beside_twins(builder, (storage_name, first.field), &types, child),
-            _ => storage_name,
-        };
-        Ok(Item {
-            field: first.field.clone(),
-            field_id: self.supergraph.query_graph().field_id(first.field),
-            list_depth: child.map_or(0, |_| self.list_depth(types[0], first.field)),
-            arguments: match first.arguments {
-                [] => Rc::clone(&self.no_arguments),
-                arguments => arguments.into(),
-            },
-            storage_name,
-            types,
-            conditions,
-            alternatives,
-            child,
-        })
+        sources
     }
 
     fn child(
@@ -615,6 +660,16 @@ impl SetBuilder {
             all_parts: Rc::from([]),
         }
     }
+}
+
+/// How many lists stand within each other.
+fn list_depth(mut field_type: &Type) -> u8 {
+    let mut depth = 0;
+    while field_type.is_list() {
+        depth += 1;
+        field_type = field_type.item_type();
+    }
+    depth
 }
 
 /// Fields that the router answers from the API schema.

@@ -25,10 +25,9 @@ pub(crate) struct ResponseWriter<'n, 'a> {
     shapes: FxHashMap<SetId, Arc<ResponseShape>>,
     /// That of leaves.
     no_shape: Arc<ResponseShape>,
-    /// Types of fields, by address in the supergraph.
-    types: FxHashMap<usize, FieldType>,
-    /// Those without wrappers, by name.
-    named: FxHashMap<Name, FieldType>,
+    /// Types with wrappers, by address in the supergraph.
+    wrapped: FxHashMap<usize, FieldType>,
+    composites: FxHashMap<TypeId, FieldType>,
 }
 
 impl<'n, 'a> ResponseWriter<'n, 'a> {
@@ -38,8 +37,8 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
             sets,
             shapes: FxHashMap::default(),
             no_shape: Arc::default(),
-            types: FxHashMap::default(),
-            named: FxHashMap::default(),
+            wrapped: FxHashMap::default(),
+            composites: FxHashMap::default(),
         }
     }
 
@@ -148,47 +147,29 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
         names.into()
     }
 
-    /// The type of a field; made once for each definition.
     fn field_type(&mut self, field_type: &Type) -> FieldType {
+        if let Type::Named(name) = field_type {
+            return self.named(name);
+        }
         let address = std::ptr::from_ref(field_type).addr();
-        if let Some(known) = self.types.get(&address) {
+        if let Some(known) = self.wrapped.get(&address) {
             return known.clone();
         }
-        let made = self.field_type_anew(field_type);
-        self.types.insert(address, made.clone());
-        made
-    }
-
-    fn field_type_anew(&mut self, field_type: &Type) -> FieldType {
-        match field_type {
-            Type::NonNullNamed(name) => FieldType::NonNull(Arc::new(self.named(name))),
+        let wrapped = match field_type {
             Type::Named(name) => self.named(name),
-            Type::List(inner) => FieldType::List(Arc::new(self.field_type_anew(inner))),
-            Type::NonNullList(inner) => {
-                FieldType::NonNull(Arc::new(FieldType::List(Arc::new(self.field_type_anew(inner)))))
-            }
-        }
+            Type::NonNullNamed(name) => FieldType::NonNull(Arc::new(self.named(name))),
+            Type::List(inner) => FieldType::List(Arc::new(self.field_type(inner))),
+            Type::NonNullList(inner) => FieldType::NonNull(Arc::new(FieldType::List(Arc::new(self.field_type(inner))))),
+        };
+        self.wrapped.insert(address, wrapped.clone());
+        wrapped
     }
 
     fn named(&mut self, name: &Name) -> FieldType {
-        if let Some(known) = self.named.get(name) {
-            return known.clone();
-        }
-        let named = self.named_anew(name);
-        self.named.insert(name.clone(), named.clone());
-        named
-    }
-
-    fn named_anew(&self, name: &Name) -> FieldType {
         let id = self.supergraph.type_id(name);
         let definition = id.map(|id| self.supergraph.type_definition(id));
-        if let Some(definition) = definition.filter(|definition| definition.kind.is_composite()) {
-            let visible = definition.possible_types.iter().copied();
-            let visible = visible.filter(|id| !self.supergraph.type_definition(*id).is_inaccessible);
-            return FieldType::Composite {
-                name: name.clone(),
-                possible_types: self.names(&visible.collect::<Vec<_>>()),
-            };
+        if let (Some(id), true) = (id, definition.is_some_and(|definition| definition.kind.is_composite())) {
+            return self.composite(id);
         }
         FieldType::Leaf(match (name.as_str(), definition) {
             ("Int", _) => LeafType::Int,
@@ -202,5 +183,20 @@ impl<'n, 'a> ResponseWriter<'n, 'a> {
             },
             _ => LeafType::CustomScalar(name.clone()),
         })
+    }
+
+    fn composite(&mut self, id: TypeId) -> FieldType {
+        if let Some(known) = self.composites.get(&id) {
+            return known.clone();
+        }
+        let definition = self.supergraph.type_definition(id);
+        let visible = definition.possible_types.iter().copied();
+        let visible = visible.filter(|id| !self.supergraph.type_definition(*id).is_inaccessible);
+        let composite = FieldType::Composite {
+            name: definition.name.clone(),
+            possible_types: self.names(&visible.collect::<Vec<_>>()),
+        };
+        self.composites.insert(id, composite.clone());
+        composite
     }
 }

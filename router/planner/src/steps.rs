@@ -295,12 +295,12 @@ impl EntityNames {
 impl EntityName {
     fn new(response_name: Name, variable: Name) -> Self {
         let alias = match response_name.as_str() {
-            "_entities" => String::new(),
-            alias => format!("{alias}:"),
+            "_entities" => ["", ""],
+            alias => [alias, ":"],
         };
         Self {
-            field: format!("{alias}_entities(representations:${variable}){{"),
-            definition: format!("${variable}:[_Any!]!,"),
+            field: [&alias.concat(), "_entities(representations:$", &variable, "){"].concat(),
+            definition: ["$", &variable, ":[_Any!]!,"].concat(),
             response_name,
             variable,
         }

@@ -87,25 +87,22 @@ impl Fetches<'_, '_> {
         below: Option<TreeId>,
     ) -> Result<Option<TreeId>, PlanError> {
         self.count_fields(1)?;
-        let item = &field.call.0;
+        let item = &field.item;
         let base = Rc::clone(&self.tree(tree).base);
         let conditions = without(&field.conditions, &base);
         let mut has_twins = false;
-        let mut known = None;
-        for (index, twin) in self.named(tree, &item.storage_name) {
-            if twin.is_alike(&conditions, &about.types) {
-                known = Some((index, twin.child));
-                break;
-            }
+        let mut is_known = |twin: &TreeField| {
             has_twins = true;
+            twin.is_alike(&conditions, &about.types)
+        };
+        let known = self
+            .named(tree, &item.storage_name)
+            .find_map(|(index, twin)| is_known(twin).then_some(index));
+        if let Some(index) = known {
+            return Ok(self.known_field((tree, index), below));
         }
-        if let Some((index, child)) = known {
-            let child = child.map(|child| if below.is_some() { child } else { self.own(child) });
-            self.trees[tree.0 as usize].fields[index].child = child;
-            return Ok(child);
-        }
-        self.trees[tree.0 as usize].has_twins |= has_twins;
         if has_twins || about.types.len() > 1 {
+            self.trees[tree.0 as usize].has_twins |= has_twins;
             self.mix();
         }
         let child = match (item.child, below) {
@@ -128,6 +125,17 @@ impl Fetches<'_, '_> {
         Ok(child)
     }
 
+    /// The tree below a field that is there, to which something may be added unless it is written already.
+    fn known_field(&mut self, (tree, index): (TreeId, usize), below: Option<TreeId>) -> Option<TreeId> {
+        let child = self.tree(tree).fields[index].child?;
+        if below.is_some() {
+            return Some(child);
+        }
+        let own = self.own(child);
+        self.trees[tree.0 as usize].fields[index].child = Some(own);
+        Some(own)
+    }
+
     /// Whether any field of a tree has this storage name.
     pub(super) fn has_field(&self, tree: TreeId, storage_name: &StorageName) -> bool {
         self.named(tree, storage_name).next().is_some()
@@ -140,7 +148,7 @@ impl Fetches<'_, '_> {
         (field, about): (&Pending, &PendingField),
     ) -> Option<Option<TreeId>> {
         let conditions = without(&field.conditions, &self.tree(tree).base);
-        let mut named = self.named(tree, &field.call.0.storage_name);
+        let mut named = self.named(tree, &field.item.storage_name);
         let known = named.find(|(_, known)| known.is_alike(&conditions, &about.types));
         known.map(|(_, known)| known.child)
     }

@@ -17,7 +17,7 @@ impl<'a> Normalizer<'a> {
         &mut self,
         builder: &SetBuilder,
         response_name: &Name,
-        types: &TypeSet,
+        type_id: TypeId,
         occurrence: &Occurrence<'a>,
     ) -> StorageName {
         let mut call = String::new();
@@ -32,8 +32,8 @@ impl<'a> Normalizer<'a> {
         let plain = self.intern(occurrence.field, &call);
         // In the whole operation, so that it holds in every request: a field that another subgraph requires of one type may
         // stand beside the client's of another.
-        let shape = self.shape(types[0], occurrence.field);
-        match *self.shapes.entry(plain.clone()).or_insert(shape) {
+        let shape = self.shape(type_id, occurrence.field);
+        match *self.shapes[plain.number as usize].get_or_insert(shape) {
             known if known == shape => plain,
             _ => self.intern(occurrence.field, &format!("{call} {shape:?}")),
         }
@@ -165,8 +165,9 @@ impl<'a> Normalizer<'a> {
 
     /// The field's own name for its first call, `name_2` for the next one, and so on.
     fn intern(&mut self, field: &Name, call: &str) -> StorageName {
-        let calls = self.storage_names.get(field);
-        if let Some(name) = calls.and_then(|calls| calls.get(call)) {
+        // No name has a space in it.
+        let called = [field, " ", call].concat();
+        if let Some(name) = self.storage_names.get(&called) {
             return name.clone();
         }
         let mut name = field.clone();
@@ -180,8 +181,8 @@ impl<'a> Normalizer<'a> {
             name: name.clone(),
         };
         self.storage_taken.insert(name);
-        let calls = self.storage_names.entry(field.clone()).or_default();
-        calls.insert(call.to_owned(), storage_name.clone());
+        self.shapes.push(None);
+        self.storage_names.insert(called, storage_name.clone());
         storage_name
     }
 }
