@@ -49,12 +49,12 @@ struct Selected<'f> {
 impl<'f, 's, 'a> Document<'f, 's, 'a> {
     /// * `entries`: how many `_entities` fields it will have.
     pub(crate) fn new(fetches: &'f Fetches<'s, 'a>, subgraph: SubgraphId, entries: usize) -> Self {
-        // Most are longer than that, and few are twice as long.
-        const ENTRY_BYTES: usize = 64;
+        // Most are shorter than that, with the definition of their variable.
+        const ENTRY_BYTES: usize = 128;
         Self {
             fetches,
             subgraph,
-            text: String::with_capacity(entries * ENTRY_BYTES),
+            text: String::with_capacity(entries.max(1) * ENTRY_BYTES),
             variables: BTreeSet::new(),
             known: Vec::new(),
             mixed: FxHashSet::default(),

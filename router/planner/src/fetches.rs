@@ -238,6 +238,15 @@ impl<'s, 'a> Fetches<'s, 'a> {
         Ok(())
     }
 
+    /// Forgets what only writing needs, before texts and steps take its place.
+    pub(crate) fn forget(&mut self) {
+        self.search.forget_solutions();
+        self.sharing = Sharing::default();
+        self.entries = FxHashMap::default();
+        self.known_fields = KnownFields::default();
+        self.representations = KnownRepresentations::default();
+    }
+
     /// Returns the groups that resolve the set.
     fn write_set(&mut self, set: SetId, cursors: &[Cursor], position: &Position) -> Result<GroupSet, PlanError> {
         let selection_set = self.search.sets.set(set);

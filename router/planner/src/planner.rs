@@ -243,6 +243,7 @@ impl Planning<'_> {
         if self.undeferrable.is_some() {
             return Ok(None);
         }
+        fetches.forget();
         let writer = StepWriter::new(&fetches, self.operation.definition(), self.kind);
         for written in &fetches.parts {
             let label = &fetches.search().sets.parts.get(written.part).label;

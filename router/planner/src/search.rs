@@ -209,6 +209,12 @@ impl<'a> Search<'a> {
         Ok(Some((arrivals, best.len())))
     }
 
+    /// Forgets solutions, which are not needed once fetches are written.
+    pub(crate) fn forget_solutions(&mut self) {
+        self.solved = Memo::default();
+        self.completions = Memo::default();
+    }
+
     /// Goes back to what was kept last.
     fn restore(&mut self, closed: &[Slot]) {
         self.slots.reopen(closed);
@@ -418,6 +424,9 @@ impl<'a> Search<'a> {
 
     /// Visits that the own items need, and what these visits need in turn.
     fn used_visits(&mut self, solved: &Solved) -> Result<SmallVec<[usize; 4]>, PlanError> {
+        if solved.visits.len() < 2 {
+            return Ok((0..solved.visits.len()).collect());
+        }
         let mut used: SmallVec<[bool; 8]> = smallvec![false; solved.visits.len()];
         let mut items: SmallVec<[usize; 16]> = (0..solved.universe.own_count).collect();
         let mut items_seen: SmallVec<[bool; 16]> = smallvec![false; solved.universe.items.len()];
@@ -441,7 +450,7 @@ impl<'a> Search<'a> {
             }
         }
         // An object of which nothing is asked is still seen from where it is first.
-        if !used.contains(&true) && !used.is_empty() {
+        if !used.contains(&true) {
             used[0] = true;
         }
         Ok((0..used.len()).filter(|index| used[*index]).collect())
