@@ -88,17 +88,6 @@ struct Position {
     part: Option<PartId>,
 }
 
-/// What an occurrence calls.
-#[derive(Clone)]
-struct Called {
-    /// As the supergraph has it: what is in many places of it is at hand, what the operation has is not.
-    field: Name,
-    field_id: FieldId,
-    list_depth: u8,
-    /// Unless a twin of it is there.
-    storage_name: StorageName,
-}
-
 /// Where a set comes from: its selections, with what holds for each, and its position.
 type Identity = (SmallVec<[(SourceId, Conditions, Option<PartId>); 1]>, Position);
 
@@ -117,7 +106,7 @@ pub(crate) struct Normalizer<'a> {
     storage_names: FxHashMap<String, StorageName>,
     storage_taken: FxHashSet<Name>,
     /// Calls without arguments, by address of the field's definition in the supergraph.
-    plain_calls: FxHashMap<usize, Called>,
+    plain_calls: FxHashMap<usize, (FieldId, StorageName)>,
     /// By number of the storage name.
     shapes: Vec<Option<ShapeId>>,
     possible_types: FxHashMap<TypeId, TypeSet>,
@@ -483,26 +472,24 @@ impl<'a> Normalizer<'a> {
         self.supergraph.type_definition(type_id).fields.get(field)
     }
 
-    /// What an occurrence calls, of objects of a type; looked up once for all calls of a field without arguments.
+    /// The number of a field's name, and under which name it is stored unless it has a twin; found once for all calls of a
+    /// definition without arguments.
     fn called(
         &mut self,
         builder: &SetBuilder,
         response_name: &Name,
-        type_id: TypeId,
+        definition: Option<&FieldDefinition>,
         occurrence: &Occurrence<'a>,
-    ) -> Called {
-        let definition = self.field(type_id, occurrence.field);
+    ) -> (FieldId, StorageName) {
         let is_plain = occurrence.arguments.is_empty() && !builder.by_name;
         let address = definition.filter(|_| is_plain).map(|field| ptr::from_ref(field).addr());
         if let Some(known) = address.and_then(|address| self.plain_calls.get(&address)) {
             return known.clone();
         }
-        let called = Called {
-            field: definition.map_or(occurrence.field, |field| &field.name).clone(),
-            field_id: self.supergraph.query_graph().field_id(occurrence.field),
-            list_depth: definition.map_or(0, |field| list_depth(&field.field_type)),
-            storage_name: self.storage_name(builder, response_name, type_id, occurrence),
-        };
+        let called = (
+            self.supergraph.query_graph().field_id(occurrence.field),
+            self.storage_name(builder, response_name, definition, occurrence),
+        );
         self.plain_calls
             .extend(address.map(|address| (address, called.clone())));
         called
@@ -533,24 +520,21 @@ impl<'a> Normalizer<'a> {
             false => any_of(own().map(|member| &member.conditions)),
         };
         let sources = self.sources(members, are_alike.then_some(&conditions));
-        let Called {
-            field,
-            field_id,
-            list_depth,
-            storage_name,
-        } = self.called(builder, response_name, types[0], first);
+        let definition = self.field(types[0], first.field);
+        let (field_id, storage_name) = self.called(builder, response_name, definition, first);
         let child = match sources.is_empty() {
             true => None,
             false => Some(self.child((first, builder.part), &types, sources)?),
         };
         let storage_name = match child {
-            Some(child) if !builder.by_name => self.beside_twins(builder, (storage_name, &field), &types, child),
+            Some(child) if !builder.by_name => self.beside_twins(builder, (storage_name, first.field), &types, child),
             _ => storage_name,
         };
         Ok(Item {
-            field,
+            // As the supergraph has it, which is at hand; what the operation has is not.
+            field: definition.map_or(first.field, |field| &field.name).clone(),
             field_id,
-            list_depth: child.map_or(0, |_| list_depth),
+            list_depth: child.and(definition).map_or(0, |field| list_depth(&field.field_type)),
             arguments: match first.arguments {
                 [] => Rc::clone(&self.no_arguments),
                 arguments => arguments.into(),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use apollo_compiler::ast::{Argument, Type};
 use apollo_compiler::{Name, Node};
 use federation::field_set::FieldSetSelection;
-use federation::supergraph::TypeId;
+use federation::supergraph::{FieldDefinition, TypeId};
 use smallvec::SmallVec;
 
 use super::{Normalizer, Occurrence, SetBuilder, Variant};
@@ -17,7 +17,7 @@ impl<'a> Normalizer<'a> {
         &mut self,
         builder: &SetBuilder,
         response_name: &Name,
-        type_id: TypeId,
+        definition: Option<&FieldDefinition>,
         occurrence: &Occurrence<'a>,
     ) -> StorageName {
         let mut call = String::new();
@@ -32,7 +32,7 @@ impl<'a> Normalizer<'a> {
         let plain = self.intern(occurrence.field, &call);
         // In the whole operation, so that it holds in every request: a field that another subgraph requires of one type may
         // stand beside the client's of another.
-        let shape = self.shape(type_id, occurrence.field);
+        let shape = definition.map(|definition| definition.shape).unwrap_or_default();
         match *self.shapes[plain.number as usize].get_or_insert(shape) {
             known if known == shape => plain,
             _ => self.intern(occurrence.field, &format!("{call} {shape:?}")),
