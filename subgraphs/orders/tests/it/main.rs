@@ -8,6 +8,7 @@ mod access;
 mod access_table;
 mod carts;
 mod currencies;
+mod migration;
 mod neighbours;
 mod ordering;
 mod replicas;
