@@ -1,7 +1,7 @@
 //! `/internal/…`: quotes, reservations and restocks, for orders. The contract is in `subgraphs/products/README.md`.
 
 use crate::graphql::MediaUrls;
-use crate::store::{Offers, ReservationConflict, Store, StoreError};
+use crate::store::{Offers, ReservationConflict, Reservations, Store, StoreError};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{post, put};
@@ -22,6 +22,7 @@ const ID_BYTES_MAX: usize = 64;
 struct Endpoints {
     store: Store,
     offers: Offers,
+    reservations: Reservations,
     media_urls: MediaUrls,
 }
 
@@ -36,6 +37,7 @@ pub(crate) fn router(store: Store, media_urls: MediaUrls) -> Router {
         .route("/internal/restocks/{restock_id}", put(restock))
         .with_state(Arc::new(Endpoints {
             offers: Offers::new(store.clone()),
+            reservations: Reservations::new(store.clone()),
             store,
             media_urls,
         }))
@@ -116,13 +118,16 @@ async fn reserve(
     let offers = endpoints.offers.of(ids, currency).await?;
     let picture = |stored: &str| endpoints.media_urls.absolute(stored);
     Ok(Json(
-        endpoints.store.reserve(&order_id, &request, &offers, picture).await??,
+        endpoints
+            .reservations
+            .reserve(&order_id, &request, &offers, picture)
+            .await??,
     ))
 }
 
 async fn commit(State(endpoints): Shared, Path(order_id): Path<String>) -> Answer<impl Serialize> {
     check_id(&order_id)?;
-    Ok(Json(endpoints.store.commit_reservation(&order_id).await?))
+    Ok(Json(endpoints.reservations.commit(&order_id).await?))
 }
 
 async fn extend(

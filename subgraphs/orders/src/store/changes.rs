@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
-use service::events;
 
 use super::updates::{self, Change, Extra, Update};
 use super::{Placed, Store, StoreError};
@@ -177,7 +176,7 @@ impl Store {
             .from(orders::Entity)
             .and_where(orders::Column::Id.eq(&before.order.id))
             .and_where(orders::Column::Version.eq(before.order.version));
-        let taken = events::take_in_while(self.database.write(), (event_id, *now), unchanged).await?;
+        let taken = self.notes.take_in_while(event_id, *now, unchanged).await?;
         Ok(match taken {
             Some(true) => Update::Written,
             Some(false) => Update::KnownEvent,

@@ -13,6 +13,7 @@ mod seed;
 mod updates;
 
 use service::database::Database;
+use service::events::Notes;
 use service::loader::{LoadError, Loader};
 use service::together::{Storing, Together};
 
@@ -30,6 +31,7 @@ pub struct Store {
     database: Database,
     placing: placing::Placing,
     updating: updates::Updating,
+    notes: Notes,
     files: Loader<String, OrderFile>,
     carts: Loader<String, Cart>,
 }
@@ -71,6 +73,7 @@ impl Store {
             placing: Together::new(Storing(placing::Inserting {
                 database: database.clone(),
             })),
+            notes: Notes::new(database.clone()),
             files: Loader::new(move |ids| {
                 let database = of_files.clone();
                 async move { reads::files(&database, ids).await }

@@ -26,6 +26,7 @@ pub struct Store {
     database: Database,
     by_id: Loader<String, Payment>,
     writing: writing::Writing,
+    receiving: webhooks::Receiving,
 }
 
 /// Why a query gave no answer; details are for the log.
@@ -65,10 +66,14 @@ impl Store {
         let writing = Together::new(Storing(writing::Payments {
             database: database.clone(),
         }));
+        let receiving = Together::new(Storing(webhooks::Webhooks {
+            database: database.clone(),
+        }));
         Self {
             database,
             by_id,
             writing,
+            receiving,
         }
     }
 }

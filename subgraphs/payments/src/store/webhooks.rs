@@ -3,7 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, SqlErr};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, SqlErr};
+use service::database::Database;
+use service::together::{Stored, Storing, Together};
 
 use super::due;
 use super::{Store, StoreError};
@@ -39,30 +41,55 @@ pub struct DueWebhook {
     pub attempt: i32,
 }
 
+/// Stores webhooks, those that come at the same time by one statement.
+pub(super) type Receiving = Together<Storing<Webhooks>>;
+
+pub(super) struct Webhooks {
+    pub(super) database: Database,
+}
+
+#[async_trait::async_trait]
+impl Stored for Webhooks {
+    /// With the time at which it came.
+    type Change = (NewWebhook, DateTime<Utc>);
+    type Outcome = ();
+
+    /// A webhook may have 256 kB.
+    const AT_ONCE: usize = 16;
+
+    async fn store(&self, received: &[(NewWebhook, DateTime<Utc>)]) -> Result<Vec<()>, DbErr> {
+        let rows = received.iter().map(|(webhook, now)| to_row(webhook, *now));
+        webhook_event::Entity::insert_many(rows)
+            .exec_without_returning(self.database.write())
+            .await?;
+        Ok(vec![(); received.len()])
+    }
+}
+
+fn to_row(webhook: &NewWebhook, now: DateTime<Utc>) -> webhook_event::ActiveModel {
+    // An event that is about no payment at all is kept, and nothing is done with it.
+    let about_payment = webhook.payment_id.is_some() || webhook.gateway_reference.is_some();
+    webhook_event::ActiveModel {
+        id: Set(format!("{}:{}", webhook.gateway, webhook.event_id)),
+        gateway: Set(webhook.gateway.clone()),
+        payment_id: Set(webhook.payment_id.clone()),
+        gateway_reference: Set(webhook.gateway_reference.clone()),
+        body: Set(webhook.body.clone()),
+        received_at: Set(now),
+        attempt: Set(0),
+        next_at: Set(about_payment.then_some(now)),
+        processed_at: Set(None),
+    }
+}
+
 impl Store {
     /// Stores a webhook; false when it was there before.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn webhook_received(&self, webhook: NewWebhook, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        // An event that is about no payment at all is kept, and nothing is done with it.
-        let about_payment = webhook.payment_id.is_some() || webhook.gateway_reference.is_some();
-        let row = webhook_event::ActiveModel {
-            id: Set(format!("{}:{}", webhook.gateway, webhook.event_id)),
-            gateway: Set(webhook.gateway),
-            payment_id: Set(webhook.payment_id),
-            gateway_reference: Set(webhook.gateway_reference),
-            body: Set(webhook.body),
-            received_at: Set(now),
-            attempt: Set(0),
-            next_at: Set(about_payment.then_some(now)),
-            processed_at: Set(None),
-        };
-        match webhook_event::Entity::insert(row)
-            .exec_without_returning(self.database.write())
-            .await
-        {
-            Ok(_) => Ok(true),
+        match self.receiving.store((webhook, now)).await {
+            Ok(()) => Ok(true),
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
             Err(error) => Err(error.into()),
         }

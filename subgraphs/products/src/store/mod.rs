@@ -11,6 +11,7 @@ mod reservations;
 mod search;
 mod seeding;
 mod stock;
+mod together;
 mod variants;
 
 use lists::Lists;
@@ -19,6 +20,7 @@ pub(crate) use offers::Offers;
 pub(crate) use reservations::ReservationConflict;
 pub(crate) use seeding::seed;
 pub(crate) use stock::Adjustment;
+pub(crate) use together::Reservations;
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, SqlErr};

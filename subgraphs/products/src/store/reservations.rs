@@ -1,6 +1,6 @@
 //! Reservations: units set aside for an order, committed or given back. The life of one is in `domain::stock`.
 //!
-//! Each command is one transaction: the reservation's row first, then the stock in the order of the variants' ids, so
+//! Each command is one transaction (those that come at the same time are tried in one, by `together`): the reservation's row first, then the stock in the order of the variants' ids, so
 //! that two orders with the same variants never wait for each other in a circle.
 
 use super::offers::Offer;
@@ -9,7 +9,9 @@ use super::{Result, Store, StoreError, from_json, insert_once, time, to_json};
 use crate::domain::stock::{RESERVATION_MS, ReservationState};
 use crate::entity::{reservation, reservation_line, restock, stock};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use service::contract::products::{
     CommitReply, EXTENSION_SECONDS_MAX, ExtendReply, ReleaseReply, ReservationReply, ReservationRequest, RestockReply,
     RestockRequest, Shortage, ShortageReason, VariantQuantity, VariantQuote,
@@ -22,28 +24,20 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReservationConflict;
 
-type Answer<T> = std::result::Result<T, ReservationConflict>;
+pub(super) type Answer<T> = std::result::Result<T, ReservationConflict>;
 
 /// Reservations that one sweep lets lapse; the next one goes on.
 const SWEEP_MAX: u64 = 200;
 
 impl Store {
-    /// Sets the units of all lines aside and prices them, or none. See `subgraphs/products/README.md`.
-    ///
-    /// * `offers`: the variants of the lines, as they are offered now.
-    /// * `picture`: the absolute URL of a stored one.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(crate) async fn reserve(
+    /// [`Reservations::reserve`](super::Reservations::reserve) in a transaction of its own.
+    pub(super) async fn reserve(
         &self,
         order_id: &str,
         request: &ReservationRequest,
         offers: &HashMap<String, Offer>,
-        picture: impl Fn(&str) -> String,
+        quotes: Vec<VariantQuote>,
     ) -> Result<Answer<ReservationReply>> {
-        let quotes = request.lines.iter().filter_map(|line| offers.get(&line.variant_id));
-        let quotes: Vec<_> = quotes.filter_map(|offer| offer.quote(&picture)).collect();
         let mut attempt = self.try_reserve(order_id, request, offers, quotes.clone()).await?;
         // Units of lapsed reservations are free for this one, however long ago the last sweep was.
         if matches!(attempt, Attempt::Short(_)) && self.sweep_reservations().await? > 0 {
@@ -55,6 +49,16 @@ impl Store {
         }
     }
 
+    /// What is answered when the units are set aside, and when that ends.
+    pub(super) fn reserved(&self, quotes: Vec<VariantQuote>) -> (ReservationReply, i64) {
+        let expires_at_ms = self.now_ms() + RESERVATION_MS;
+        let reply = ReservationReply::Reserved {
+            expires_at: time(expires_at_ms),
+            variants: quotes,
+        };
+        (reply, expires_at_ms)
+    }
+
     async fn try_reserve(
         &self,
         order_id: &str,
@@ -63,11 +67,7 @@ impl Store {
         quotes: Vec<VariantQuote>,
     ) -> Result<Attempt> {
         let (lines, mut shortages) = offered(&request.lines, offers);
-        let expires_at_ms = self.now_ms() + RESERVATION_MS;
-        let reply = ReservationReply::Reserved {
-            expires_at: time(expires_at_ms),
-            variants: quotes,
-        };
+        let (reply, expires_at_ms) = self.reserved(quotes);
         let transaction = self.database.begin().await?;
         let row = self.reservation(order_id, request, &reply, expires_at_ms);
         if shortages.is_empty() && !insert_once(&transaction, row).await? {
@@ -88,15 +88,7 @@ impl Store {
             shortages.sort_by(|a, b| a.variant_id.cmp(&b.variant_id));
             return Ok(Attempt::Short(shortages));
         }
-        let rows = lines.iter().map(|line| reservation_line::ActiveModel {
-            order_id: Set(order_id.to_owned()),
-            variant_id: Set(line.variant_id.clone()),
-            quantity: Set(signed(line.quantity)),
-            restocked: Set(0),
-        });
-        reservation_line::Entity::insert_many(rows)
-            .exec_without_returning(&transaction)
-            .await?;
+        insert_lines(&transaction, [(order_id, lines)]).await?;
         fault::point("products.reserve.storing");
         transaction.commit().await?;
         fault::point("products.reserve.stored");
@@ -123,7 +115,7 @@ impl Store {
         Ok(Ok(reply))
     }
 
-    fn reservation(
+    pub(super) fn reservation(
         &self,
         order_id: &str,
         request: &ReservationRequest,
@@ -146,11 +138,8 @@ impl Store {
         }
     }
 
-    /// The units leave the stock. A lapsed reservation is committed if its units are still free.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(crate) async fn commit_reservation(&self, order_id: &str) -> Result<CommitReply> {
+    /// [`Reservations::commit`](super::Reservations::commit) in a transaction of its own.
+    pub(super) async fn commit_reservation(&self, order_id: &str) -> Result<CommitReply> {
         let transaction = self.database.begin().await?;
         if self
             .turn(
@@ -464,7 +453,7 @@ enum Attempt {
 }
 
 /// The lines that can be sold, in the order in which stock is changed; and why the others cannot.
-fn offered<'a>(
+pub(super) fn offered<'a>(
     wanted: &'a [VariantQuantity],
     offers: &HashMap<String, Offer>,
 ) -> (Vec<&'a VariantQuantity>, Vec<Shortage>) {
@@ -485,8 +474,34 @@ fn offered<'a>(
 }
 
 /// Quantities are at most `QUANTITY_MAX`.
-fn signed(quantity: u32) -> i32 {
+pub(super) fn signed(quantity: u32) -> i32 {
     i32::try_from(quantity).unwrap_or(i32::MAX)
+}
+
+/// Stores the lines of reservations.
+pub(super) async fn insert_lines<'a, L>(
+    transaction: &Transaction,
+    reservations: impl IntoIterator<Item = (&'a str, L)>,
+) -> std::result::Result<(), DbErr>
+where
+    L: IntoIterator<Item = &'a VariantQuantity>,
+{
+    let rows = reservations.into_iter().flat_map(|(order_id, lines)| {
+        lines.into_iter().map(move |line| reservation_line::ActiveModel {
+            order_id: Set(order_id.to_owned()),
+            variant_id: Set(line.variant_id.clone()),
+            quantity: Set(signed(line.quantity)),
+            restocked: Set(0),
+        })
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    reservation_line::Entity::insert_many(rows)
+        .exec_without_returning(transaction)
+        .await?;
+    Ok(())
 }
 
 /// The stored answer, if the row is of the same request.

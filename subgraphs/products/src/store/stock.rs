@@ -4,10 +4,10 @@ use super::{Result, Store, insert_once};
 use crate::domain::problem::{Changed, Problem, ProblemCode};
 use crate::entity::{stock, stock_adjustment};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 
 /// A change of a variant's stock.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Units {
     pub(super) on_hand: i32,
     pub(super) reserved: i32,
@@ -21,7 +21,7 @@ impl Store {
         connection: &C,
         variant_id: &str,
         by: Units,
-    ) -> Result<bool> {
+    ) -> std::result::Result<bool, DbErr> {
         let on_hand = || stock::Column::OnHand.into_expr();
         let reserved = || stock::Column::Reserved.into_expr();
         let changed = stock::Entity::update_many()

@@ -2,6 +2,8 @@
 
 use super::{Shop, admin, data, started};
 use chrono::{TimeZone, Utc};
+use futures::FutureExt as _;
+use futures::future::join_all;
 use http::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -253,6 +255,47 @@ async fn a_lapsed_reservation_is_committed_only_while_its_units_are_free() {
 }
 
 #[tokio::test]
+async fn commands_that_come_at_once_are_answered_each_for_itself() {
+    each_database(|url| async move {
+        let service = started(&url, Clock::System).await;
+        reserve(&service, "ord_a", &[(1, 5)]).await;
+        reserve(&service, "ord_b", &[(1, 7), (2, 1)]).await;
+        let outcomes = |replies: &[Value]| -> Vec<String> {
+            let outcome = |reply: &Value| reply["outcome"].as_str().expect("an outcome").to_owned();
+            replies.iter().map(outcome).collect()
+        };
+        let commit = |order| act(&service, Method::POST, order, "/commit").boxed();
+        let reserve = |order, lines| reserve(&service, order, lines).boxed();
+        let replies = join_all([
+            commit("ord_a"),
+            commit("ord_b"),
+            reserve("ord_c", &[(1, 1)]),
+            reserve("ord_d", &[(2, 2), (1, 1)]),
+        ]);
+        let first = replies.await;
+        let expected = ["COMMITTED", "COMMITTED", "RESERVED", "RESERVED"];
+        assert_eq!(outcomes(&first), expected, "on {url}");
+        assert_eq!(stock(&service, 1).await, (40, 2), "on {url}");
+        // Beside what is repeated, unknown or too much, what is right is done.
+        let replies = join_all([
+            reserve("ord_c", &[(1, 1)]),
+            reserve("ord_e", &[(1, 39)]),
+            commit("ord_none"),
+            commit("ord_d"),
+            commit("ord_a"),
+            reserve("ord_f", &[(1, 3)]),
+        ]);
+        let second = replies.await;
+        let expected = ["RESERVED", "REFUSED", "NOT_FOUND", "COMMITTED", "COMMITTED", "RESERVED"];
+        assert_eq!(outcomes(&second), expected, "on {url}");
+        assert_eq!(second[0], first[2], "the same answer to the same command, on {url}");
+        assert_eq!(stock(&service, 1).await, (39, 4), "on {url}");
+        service.app.database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn units_come_back_once_and_never_more_than_left() {
     each_database(|url| async move {
         let service = started(&url, Clock::System).await;
@@ -327,7 +370,7 @@ async fn a_race_for_the_last_units_never_oversells() {
             let lines: &[(u64, u32)] = [&[(1, 3)][..], &[(1, 3), (2, 1)], &[(2, 1), (1, 3)]][number % 3];
             reserve(&service, order, lines)
         });
-        let replies = futures::future::join_all(racing).await;
+        let replies = join_all(racing).await;
         let reserved: Vec<_> = orders
             .iter()
             .zip(&replies)
@@ -347,7 +390,7 @@ async fn a_race_for_the_last_units_never_oversells() {
             };
             [action(), action()]
         });
-        futures::future::join_all(acting).await;
+        join_all(acting).await;
         let committed = i64::try_from(reserved.len().div_ceil(2)).unwrap();
         assert_eq!(stock(&service, 1).await, (52 - 3 * committed, 0), "on {url}");
         service.app.database.close().await;

@@ -2,9 +2,14 @@
 
 use super::{Result, Store};
 use crate::entity::{purchase, review};
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, SqlErr};
+use service::contract::events::BATCH_MAX;
+use service::database::{Database, Transaction};
 use service::events;
+use service::together::{Stored, Storing, Together};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What an event does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,49 +20,121 @@ pub(crate) enum Effect {
     Erased { user_id: String },
 }
 
+/// Lets events take effect, those that come at the same time in one transaction.
+pub(super) type Applying = Together<Storing<Effects>>;
+
+pub(super) struct Effects {
+    pub(super) database: Database,
+}
+
+/// An event, by its id, and what it does.
+pub(super) struct Arrival {
+    event_id: String,
+    now: DateTime<Utc>,
+    effect: Effect,
+}
+
 impl Store {
     /// Applies an event unless it was before.
     pub(crate) async fn apply(&self, event_id: &str, effect: Effect) -> Result<()> {
-        let transaction = self.database.begin().await?;
-        if !events::take_in(&transaction, event_id, self.clock.now()).await? {
-            return Ok(());
-        }
         let is_erasure = matches!(effect, Effect::Erased { .. });
-        match effect {
-            Effect::Bought { user_id, product_ids } => {
-                let rows = product_ids.iter().map(|product_id| purchase::ActiveModel {
-                    user_id: Set(user_id.clone()),
-                    product_id: Set(product_id.clone()),
-                });
-                let known = OnConflict::columns([purchase::Column::UserId, purchase::Column::ProductId])
-                    .do_nothing_on([purchase::Column::UserId, purchase::Column::ProductId])
-                    .to_owned();
-                purchase::Entity::insert_many(rows)
-                    .on_conflict(known)
-                    .exec_without_returning(&transaction)
-                    .await?;
-                review::Entity::update_many()
-                    .col_expr(review::Column::IsVerified, Expr::value(true))
-                    .filter(review::Column::UserId.eq(&user_id))
-                    .filter(review::Column::ProductId.is_in(product_ids))
-                    .exec(&transaction)
-                    .await?;
-            }
-            Effect::Erased { user_id } => {
-                review::Entity::delete_many()
-                    .filter(review::Column::UserId.eq(&user_id))
-                    .exec(&transaction)
-                    .await?;
-                purchase::Entity::delete_many()
-                    .filter(purchase::Column::UserId.eq(&user_id))
-                    .exec(&transaction)
-                    .await?;
-            }
+        let arrival = Arrival {
+            event_id: event_id.to_owned(),
+            now: self.clock.now(),
+            effect,
+        };
+        match self.applying.store(arrival).await {
+            // Another one of the same event was faster.
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => return Ok(()),
+            applied => applied?,
         }
-        transaction.commit().await?;
         if is_erasure {
             self.ratings.clear();
         }
         Ok(())
     }
+}
+
+#[async_trait::async_trait]
+impl Stored for Effects {
+    type Change = Arrival;
+    type Outcome = ();
+
+    /// As many as come in one request.
+    const AT_ONCE: usize = BATCH_MAX;
+
+    async fn store(&self, arrivals: &[Arrival]) -> std::result::Result<Vec<()>, DbErr> {
+        let transaction = self.database.begin().await?;
+        events::take_in_all(
+            &transaction,
+            arrivals.iter().map(|one| (one.event_id.as_str(), one.now)),
+        )
+        .await?;
+        add_purchases(&transaction, &purchases(arrivals)).await?;
+        // An account that is gone has bought nothing, whatever comes beside it.
+        for arrival in arrivals {
+            if let Effect::Erased { user_id } = &arrival.effect {
+                erase(&transaction, user_id).await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(vec![(); arrivals.len()])
+    }
+}
+
+/// Who bought which products.
+type Purchases<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
+fn purchases(arrivals: &[Arrival]) -> Purchases<'_> {
+    let mut purchases = Purchases::new();
+    for arrival in arrivals {
+        if let Effect::Bought { user_id, product_ids } = &arrival.effect {
+            let theirs = purchases.entry(user_id).or_default();
+            theirs.extend(product_ids.iter().map(String::as_str));
+        }
+    }
+    purchases
+}
+
+/// Notes purchases, in one order for all, and that reviews of what was bought are of buyers.
+async fn add_purchases(transaction: &Transaction, purchases: &Purchases<'_>) -> std::result::Result<(), DbErr> {
+    let rows = purchases.iter().flat_map(|(user_id, product_ids)| {
+        product_ids.iter().map(|product_id| purchase::ActiveModel {
+            user_id: Set((*user_id).to_owned()),
+            product_id: Set((*product_id).to_owned()),
+        })
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let known = OnConflict::columns([purchase::Column::UserId, purchase::Column::ProductId])
+        .do_nothing_on([purchase::Column::UserId, purchase::Column::ProductId])
+        .to_owned();
+    purchase::Entity::insert_many(rows)
+        .on_conflict(known)
+        .exec_without_returning(transaction)
+        .await?;
+    let bought = purchases.iter().map(|(user_id, product_ids)| {
+        let is_theirs = review::Column::UserId.eq(*user_id);
+        is_theirs.and(review::Column::ProductId.is_in(product_ids.iter().copied()))
+    });
+    review::Entity::update_many()
+        .col_expr(review::Column::IsVerified, Expr::value(true))
+        .filter(bought.fold(Condition::any(), Condition::add))
+        .exec(transaction)
+        .await?;
+    Ok(())
+}
+
+async fn erase(transaction: &Transaction, user_id: &str) -> std::result::Result<(), DbErr> {
+    review::Entity::delete_many()
+        .filter(review::Column::UserId.eq(user_id))
+        .exec(transaction)
+        .await?;
+    purchase::Entity::delete_many()
+        .filter(purchase::Column::UserId.eq(user_id))
+        .exec(transaction)
+        .await?;
+    Ok(())
 }

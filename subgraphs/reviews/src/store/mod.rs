@@ -18,10 +18,12 @@ use service::clock::Clock;
 use service::database::Database;
 use service::id;
 use service::paging::{Cursor, Keyset, PAGE_PARENT, Page, PageArgs};
+use service::together::{Storing, Together};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use events::{Applying, Effects};
 use ratings::Ratings;
 
 /// The tables of reviews.
@@ -30,6 +32,7 @@ pub(crate) struct Store {
     database: Database,
     clock: Clock,
     ratings: Arc<Ratings>,
+    applying: Applying,
 }
 
 /// The database failed. Not the caller's fault.
@@ -77,6 +80,9 @@ impl Store {
     /// The tables in `database`; ratings may be as old as `ratings_age_max`.
     pub(crate) fn new(database: Database, clock: Clock, ratings_age_max: Duration) -> Store {
         Store {
+            applying: Together::new(Storing(Effects {
+                database: database.clone(),
+            })),
             database,
             clock,
             ratings: Arc::new(ratings::ratings(ratings_age_max)),

@@ -1,5 +1,5 @@
-//! Events between services: CloudEvents 1.0 in JSON, sent by `POST /internal/events` and acknowledged by any 2xx, or by
-//! a broker.
+//! Events between services: CloudEvents 1.0 in JSON, sent by `POST /internal/events` and acknowledged by any 2xx, several
+//! by `POST /internal/events/batch`, or by a broker.
 //!
 //! Delivery is at least once and in no promised order: a consumer stores [`Event::id`] in the transaction of the
 //! effect, answers 204 for one it knows already, and also for a type it does not care about. How is in
@@ -59,6 +59,15 @@ pub struct Unreadable {
 
 /// Where services take events.
 pub const PATH: &str = "/internal/events";
+
+/// Where they take several at once, a list of at most [`BATCH_MAX`]; answered by a [`BatchReply`].
+pub const BATCH_PATH: &str = "/internal/events/batch";
+
+/// Most events in one request.
+pub const BATCH_MAX: usize = 50;
+
+/// What became of each event of a batch, in their order: `null` when it was taken, else why it was not.
+pub type BatchReply = Vec<Option<String>>;
 
 /// Names of the services that read events of this type.
 #[must_use]

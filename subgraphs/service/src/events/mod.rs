@@ -27,7 +27,7 @@ mod tests;
 mod transport;
 
 pub use crate::contract::events::Event;
-pub use inbox::{ConsumeError, EventConsumer, take_in, take_in_while};
+pub use inbox::{ConsumeError, EventConsumer, Notes, take_in, take_in_all};
 pub use migration::Migration;
 pub use nats::NatsOptions;
 pub use outbox::write;

@@ -130,29 +130,50 @@ impl Relay {
         let now = self.clock.now();
         let lease_end = now + LEASE;
         let rows = outbox.claim(rows, now, lease_end).await?;
-        let sent = join_all(rows.into_iter().map(|row| self.send(outbox, row, lease_end))).await;
-        let (sent, failed): (Vec<_>, Vec<_>) = sent.into_iter().partition(Result::is_ok);
-        let ids = sent.into_iter().flatten().flatten().collect();
-        outbox.sent(ids, self.clock.now()).await?;
-        failed.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
+        let mut sent = Vec::with_capacity(rows.len());
+        let mut failed = Vec::new();
+        for (row, outcome) in self.send(rows).await {
+            match outcome {
+                Ok(()) => {
+                    fault::point(&format!("{}.events.sent", self.service));
+                    self.count("sent");
+                    sent.push(row.id);
+                }
+                Err(error) => failed.push(self.postpone(outbox, row, error, lease_end)),
+            }
+        }
+        outbox.sent(sent, self.clock.now()).await?;
+        join_all(failed).await.into_iter().collect()
     }
 
-    /// Sends one event; gives its id when everybody took it.
-    async fn send(
+    /// Sends the events of `rows`; says of each what became of it.
+    async fn send(&self, rows: Vec<entity::outbox::Model>) -> Vec<(entity::outbox::Model, Result<(), SendError>)> {
+        let mut readable = Vec::with_capacity(rows.len());
+        let unreadable = rows.iter().map(|row| match serde_json::from_str::<Event>(&row.event) {
+            Ok(event) => {
+                readable.push(event);
+                None
+            }
+            Err(error) => Some(SendError::Refused(format!("the row cannot be read: {error}"))),
+        });
+        let unreadable: Vec<_> = unreadable.collect();
+        let mut outcomes = self.transport.send_all(&readable).await.into_iter();
+        let unheard = || Err(SendError::Unreachable("nothing was heard of it".to_owned()));
+        let outcomes = unreadable.into_iter().map(|unreadable| match unreadable {
+            Some(error) => Err(error),
+            None => outcomes.next().unwrap_or_else(unheard),
+        });
+        rows.into_iter().zip(outcomes).collect()
+    }
+
+    /// An event was sent in vain: it is sent again later, or waits for an operator.
+    async fn postpone(
         &self,
         outbox: &Outbox,
         mut row: entity::outbox::Model,
+        error: SendError,
         lease_end: DateTime<Utc>,
-    ) -> Result<Option<String>, DbErr> {
-        let sent = match serde_json::from_str::<Event>(&row.event) {
-            Ok(event) => self.transport.send(&event).await,
-            Err(error) => Err(SendError::Refused(format!("the row cannot be read: {error}"))),
-        };
-        let Err(error) = sent else {
-            fault::point(&format!("{}.events.sent", self.service));
-            self.count("sent");
-            return Ok(Some(row.id));
-        };
+    ) -> Result<(), DbErr> {
         row.attempt += 1;
         row.refusals += i32::from(matches!(error, SendError::Refused(_)));
         row.error = Some(error.to_string().chars().take(ERROR_CHARS_MAX).collect());
@@ -166,8 +187,7 @@ impl Relay {
             tracing::warn!(event.id = id, %error, "Event `{id}` was not taken; it will be sent again");
             Next::At(self.clock.now() + delay(row.attempt))
         };
-        outbox.failed(&row, lease_end, next).await?;
-        Ok(None)
+        outbox.failed(&row, lease_end, next).await
     }
 
     fn count(&self, outcome: &'static str) {

@@ -2,15 +2,17 @@
 
 mod nats;
 mod nats_login;
+mod transport;
 
 use super::entity::{inbox, outbox};
 use super::relay::Relay;
 use super::transport::{SendError, Transport};
-use super::{Event, EventOptions, Migration, RelayBell, operator, take_in, take_in_while, write};
+use super::{Event, EventOptions, Migration, Notes, RelayBell, operator, take_in, write};
 use crate::clock::Clock;
 use crate::database::{Database, DatabaseOptions};
 use crate::testing::each_database;
 use chrono::{TimeDelta, Utc};
+use futures::future::join_all;
 use sea_orm::sea_query::{ColumnDef, Query, Table};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait};
@@ -292,15 +294,27 @@ async fn an_event_without_effect_is_noted_while_that_is_so() {
     each_database(|url| async move {
         let database = open::<Migrator>(&url).await;
         let now = Clock::System.now();
+        let notes = Notes::new(database.clone());
         let take_in_while_known = async |event_id, known: &str| {
             let mut holds = Query::select();
             holds.from(inbox::Entity).and_where(inbox::Column::Id.eq(known));
-            take_in_while(database.write(), (event_id, now), holds).await.unwrap()
+            notes.take_in_while(event_id, now, holds).await.unwrap()
         };
         assert_eq!(take_in_while_known("evt_1", "evt_0").await, None, "on {url}");
         assert!(take_in(database.write(), "evt_0", now).await.unwrap());
         assert_eq!(take_in_while_known("evt_1", "evt_0").await, Some(true), "on {url}");
         assert_eq!(take_in_while_known("evt_1", "evt_0").await, Some(false), "on {url}");
+        let notes = [
+            ("evt_2", "evt_0"),
+            ("evt_3", "evt_none"),
+            ("evt_4", "evt_0"),
+            ("evt_5", "evt_none"),
+        ];
+        let at_once = join_all(notes.map(|(event_id, known)| take_in_while_known(event_id, known))).await;
+        assert_eq!(at_once, [Some(true), None, Some(true), None], "on {url}");
+        let notes = [("evt_6", "evt_0"), ("evt_2", "evt_0"), ("evt_7", "evt_none")];
+        let one_known = join_all(notes.map(|(event_id, known)| take_in_while_known(event_id, known))).await;
+        assert_eq!(one_known, [Some(true), Some(false), None], "on {url}");
         database.close().await;
     })
     .await;
