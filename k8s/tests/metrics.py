@@ -44,10 +44,10 @@ def recorded():
 
 def selectors():
     """(place, name, matchers) of every selector; a matcher is (label, operator, value)."""
-    found = []
+    found, known = [], recorded()
     for place, expression in expressions():
         def visit(node, place=place):
-            if isinstance(node, promql_parser.VectorSelector) and node.name not in recorded():
+            if isinstance(node, promql_parser.VectorSelector) and node.name not in known:
                 matchers = [(m.name, str(m.op).rpartition(".")[2], m.value) for m in node.matchers.matchers]
                 found.append((place, node.name, [m for m in matchers if (node.name, m[0], m[2]) not in RARE]))
         promql_parser.walk(promql_parser.parse(expression), visit)

@@ -7,6 +7,7 @@ goes unchecked. A rule of policy.py without a row here is a failure.
 """
 
 import copy
+import pickle
 import sys
 
 import yaml
@@ -19,8 +20,8 @@ PROFILE = sys.argv[1]
 class Copy:
     """Manifests that may be broken."""
 
-    def __init__(self, objects):
-        self.objects = copy.deepcopy(objects)
+    def __init__(self, pickled):
+        self.objects = pickle.loads(pickled)
 
     def get(self, kind, name):
         return next(o for o in self.objects if o["kind"] == kind and o["metadata"]["name"] == name)
@@ -251,9 +252,11 @@ def main():
     whole = check_all(objects, PROFILE)
     faults = [f"{name}: broken before anything was broken: {rule}" for name, rule in whole.breaches]
     broken, count = set(), 0
+    # Several times as quick as a deep copy for each case.
+    pickled = pickle.dumps(objects)
     policies = {o["metadata"]["name"] for o in objects if o["kind"] == "NetworkPolicy"}
     for rule, component, step in cases({o["kind"] for o in objects}, policies):
-        manifests = Copy(objects)
+        manifests = Copy(pickled)
         step(manifests)
         count += 1
         breaches = check_all(manifests.objects, PROFILE).breaches
