@@ -2,7 +2,7 @@
 
     python3 k8s/components/monitoring/dashboards/generate.py
 
-The services' dashboards differ in one word, so they are generated; k8s/tests/check fails when a file is not what this
+The services' dashboards differ in little, so they are generated; k8s/tests/check fails when a file is not what this
 program writes. Knows nothing of which metrics exist; k8s/tests/metrics.py does.
 """
 
@@ -12,6 +12,8 @@ from pathlib import Path
 SERVICES = ["users", "products", "orders", "payments", "reviews"]
 # Those that call other services.
 CALLERS = ["users", "orders", "payments"]
+# Those that write or read events.
+WITH_EVENTS = ["users", "orders", "payments", "reviews"]
 NAMESPACE = 'namespace=~"$namespace"'
 
 
@@ -74,6 +76,34 @@ def replicas(jobs):
               (f"sum by (host, peer) (rate(http_client_requests_total{{{own}}}[$__rate_interval]))", "{{host}} {{peer}}")),
         panel("Replicas", "Addresses of other services that can be connected to (alive) and that cannot (dead).", "short",
               (f"max by (host, state) (http_client_peers{{{own}}})", "{{host}} {{state}}")),
+    ]
+
+
+def events(own):
+    """What an outbox and an inbox hold. Every pod measures the same tables, so values are not added."""
+    return [
+        panel("Age of events", "For how long the oldest event has waited to be taken.", "s",
+              (f"max(outbox_oldest_seconds{{{own}}})", "oldest")),
+        panel("Events", "That wait to be sent, and that are parked because they were refused too often.", "short",
+              (f"max(events_waiting{{{own}}})", "waiting"), (f"max(events_parked{{{own}}})", "parked")),
+    ]
+
+
+def sagas():
+    return [
+        panel("Orders under way", "By the step of the saga that each is at.", "short",
+              (f"max by (step) (saga_open{{{NAMESPACE}}})", "{{step}}")),
+        panel("Overdue orders", "For how long the step that waits longest has been due.", "s",
+              (f"max(saga_overdue_seconds{{{NAMESPACE}}})", "overdue")),
+    ]
+
+
+def money():
+    return [
+        panel("Money in doubt", "For how long the outcome of the oldest payment in UNKNOWN has been unknown; 0: of none.", "s",
+              (f"max(payments_oldest_unknown_seconds{{{NAMESPACE}}})", "oldest")),
+        panel("Circuits of gateways", "0: calls go through, 1: one is tried, 2: the gateway is left alone.", "short",
+              (f"max by (gateway) (payments_gateway_circuit_state{{{NAMESPACE}}})", "{{gateway}}")),
     ]
 
 
@@ -143,6 +173,9 @@ def service(name):
         panel("Connections to the database", "Of all pods; `max` is what they may open together.", "short",
               (f"sum by (state) (database_connections{{{own}}})", "{{state}}"),
               (f"sum(database_connections_max{{{own}}})", "max")),
+        *(sagas() if name == "orders" else []),
+        *(money() if name == "payments" else []),
+        *(events(own) if name in WITH_EVENTS else []),
         *(replicas(f"{name}(-canary)?") if name in CALLERS else []),
         panel("Versions", "Pods of each version.", "short",
               (f"sum by (version) (service_build_info{{{own}}})", "{{version}}")),
