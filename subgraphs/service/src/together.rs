@@ -60,7 +60,7 @@ impl<W: Work> Together<W> {
         }
     }
 
-    /// Asks, and waits for the answer; `None` when it was given up. It is done also when nobody waits any more.
+    /// Asks, and waits for the answer; `None` when it was given up. What has begun is done also when nobody waits any more.
     pub async fn ask(&self, asked: W::Asked) -> Option<W::Answer> {
         let (answer, receiver) = oneshot::channel();
         self.shared.waiting().push(Waiting { asked, answer });
@@ -77,6 +77,8 @@ impl<W: Work> Shared<W> {
         let turn = self.turn.lock().await;
         let (asked, askers): (Vec<_>, Vec<_>) = {
             let mut waiting = self.waiting();
+            // Who has gone away asks again, or does not want it: a database that was away is not to find a queue of those.
+            waiting.retain(|one| !one.answer.is_closed());
             let count = waiting.len().min(W::AT_ONCE);
             waiting.drain(..count).map(|one| (one.asked, one.answer)).unzip()
         };
@@ -165,6 +167,7 @@ mod tests {
     use super::*;
     use futures::future::join_all;
     use sea_orm::RuntimeErr;
+    use std::time::Duration;
 
     /// Stores numbers up to nine; notes how many at a time.
     #[derive(Default)]
@@ -224,6 +227,20 @@ mod tests {
         let (outcomes, batches) = store_all(&[1, 404, 3]).await;
         assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
         assert_eq!(batches, [3]);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_not_begun() {
+        let digits = Digits::default();
+        let batches = Arc::clone(&digits.batches);
+        let together = Together::new(Storing(digits));
+        let turn = together.shared.turn.lock().await;
+        let (gone, stays) = (together.store(1), together.store(2));
+        let gone = tokio::time::timeout(Duration::from_millis(1), gone);
+        assert!(gone.await.is_err());
+        drop(turn);
+        assert_eq!(stays.await.unwrap(), 20);
+        assert_eq!(*batches.lock().unwrap(), [1]);
     }
 
     #[tokio::test]

@@ -415,13 +415,13 @@ impl Store {
     }
 
     /// Moves a reservation from one state to another, if it is in that.
-    async fn turn(
+    pub(super) async fn turn(
         &self,
         transaction: &Transaction,
         order_id: &str,
         from: ReservationState,
         to: ReservationState,
-    ) -> Result<bool> {
+    ) -> std::result::Result<bool, DbErr> {
         let turned = reservation::Entity::update_many()
             .col_expr(reservation::Column::State, Expr::value(to.as_str()))
             .col_expr(reservation::Column::UpdatedAtMs, Expr::value(self.now_ms()))

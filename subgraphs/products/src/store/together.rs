@@ -10,10 +10,9 @@ use super::stock::Units;
 use super::{Result, Store};
 use crate::domain::stock::ReservationState;
 use crate::entity::{reservation, reservation_line};
-use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, SqlErr};
 use service::contract::products::{CommitReply, ReservationReply, ReservationRequest, VariantQuantity};
-use service::database::Transaction;
+use service::database::{Transaction, is_of_statement};
 use service::fault;
 use service::together::{Stored, Storing, Together};
 use std::collections::{BTreeMap, HashMap};
@@ -112,7 +111,11 @@ impl Stored for Steps {
 
     async fn store(&self, steps: &[Step]) -> std::result::Result<Vec<bool>, DbErr> {
         let transaction = self.store.database.begin().await?;
-        let is_stored = self.write(&transaction, steps).await?;
+        let is_stored = match self.write(&transaction, steps).await {
+            // A row that somebody holds, or a command that is repeated, must not hold up the others in their turn.
+            Err(error) if is_of_statement(&error) && steps.len() > 1 => false,
+            written => written?,
+        };
         if is_stored {
             points(steps, "storing");
             transaction.commit().await?;
@@ -138,15 +141,16 @@ impl Steps {
         }
         reserved.sort_by(|(a, _), (b, _)| a.order_id.as_ref().cmp(b.order_id.as_ref()));
         committed.sort_unstable();
+        // Before any new row: an order that is reserved at this moment is not committed at this moment.
+        let Some(leaving) = self.turn_committed(transaction, &committed).await? else {
+            return Ok(false);
+        };
         if !reserved.is_empty() {
             let rows = reserved.iter().map(|(row, _)| (*row).clone());
             reservation::Entity::insert_many(rows)
                 .exec_without_returning(transaction)
                 .await?;
         }
-        let Some(leaving) = self.turn_committed(transaction, &committed).await? else {
-            return Ok(false);
-        };
         let mut changes: BTreeMap<&str, Units> = BTreeMap::new();
         for line in reserved.iter().flat_map(|(_, lines)| *lines) {
             changes.entry(&line.variant_id).or_default().reserved += signed(line.quantity);
@@ -180,18 +184,12 @@ impl Steps {
         if order_ids.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        let turned = reservation::Entity::update_many()
-            .col_expr(
-                reservation::Column::State,
-                Expr::value(ReservationState::Committed.as_str()),
-            )
-            .col_expr(reservation::Column::UpdatedAtMs, Expr::value(self.store.now_ms()))
-            .filter(reservation::Column::OrderId.is_in(order_ids.iter().copied()))
-            .filter(reservation::Column::State.eq(ReservationState::Reserved.as_str()))
-            .exec(transaction)
-            .await?;
-        if turned.rows_affected != u64::try_from(order_ids.len()).unwrap_or(u64::MAX) {
-            return Ok(None);
+        let (from, to) = (ReservationState::Reserved, ReservationState::Committed);
+        // Each by its key alone: for a list of keys, MySQL may lock all that are reserved.
+        for order_id in order_ids {
+            if !self.store.turn(transaction, order_id, from, to).await? {
+                return Ok(None);
+            }
         }
         let lines = reservation_line::Entity::find()
             .filter(reservation_line::Column::OrderId.is_in(order_ids.iter().copied()))

@@ -290,6 +290,11 @@ async fn commands_that_come_at_once_are_answered_each_for_itself() {
         assert_eq!(outcomes(&second), expected, "on {url}");
         assert_eq!(second[0], first[2], "the same answer to the same command, on {url}");
         assert_eq!(stock(&service, 1).await, (39, 4), "on {url}");
+        // A commit that comes with its own reservation may find it or not.
+        let own = join_all([reserve("ord_g", &[(1, 2)]), commit("ord_g")]).await;
+        assert_eq!(own[0]["outcome"], "RESERVED", "on {url}");
+        assert_eq!(commit("ord_g").await["outcome"], "COMMITTED", "on {url}");
+        assert_eq!(stock(&service, 1).await, (37, 4), "on {url}");
         service.app.database.close().await;
     })
     .await;

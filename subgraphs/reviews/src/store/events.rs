@@ -65,11 +65,9 @@ impl Stored for Effects {
 
     async fn store(&self, arrivals: &[Arrival]) -> std::result::Result<Vec<()>, DbErr> {
         let transaction = self.database.begin().await?;
-        events::take_in_all(
-            &transaction,
-            arrivals.iter().map(|one| (one.event_id.as_str(), one.now)),
-        )
-        .await?;
+        // In one order for all, so that two replicas never wait for each other in a circle.
+        let ids: BTreeSet<_> = arrivals.iter().map(|one| (one.event_id.as_str(), one.now)).collect();
+        events::take_in_all(&transaction, ids).await?;
         add_purchases(&transaction, &purchases(arrivals)).await?;
         // An account that is gone has bought nothing, whatever comes beside it.
         for arrival in arrivals {

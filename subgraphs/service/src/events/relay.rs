@@ -11,7 +11,7 @@ use crate::contract::events::Event;
 use crate::database::Database;
 use crate::fault;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use metrics::{counter, gauge};
 use sea_orm::DbErr;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ const TICK: Duration = Duration::from_secs(1);
 const MEASURE_INTERVAL: Duration = Duration::from_secs(15);
 const TIDY_INTERVAL: Duration = Duration::from_secs(600);
 
-/// How long an event is one replica's to send. Longer than the longest call (10 s), which begins right after it.
+/// How long an event is one replica's to send. Longer than the two calls, of 10 s at most, that begin right after it: with
+/// several events, and with each alone when the reader does not take them so.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
 
 /// Events that are claimed and sent at the same time, each of another subject.
@@ -142,8 +143,8 @@ impl Relay {
                 Err(error) => failed.push(self.postpone(outbox, row, error, lease_end)),
             }
         }
-        outbox.sent(sent, self.clock.now()).await?;
-        join_all(failed).await.into_iter().collect()
+        let (sent, failed) = join(outbox.sent(sent, self.clock.now()), join_all(failed)).await;
+        failed.into_iter().fold(sent, Result::and)
     }
 
     /// Sends the events of `rows`; says of each what became of it.
