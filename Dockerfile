@@ -9,14 +9,14 @@
 # BASE: `gcr.io/distroless/cc-debian12:debug-nonroot` adds a shell, to look into a container.
 ARG BASE=gcr.io/distroless/cc-debian12:nonroot
 
-FROM node:22-bookworm-slim AS page
+FROM docker.io/library/node:22-bookworm-slim AS page
 WORKDIR /page
 COPY router/playground/package.json router/playground/package-lock.json router/playground/.npmrc ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
 COPY router/playground/ ./
 RUN npm run build
 
-FROM rust:1.95-bookworm AS build
+FROM docker.io/library/rust:1.95-bookworm AS build
 ARG SERVICE
 ARG PROFILE=dist
 WORKDIR /build

@@ -1,6 +1,9 @@
 """Holds the binaries to what their manifests say, in pods without Kubernetes (pods.py).
 
-    python3 k8s/tests/contract.py target/debug SCRATCH
+    python3 k8s/tests/contract.py target/debug SCRATCH                 all of it
+    python3 k8s/tests/contract.py target/images/roots SCRATCH router   one pod of these components, each for itself
+
+The first folder holds binaries, or folders with the files of their images (`images`).
 
 Every Deployment of overlays/local runs with its arguments, user, read-only file system and exactly its environment; the
 subgraphs and the router three times. Probes, ports and health checks answer, logs are JSON on standard output; each replica
@@ -201,6 +204,19 @@ def check(cluster):
         assert code == 0, f"{pod.name} ended with {code}"
 
 
+def check_alone(cluster, components):
+    for component in components:
+        [pod] = cluster.start(component, 1)
+        await_ready(pod)
+        check_confined(pod)
+        check_ports(pod)
+        check_healthcheck(pod)
+        check_log(pod)
+        code, seconds = pod.terminate()
+        assert code == 0, f"{pod.name} ended with {code}"
+        print(f"{component}: runs as its manifest says, ended {seconds:.1f} s after SIGTERM")
+
+
 def main():
     if reason := pods.reason_to_skip():
         print(f"contract: skipped: {reason}")
@@ -208,7 +224,10 @@ def main():
     pods.enter()
     rendered = subprocess.run(["kubectl", "kustomize", OVERLAY], check=True, capture_output=True, text=True).stdout
     with pods.Cluster(yaml.safe_load_all(rendered), Path(sys.argv[1]), Path(sys.argv[2])) as cluster:
-        check(cluster)
+        if components := sys.argv[3:]:
+            check_alone(cluster, components)
+        else:
+            check(cluster)
 
 
 if __name__ == "__main__":

@@ -126,18 +126,28 @@ class Pod:
         given = {name: SUBSTITUTES.get(name, value) for name, value in given.items()}
         return IMAGE_ENVIRONMENT | given
 
-    def script(self, container):
-        """Builds the pod's root and becomes the container's process."""
-        root = f"{self.folder}/root"
-        lines = [
-            "set -eu", "ip link set lo up", f"mkdir -p {root}", f"mount -t tmpfs -o mode=0755 tmpfs {root}", f"cd {root}",
-            "mkdir -p usr/lib usr/lib64 usr/local/bin etc dev proc data",
+    def files(self):
+        """Commands that fill the pod's root, the current folder: with the files of an image, or with a binary of this machine
+        and what it is linked to."""
+        image = self.cluster.binaries / self.component
+        if image.is_dir():
+            return [f"cp -a {image}/. ."]
+        return [
+            "mkdir -p usr/lib usr/lib64 usr/local/bin",
             "mount --bind -o ro /usr/lib usr/lib", "if [ -d /usr/lib64 ]; then mount --bind -o ro /usr/lib64 usr/lib64; fi",
             "ln -s usr/lib lib", "ln -s usr/lib64 lib64",
             # Certificates of authorities, which distroless has as well, may be links out of their folder.
             "mkdir -p etc/ssl/certs usr/share/ca-certificates", "mount --bind -o ro /etc/ssl/certs etc/ssl/certs",
             "if [ -d /usr/share/ca-certificates ]; then mount --bind -o ro /usr/share/ca-certificates usr/share/ca-certificates; fi",
-            f"touch {BINARY[1:]} etc/hosts", f"mount --bind -o ro {self.cluster.binaries / self.component} {BINARY[1:]}",
+            f"touch {BINARY[1:]}", f"mount --bind -o ro {image} {BINARY[1:]}",
+        ]
+
+    def script(self, container):
+        """Builds the pod's root and becomes the container's process."""
+        root = f"{self.folder}/root"
+        lines = [
+            "set -eu", "ip link set lo up", f"mkdir -p {root}", f"mount -t tmpfs -o mode=0755 tmpfs {root}", f"cd {root}",
+            *self.files(), "mkdir -p etc dev proc data", "touch etc/hosts",
             f"mount --bind -o ro {self.cluster.hosts} etc/hosts", "echo 'hosts: files' > etc/nsswitch.conf", "echo 'multi on' > etc/host.conf",
             "for device in null zero urandom random; do touch dev/$device; mount --bind /dev/$device dev/$device; done",
             "mount -t proc proc proc", f"mount --bind {self.cluster.database_folder(self.component)} data",
@@ -228,7 +238,7 @@ class Pod:
         """SIGTERM, as the kubelet sends it. (exit code, seconds it took)."""
         begin = time.monotonic()
         os.kill(self.pid, 15)
-        code = self.process.wait(timeout=self.spec["terminationGracePeriodSeconds"])
+        code = self.process.wait(timeout=self.spec.get("terminationGracePeriodSeconds", 30))
         return code, time.monotonic() - begin
 
     def kill(self):
@@ -239,7 +249,10 @@ class Pod:
 
 
 class Cluster:
-    """Rendered objects, and the pods made of them."""
+    """Rendered objects, and the pods made of them.
+
+    `binaries` holds, by the name of each component, its binary or the folder with the files of its image.
+    """
 
     def __init__(self, objects, binaries, scratch):
         self.objects = [o for o in objects if o]
