@@ -54,13 +54,13 @@ fn build_binaries() -> Result<()> {
         .args(["build", "--workspace", "--bins", "--target-dir"])
         .arg(target)
         .current_dir(workspace_root());
-    if profile.ends_with("release") {
-        command.arg("--release");
-    } else {
+    match profile.file_name() {
         // Dependencies get the same features as under `cargo test --workspace`; without it, half of them would be
         // compiled a second time.
-        command.arg("--tests");
-    }
+        Some(name) if name == "debug" => command.arg("--tests"),
+        Some(name) => command.arg("--profile").arg(name),
+        None => bail!("{} is no profile's folder", profile.display()),
+    };
     let output = command.output().context("cargo could not be started")?;
     if !output.status.success() {
         bail!("cargo build failed:\n{}", String::from_utf8_lossy(&output.stderr));
@@ -76,7 +76,7 @@ pub fn workspace_root() -> &'static Path {
         .expect("e2e is two folders below the workspace's root")
 }
 
-/// `target/debug` or `target/release`: two folders above this test's own binary.
+/// `target/debug`, `target/release` or `target/dist`: two folders above this test's own binary.
 fn profile_directory() -> Result<PathBuf> {
     let test = std::env::current_exe().context("the path of this test is unknown")?;
     let directory = test

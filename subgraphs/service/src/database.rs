@@ -4,6 +4,7 @@
 //! read never for a write. Knows no tables but the migrations'.
 
 mod group_commit;
+mod one_of;
 mod reading;
 mod server;
 mod statements;
@@ -21,6 +22,7 @@ use sea_orm::{
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
+pub use one_of::OneOf;
 pub use reading::Reader;
 pub use sea_orm::DbErr;
 pub use writing::{Transaction, Writer};
@@ -408,7 +410,7 @@ pub async fn take_due<E: EntityTrait>(
         update
             .table(E::default())
             .value(next_at, Some(until))
-            .and_where(id.is_in(ids))
+            .and_where(id.is_one_of(ids))
             .and_where(next_at.lte(now));
         update
     };

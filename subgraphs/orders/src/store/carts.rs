@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use service::database::{Database, Transaction};
+use service::database::{Database, OneOf as _, Transaction};
 
 use super::rows::{signed, units};
 use super::{Store, StoreError};
@@ -142,7 +142,7 @@ pub(super) async fn carts_by_user(
 ) -> Result<HashMap<String, Cart>, StoreError> {
     let rows = cart::Entity::find()
         .find_also_related(cart_line::Entity)
-        .filter(cart::Column::UserId.is_in(user_ids))
+        .filter(cart::Column::UserId.is_one_of(user_ids))
         .order_by_asc(cart_line::Column::Id)
         .all(database.read())
         .await?;

@@ -8,7 +8,7 @@ use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, EntityTrait as _, FromQueryResult as _, Iterable as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
-use service::database::Database;
+use service::database::{Database, OneOf as _};
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 
 use super::rows::{event_from_row, line_from_row, order_from_row, refund_from_row, saga_from_row};
@@ -56,7 +56,7 @@ impl Store {
     /// [`StoreError`] when the database fails.
     pub async fn orders_by_id(&self, ids: Vec<String>) -> Result<HashMap<String, Order>, StoreError> {
         let rows = orders::Entity::find()
-            .filter(orders::Column::Id.is_in(ids))
+            .filter(orders::Column::Id.is_one_of(ids))
             .all(self.database.read())
             .await?;
         rows.into_iter()
@@ -90,7 +90,7 @@ impl Store {
     /// [`StoreError`] when the database fails.
     pub async fn events_by_order(&self, order_ids: Vec<String>) -> Result<HashMap<String, Vec<Event>>, StoreError> {
         let rows = order_event::Entity::find()
-            .filter(order_event::Column::OrderId.is_in(order_ids))
+            .filter(order_event::Column::OrderId.is_one_of(order_ids))
             .order_by_asc(order_event::Column::Id)
             .all(self.database.read())
             .await?;
@@ -137,7 +137,7 @@ impl Store {
             .columns(Column::iter())
             .from(orders::Entity)
             .cond_where(filter.condition())
-            .and_where(Column::UserId.is_in(&user_ids));
+            .and_where(Column::UserId.is_one_of(&user_ids));
         let statement = newest_first().apply_below(select, Expr::col(Column::UserId), args);
         let mut rows: HashMap<String, Vec<Order>> = HashMap::new();
         for row in database.query_all(&statement).await? {
@@ -168,7 +168,7 @@ impl Store {
             .column(Column::UserId)
             .column_as(Column::Id.count(), "count")
             .filter(filter.condition())
-            .filter(Column::UserId.is_in(user_ids))
+            .filter(Column::UserId.is_one_of(user_ids))
             .group_by(Column::UserId)
             .into_tuple::<(String, i64)>()
             .all(self.database.read())
@@ -184,7 +184,7 @@ impl Store {
 pub(super) async fn files(database: &Database, ids: Vec<String>) -> Result<HashMap<String, OrderFile>, StoreError> {
     // A row for each refund, and most orders have none.
     let rows = orders::Entity::find()
-        .filter(orders::Column::Id.is_in(&ids))
+        .filter(orders::Column::Id.is_one_of(&ids))
         .find_also_related(order_refund::Entity)
         .order_by_asc(order_refund::Column::Id)
         .all(database.read())
@@ -218,7 +218,7 @@ async fn lines_by_order(
     order_ids: Vec<String>,
 ) -> Result<HashMap<String, Vec<OrderLine>>, StoreError> {
     let rows = order_line::Entity::find()
-        .filter(order_line::Column::OrderId.is_in(order_ids))
+        .filter(order_line::Column::OrderId.is_one_of(order_ids))
         .order_by_asc(order_line::Column::OrderId)
         .order_by_asc(order_line::Column::Position)
         .all(database.read())

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Query;
 use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
-use service::database::{Database, Transaction, only_changes};
+use service::database::{Database, OneOf as _, Transaction, only_changes};
 use service::together::{Stored, Storing, Together};
 use service::{events, fault};
 
@@ -227,7 +227,7 @@ async fn empty_cart(database: &impl ConnectionTrait, file: &OrderFile) -> Result
     let ordered = file.lines.iter().map(|line| line.variant_id.as_str());
     cart_line::Entity::delete_many()
         .filter(cart_line::Column::CartId.in_subquery(carts))
-        .filter(cart_line::Column::VariantId.is_in(ordered))
+        .filter(cart_line::Column::VariantId.is_one_of(ordered))
         .exec(database)
         .await?;
     Ok(())

@@ -9,7 +9,7 @@ use sea_orm::{
     QuerySelect as _, Select, SqlErr,
 };
 use service::contract::payments::PaymentStatus;
-use service::database::Database;
+use service::database::{Database, OneOf as _};
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 
 use super::due;
@@ -179,7 +179,7 @@ impl Store {
     /// [`StoreError`] when the database fails.
     pub async fn payments_by_order(&self, order_ids: Vec<String>) -> Result<HashMap<String, Vec<Payment>>, StoreError> {
         let select = payment::Entity::find()
-            .filter(payment::Column::OrderId.is_in(order_ids))
+            .filter(payment::Column::OrderId.is_one_of(order_ids))
             .order_by_desc(payment::Column::CreatedAt)
             .order_by_desc(payment::Column::Id);
         let mut by_order: HashMap<String, Vec<Payment>> = HashMap::new();
@@ -241,7 +241,7 @@ impl Store {
         }
         let ids = rows.iter().map(|row| row.id.as_str());
         let transactions = payment_transaction::Entity::find()
-            .filter(payment_transaction::Column::PaymentId.is_in(ids))
+            .filter(payment_transaction::Column::PaymentId.is_one_of(ids))
             .order_by_asc(payment_transaction::Column::Id)
             .all(self.database.read())
             .await?;
@@ -271,7 +271,10 @@ pub(super) async fn payments_by_id(
     database: &Database,
     ids: Vec<String>,
 ) -> Result<HashMap<String, Payment>, StoreError> {
-    let payments = load(database, payment::Entity::find().filter(payment::Column::Id.is_in(ids)));
+    let payments = load(
+        database,
+        payment::Entity::find().filter(payment::Column::Id.is_one_of(ids)),
+    );
     let payments = payments.await?.into_iter();
     Ok(payments.map(|payment| (payment.id.clone(), payment)).collect())
 }

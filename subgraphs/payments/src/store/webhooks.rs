@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, SqlErr};
-use service::database::Database;
+use service::database::{Database, OneOf as _};
 use service::together::{Stored, Storing, Together};
 
 use super::due;
@@ -120,7 +120,7 @@ impl Store {
         webhook_event::Entity::update_many()
             .col_expr(webhook_event::Column::NextAt, Expr::value(None::<DateTime<Utc>>))
             .col_expr(webhook_event::Column::ProcessedAt, Expr::value(Some(now)))
-            .filter(webhook_event::Column::Id.is_in(ids))
+            .filter(webhook_event::Column::Id.is_one_of(ids))
             .exec(self.database.write())
             .await?;
         Ok(())

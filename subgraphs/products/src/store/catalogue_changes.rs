@@ -19,7 +19,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     QueryOrder, SqlErr,
 };
-use service::database::Transaction;
+use service::database::{OneOf as _, Transaction};
 use service::id;
 use std::collections::HashSet;
 
@@ -435,7 +435,7 @@ async fn taken_skus(
 ) -> Result<Vec<Problem>> {
     let skus = changes.iter().map(|change| change.sku.as_str());
     let others = variant::Entity::find()
-        .filter(variant::Column::Sku.is_in(skus))
+        .filter(variant::Column::Sku.is_one_of(skus))
         .filter(variant::Column::ProductId.ne(product_id))
         .all(transaction)
         .await?;

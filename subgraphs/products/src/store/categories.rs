@@ -5,6 +5,7 @@ use crate::domain::category::Category;
 use crate::entity::{category, category_ancestor, product_category};
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult};
+use service::database::OneOf as _;
 use std::collections::HashMap;
 
 #[derive(Debug, FromQueryResult)]
@@ -44,7 +45,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub(crate) async fn categories(&self, ids: Vec<String>) -> Result<HashMap<String, Category>> {
-        let categories = self.categories_where(category::Column::Id.is_in(ids)).await?;
+        let categories = self.categories_where(category::Column::Id.is_one_of(ids)).await?;
         Ok(categories
             .into_iter()
             .map(|category| (category.id.clone(), category))
@@ -74,7 +75,7 @@ impl Store {
     pub(crate) async fn child_categories(&self, parent_ids: Vec<String>) -> Result<HashMap<String, Vec<Category>>> {
         let mut by_parent: HashMap<String, Vec<Category>> = HashMap::new();
         for category in self
-            .categories_where(category::Column::ParentId.is_in(parent_ids))
+            .categories_where(category::Column::ParentId.is_one_of(parent_ids))
             .await?
         {
             by_parent
@@ -97,7 +98,7 @@ impl Store {
         select
             .expr_as(category_ancestor::Column::CategoryId.into_expr(), BELOW)
             .inner_join(category_ancestor::Entity, is_above)
-            .and_where(category_ancestor::Column::CategoryId.is_in(ids))
+            .and_where(category_ancestor::Column::CategoryId.is_one_of(ids))
             .and_where(category_ancestor::Column::Depth.gt(0))
             .order_by(
                 (category_ancestor::Entity, category_ancestor::Column::Depth),
@@ -118,7 +119,7 @@ impl Store {
         select
             .expr_as(product_category::Column::ProductId.into_expr(), BELOW)
             .inner_join(product_category::Entity, holds)
-            .and_where(product_category::Column::ProductId.is_in(product_ids))
+            .and_where(product_category::Column::ProductId.is_one_of(product_ids))
             .order_by((category::Entity, category::Column::Position), Order::Asc)
             .order_by((category::Entity, category::Column::Id), Order::Asc);
         self.grouped(&select).await

@@ -3,8 +3,8 @@
 use super::{Result, Store};
 use crate::domain::product::Variant;
 use crate::entity::variant;
-use sea_orm::ColumnTrait;
 use service::contract::products::{Price, ShortageReason, VariantQuote};
+use service::database::OneOf as _;
 use service::loader::{LoadError, Loader};
 use service::money::Currency;
 use std::collections::HashMap;
@@ -92,7 +92,7 @@ impl Store {
             false => self.prices(others).await?,
         };
         let ids = keys.iter().map(|(id, _)| id.as_str());
-        let variants = self.priced_variants(variant::Column::Id.is_in(ids)).await?;
+        let variants = self.priced_variants(variant::Column::Id.is_one_of(ids)).await?;
         let variants: HashMap<_, _> = variants
             .into_iter()
             .map(|(variant, main_minor)| (variant.id.clone(), (variant, main_minor)))

@@ -5,6 +5,7 @@ use crate::domain::product::{PriceRange, Product, ProductStatus};
 use crate::entity::{product, product_price, stock, variant};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, Iterable};
+use service::database::OneOf as _;
 use service::money::Currency;
 use std::collections::HashMap;
 
@@ -56,7 +57,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub(crate) async fn products(&self, ids: Vec<String>) -> Result<HashMap<String, Product>> {
-        let products = self.products_where(product::Column::Id.is_in(ids)).await?;
+        let products = self.products_where(product::Column::Id.is_one_of(ids)).await?;
         Ok(products
             .into_iter()
             .map(|product| (product.id.clone(), product))
@@ -68,7 +69,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub(crate) async fn products_by_slug(&self, slugs: Vec<String>) -> Result<HashMap<String, Product>> {
-        let products = self.products_where(product::Column::Slug.is_in(slugs)).await?;
+        let products = self.products_where(product::Column::Slug.is_one_of(slugs)).await?;
         Ok(products
             .into_iter()
             .map(|product| (product.slug.clone(), product))

@@ -10,9 +10,9 @@ use super::stock::Units;
 use super::{Result, Store};
 use crate::domain::stock::ReservationState;
 use crate::entity::{reservation, reservation_line};
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, SqlErr};
+use sea_orm::{DbErr, EntityTrait, QueryFilter, SqlErr};
 use service::contract::products::{CommitReply, ReservationReply, ReservationRequest, VariantQuantity};
-use service::database::{Transaction, is_of_statement};
+use service::database::{OneOf as _, Transaction, is_of_statement};
 use service::fault;
 use service::together::{Stored, Storing, Together};
 use std::collections::{BTreeMap, HashMap};
@@ -192,7 +192,7 @@ impl Steps {
             }
         }
         let lines = reservation_line::Entity::find()
-            .filter(reservation_line::Column::OrderId.is_in(order_ids.iter().copied()))
+            .filter(reservation_line::Column::OrderId.is_one_of(order_ids.iter().copied()))
             .all(transaction);
         lines.await.map(Some)
     }

@@ -5,6 +5,7 @@ use crate::domain::product::{Dimensions, Price, ProductStatus, Stock, Variant};
 use crate::entity::{price, product, stock, variant};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, Iterable, QueryResult};
+use service::database::OneOf as _;
 use service::money::{Amount, Currency};
 use service::paging::{Cursor, Keyset, PAGE_PARENT, Page, PageArgs};
 use std::collections::HashMap;
@@ -87,7 +88,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub(crate) async fn variants(&self, ids: Vec<String>) -> Result<HashMap<String, Variant>> {
-        let variants = self.variants_where(variant::Column::Id.is_in(ids)).await?;
+        let variants = self.variants_where(variant::Column::Id.is_one_of(ids)).await?;
         Ok(variants
             .into_iter()
             .map(|variant| (variant.id.clone(), variant))
@@ -99,7 +100,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`](super::StoreError).
     pub(crate) async fn variants_by_sku(&self, skus: Vec<String>) -> Result<HashMap<String, Variant>> {
-        let variants = self.variants_where(variant::Column::Sku.is_in(skus)).await?;
+        let variants = self.variants_where(variant::Column::Sku.is_one_of(skus)).await?;
         Ok(variants
             .into_iter()
             .map(|variant| (variant.sku.clone(), variant))
@@ -112,7 +113,7 @@ impl Store {
     /// [`StoreError`](super::StoreError).
     pub(crate) async fn variants_of(&self, product_ids: Vec<String>) -> Result<HashMap<String, Vec<Variant>>> {
         let condition = variant::Column::ProductId
-            .is_in(product_ids)
+            .is_one_of(product_ids)
             .and(variant::Column::IsActive.eq(true));
         let mut by_product: HashMap<String, Vec<Variant>> = HashMap::new();
         for variant in self.variants_where(condition).await? {
@@ -132,7 +133,7 @@ impl Store {
     ) -> Result<HashMap<String, Page<Variant>>> {
         let mut select = self.select_variants();
         select
-            .and_where(variant::Column::ProductId.is_in(product_ids))
+            .and_where(variant::Column::ProductId.is_one_of(product_ids))
             .and_where(variant::Column::IsActive.eq(true));
         let order = Keyset::new()
             .ascending(variant::Column::Position.into_expr())
@@ -162,7 +163,7 @@ impl Store {
             .expr(variant::Column::ProductId.into_expr())
             .expr_as(variant::Column::Id.into_expr().count(), "variant_count")
             .from(variant::Entity)
-            .and_where(variant::Column::ProductId.is_in(product_ids))
+            .and_where(variant::Column::ProductId.is_one_of(product_ids))
             .and_where(variant::Column::IsActive.eq(true))
             .group_by_col((variant::Entity, variant::Column::ProductId));
         let mut counts = HashMap::new();

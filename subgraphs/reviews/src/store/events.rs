@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, SqlErr};
 use service::contract::events::BATCH_MAX;
-use service::database::{Database, Transaction};
+use service::database::{Database, OneOf as _, Transaction};
 use service::events;
 use service::together::{Stored, Storing, Together};
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,7 +115,7 @@ async fn add_purchases(transaction: &Transaction, purchases: &Purchases<'_>) -> 
         .await?;
     let bought = purchases.iter().map(|(user_id, product_ids)| {
         let is_theirs = review::Column::UserId.eq(*user_id);
-        is_theirs.and(review::Column::ProductId.is_in(product_ids.iter().copied()))
+        is_theirs.and(review::Column::ProductId.is_one_of(product_ids.iter().copied()))
     });
     review::Entity::update_many()
         .col_expr(review::Column::IsVerified, Expr::value(true))

@@ -15,7 +15,7 @@ use sea_orm::{
     QueryFilter, SqlErr,
 };
 use service::clock::Clock;
-use service::database::Database;
+use service::database::{Database, OneOf as _};
 use service::id;
 use service::paging::{Cursor, Keyset, PAGE_PARENT, Page, PageArgs};
 use service::together::{Storing, Together};
@@ -96,7 +96,7 @@ impl Store {
     /// Reviews by id; unknown ids are missing.
     pub(crate) async fn reviews(&self, ids: Vec<String>) -> Result<HashMap<String, Review>> {
         let rows = review::Entity::find()
-            .filter(review::Column::Id.is_in(ids))
+            .filter(review::Column::Id.is_one_of(ids))
             .all(self.database.read())
             .await?;
         Ok(rows.into_iter().map(|row| (row.id.clone(), row.into())).collect())
@@ -115,7 +115,7 @@ impl Store {
         select
             .exprs(review::Column::iter().map(|column| column.into_expr()))
             .from(review::Entity)
-            .and_where(column.is_in(owner_ids));
+            .and_where(column.is_one_of(owner_ids));
         let select = keyset(order).apply_below(select, column.into_expr(), args);
         let mut by_owner: HashMap<String, Vec<Review>> = HashMap::new();
         for row in self.database.read().query_all(&select).await? {
@@ -137,7 +137,7 @@ impl Store {
             .expr_as(column.into_expr(), "owner_id")
             .expr_as(review::Column::Id.into_expr().count(), "review_count")
             .from(review::Entity)
-            .and_where(column.is_in(owner_ids))
+            .and_where(column.is_one_of(owner_ids))
             .add_group_by([column.into_expr()]);
         let mut counts = HashMap::new();
         for row in self.database.read().query_all(&select).await? {
@@ -157,7 +157,7 @@ impl Store {
             ])
             .expr_as(review::Column::Id.into_expr().count(), "review_count")
             .from(review::Entity)
-            .and_where(review::Column::ProductId.is_in(product_ids))
+            .and_where(review::Column::ProductId.is_one_of(product_ids))
             .add_group_by([
                 review::Column::ProductId.into_expr(),
                 review::Column::Rating.into_expr(),

@@ -2,7 +2,7 @@
 
 use super::entity::outbox::{ActiveModel, Column, Entity, Model};
 use crate::contract::events::Event;
-use crate::database::{Database, take_due};
+use crate::database::{Database, OneOf as _, take_due};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, Query, SelectStatement};
 use sea_orm::{
@@ -96,7 +96,7 @@ impl Outbox {
             .col_expr(Column::NextAt, Expr::value(None::<DateTime<Utc>>))
             .col_expr(Column::SentAt, Expr::value(Some(now)))
             .col_expr(Column::Error, Expr::value(None::<String>))
-            .filter(Column::Id.is_in(ids))
+            .filter(Column::Id.is_one_of(ids))
             .exec(self.database.write())
             .await?;
         Ok(())

@@ -9,13 +9,14 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
     QueryOrder,
 };
+use service::database::OneOf as _;
 use std::collections::HashMap;
 
 impl Store {
     /// The addresses among `ids`, by id.
     pub(crate) async fn addresses_by_id(&self, ids: Vec<String>) -> Result<HashMap<String, Address>, DbErr> {
         let models = address::Entity::find()
-            .filter(address::Column::Id.is_in(ids))
+            .filter(address::Column::Id.is_one_of(ids))
             .all(self.database.read())
             .await?;
         Ok(models
@@ -26,7 +27,7 @@ impl Store {
 
     /// All addresses of `user_ids`, oldest first, by user.
     pub(crate) async fn addresses_of(&self, user_ids: Vec<String>) -> Result<HashMap<String, Vec<Address>>, DbErr> {
-        let of_users = address::Entity::find().filter(address::Column::UserId.is_in(user_ids));
+        let of_users = address::Entity::find().filter(address::Column::UserId.is_one_of(user_ids));
         let mut by_user: HashMap<String, Vec<Address>> = HashMap::new();
         for model in of_users
             .order_by_asc(address::Column::Id)

@@ -9,7 +9,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect,
 };
-use service::database::Transaction;
+use service::database::{OneOf as _, Transaction};
 use std::collections::HashMap;
 
 /// Two tabs that refresh at once, and a client that lost the answer and asks again, hand in a token that was used just
@@ -133,7 +133,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<HashMap<String, Vec<Session>>, DbErr> {
         let open = session::Entity::find()
-            .filter(session::Column::UserId.is_in(user_ids))
+            .filter(session::Column::UserId.is_one_of(user_ids))
             .filter(session::Column::ExpiresAt.gt(now))
             .order_by_desc(session::Column::Id);
         let mut by_user: HashMap<String, Vec<Session>> = HashMap::new();

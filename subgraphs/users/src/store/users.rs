@@ -12,6 +12,7 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, SqlErr,
 };
 use service::auth::Role;
+use service::database::OneOf as _;
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 use std::collections::HashMap;
 
@@ -37,7 +38,7 @@ impl Store {
     /// The accounts among `ids`, by id.
     pub(crate) async fn users_by_id(&self, ids: Vec<String>) -> Result<HashMap<String, User>, DbErr> {
         let models = user::Entity::find()
-            .filter(user::Column::Id.is_in(ids))
+            .filter(user::Column::Id.is_one_of(ids))
             .all(self.database.read())
             .await?;
         Ok(models
