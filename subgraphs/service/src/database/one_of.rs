@@ -7,9 +7,10 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Value};
 use std::iter;
 
-/// What a column may be compared with.
+/// Conditions on a column, for keys whose number is another each time.
 pub trait OneOf: ColumnTrait {
-    /// As [`ColumnTrait::is_in`], for lists of any length.
+    /// As [`ColumnTrait::is_in`], but the statement may hold the last value several times. At most half as many values as
+    /// a statement may have parameters, which are 32,766 on SQLite.
     fn is_one_of<V: Into<Value> + Clone>(&self, values: impl IntoIterator<Item = V>) -> Expr {
         self.is_in(padded(values.into_iter().collect()))
     }
