@@ -15,15 +15,15 @@ pub struct ProductsConfig {
     #[arg(long, env = "MAIN_CURRENCY", default_value = "EUR", value_parser = Currency::parse)]
     pub main_currency: Currency,
 
-    /// How old a page of a product list, its total and its facets may be, in milliseconds; 0 makes each anew. What a
-    /// replica changes itself is in its lists at once. What an order costs, and whether there is stock for it, is never
-    /// old.
-    #[arg(long, env = "LISTS_AGE_MAX_MS", default_value_t = LISTS_AGE_MAX_MS)]
-    pub lists_age_max_ms: u64,
+    /// How old may be what shoppers see of the catalogue, in milliseconds: products, variants, categories, prices, lists,
+    /// totals and facets; 0 reads all of it anew. What a replica changes itself is seen there at once. Never old is what
+    /// those see who write the catalogue, what an order costs, and how many units of a variant there are.
+    #[arg(long, env = "CATALOGUE_AGE_MAX_MS", default_value_t = CATALOGUE_AGE_MAX_MS)]
+    pub catalogue_age_max_ms: u64,
 }
 
 /// Long enough that a crowd in front of the shop window is one query, and no longer than a shopper looks at a page.
-const LISTS_AGE_MAX_MS: u64 = 3_000;
+const CATALOGUE_AGE_MAX_MS: u64 = 3_000;
 
 impl Default for ProductsConfig {
     fn default() -> ProductsConfig {
@@ -31,7 +31,7 @@ impl Default for ProductsConfig {
         ProductsConfig {
             media_base_url,
             main_currency: Currency::EUR,
-            lists_age_max_ms: LISTS_AGE_MAX_MS,
+            catalogue_age_max_ms: CATALOGUE_AGE_MAX_MS,
         }
     }
 }

@@ -48,8 +48,8 @@ impl Service for Products {
     }
 
     async fn routes(context: ServiceContext, config: ProductsConfig) -> anyhow::Result<Routes> {
-        let lists_age_max = Duration::from_millis(config.lists_age_max_ms);
-        let store = Store::new(context.database, config.main_currency, context.clock, lists_age_max);
+        let age_max = Duration::from_millis(config.catalogue_age_max_ms);
+        let store = Store::new(context.database, config.main_currency, context.clock, age_max);
         let media_urls = MediaUrls::new(&config.media_base_url);
         tokio::spawn(sweep::run(store.clone(), context.shutdown.clone()));
         Ok(Routes {

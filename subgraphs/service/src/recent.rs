@@ -3,6 +3,7 @@
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,26 @@ const KEYS_EXPECTED: usize = 256;
 /// For what is the same for everybody who may ask with the same key, costs much to make, and does not have to be true
 /// to the moment: never for a price that is charged, or for whether somebody may do something.
 pub struct Recent<K, V> {
-    kept: Cache<Dated<K>, V, Weight<V>>,
+    kept: Cache<Dated<K>, V, Weight<K, V>>,
     age_max: Duration,
     begun: Instant,
-    changes: AtomicU64,
+    changes: Changes,
     hasher: RandomState,
+}
+
+/// Counts changes of what is kept, for all that are [cleared by](Recent::cleared_by) them. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Changes(Arc<AtomicU64>);
+
+impl Changes {
+    /// Something has changed: what was loaded before, or is being loaded now, is given to nobody who asks from now on.
+    pub fn note(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// A key in its time. Another one a moment later and after each change, so that what was kept is not found any more,
@@ -30,12 +46,17 @@ struct Dated<K> {
     changes: u64,
 }
 
-#[derive(Clone)]
-struct Weight<V>(fn(&V) -> u64);
+struct Weight<K, V>(fn(&K, &V) -> usize);
 
-impl<K, V> Weighter<Dated<K>, V> for Weight<V> {
-    fn weight(&self, _: &Dated<K>, value: &V) -> u64 {
-        (self.0)(value).max(1)
+impl<K, V> Clone for Weight<K, V> {
+    fn clone(&self) -> Self {
+        Weight(self.0)
+    }
+}
+
+impl<K, V> Weighter<Dated<K>, V> for Weight<K, V> {
+    fn weight(&self, dated: &Dated<K>, value: &V) -> u64 {
+        u64::try_from((self.0)(&dated.key, value)).unwrap_or(u64::MAX).max(1)
     }
 }
 
@@ -47,21 +68,30 @@ where
     /// Keeps values for `age_max`, which may be zero (then it keeps nothing), and those of `weight_max` together as
     /// `weight` has it.
     #[must_use]
-    pub fn new(age_max: Duration, weight_max: u64, weight: fn(&V) -> u64) -> Recent<K, V> {
+    pub fn new(age_max: Duration, weight_max: u64, weight: fn(&K, &V) -> usize) -> Recent<K, V> {
         Recent {
             kept: Cache::with_weighter(KEYS_EXPECTED, weight_max, Weight(weight)),
             age_max,
             begun: Instant::now(),
-            changes: AtomicU64::new(0),
+            changes: Changes::default(),
             hasher: RandomState::new(),
         }
     }
 
-    /// What was loaded for `key` at most `age_max` ago and after the last [`Recent::clear`]; else what `load` brings.
-    /// Who asks while it is being loaded waits for it.
+    /// The same, which `changes` clear.
+    #[must_use]
+    pub fn cleared_by(self, changes: &Changes) -> Recent<K, V> {
+        Recent {
+            changes: changes.clone(),
+            ..self
+        }
+    }
+
+    /// What was loaded for `key` at most `age_max` ago and after the last change; else what `load` brings. Who asks while it
+    /// is being loaded waits for it.
     ///
     /// # Errors
-    /// That of `load`; nothing is kept then.
+    /// That of `load`; nothing is kept then, and the next of those who wait loads.
     pub async fn get<E>(&self, key: &K, load: impl Future<Output = Result<V, E>>) -> Result<V, E> {
         if self.age_max.is_zero() {
             return load.await;
@@ -69,14 +99,14 @@ where
         let dated = Dated {
             key: key.clone(),
             period: self.period(key),
-            changes: self.changes.load(Ordering::Acquire),
+            changes: self.changes.count(),
         };
         self.kept.get_or_insert_async(&dated, load).await
     }
 
-    /// Something has changed: what was loaded before, or is being loaded now, is given to nobody who asks from now on.
+    /// See [`Changes::note`].
     pub fn clear(&self) {
-        self.changes.fetch_add(1, Ordering::Release);
+        self.changes.note();
     }
 
     /// Time is cut into periods of `age_max`, for each key elsewhere, so that not all are loaded anew at one moment.
@@ -108,7 +138,7 @@ mod tests {
     }
 
     fn recent(age_max: Duration) -> Recent<&'static str, u64> {
-        Recent::new(age_max, 100, |_| 1)
+        Recent::new(age_max, 100, |_, _| 1)
     }
 
     #[tokio::test]
@@ -150,6 +180,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_change_clears_all_that_share_it() {
+        let (changes, source) = (Changes::default(), Source::default());
+        let [a, b] = [(); 2].map(|()| recent(LONG).cleared_by(&changes));
+        let both = async || (a.get(&"a", source.load()).await, b.get(&"a", source.load()).await);
+        assert_eq!(both().await, (Ok(1), Ok(2)));
+        assert_eq!(both().await, (Ok(1), Ok(2)));
+        changes.note();
+        assert_eq!(both().await, (Ok(3), Ok(4)));
+    }
+
+    #[tokio::test]
     async fn a_failure_is_not_kept() {
         let recent = recent(LONG);
         assert_eq!(recent.get(&"a", async { Err("broken") }).await, Err("broken"));
@@ -158,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_is_kept_than_may_be() {
-        let recent: Recent<u64, u64> = Recent::new(LONG, 1_000, |_| 100);
+        let recent: Recent<u64, u64> = Recent::new(LONG, 1_000, |_, _| 100);
         for key in 0..100 {
             recent.get(&key, async { Ok::<u64, Infallible>(key) }).await.unwrap();
         }

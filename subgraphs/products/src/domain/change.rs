@@ -15,7 +15,7 @@ const TITLE_CHARACTERS_MAX: usize = 200;
 /// Longest description, in characters: 40 KB at worst, below the 64 KB of MySQL's TEXT.
 const DESCRIPTION_CHARACTERS_MAX: usize = 10_000;
 /// Longest name and value of an attribute or option, in characters.
-const VALUE_CHARACTERS_MAX: usize = 100;
+pub(crate) const VALUE_CHARACTERS_MAX: usize = 100;
 /// Most variants of one product.
 pub(crate) const VARIANTS_MAX: usize = 100;
 /// Most options of one product.

@@ -52,6 +52,19 @@ pub(crate) struct ProductFilter {
     pub(crate) statuses: Vec<ProductStatus>,
 }
 
+impl ProductFilter {
+    /// Categories, names and values that it has: what it takes of memory.
+    #[must_use]
+    pub(crate) fn entries(&self) -> usize {
+        let values = self
+            .options
+            .iter()
+            .chain(&self.attributes)
+            .map(|filter| 1 + filter.values.len());
+        self.category_ids.len() + values.sum::<usize>()
+    }
+}
+
 /// Lowest and highest price, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PriceBounds {

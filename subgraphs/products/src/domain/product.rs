@@ -99,17 +99,9 @@ pub(crate) struct Variant {
     pub(crate) dimensions: Option<Dimensions>,
     /// `standard`, `reduced` or `zero`.
     pub(crate) tax_class: String,
-    /// What is in stock.
-    pub(crate) stock: Stock,
 }
 
 impl Variant {
-    /// Whether it can be bought now.
-    #[must_use]
-    pub(crate) fn available_for_sale(&self) -> bool {
-        self.is_offered() && self.stock.available() > 0
-    }
-
     /// Whether it is part of the shop, with or without stock.
     #[must_use]
     pub(crate) fn is_offered(&self) -> bool {

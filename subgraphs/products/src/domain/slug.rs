@@ -16,6 +16,12 @@ impl Slug {
         (Slug::from_title(text).is_some_and(|slug| slug.0 == text)).then(|| Slug(text.to_owned()))
     }
 
+    /// Whether it could be the slug of anything, for one who looks for it.
+    #[must_use]
+    pub(crate) fn may_be(text: &str) -> bool {
+        text.chars().count() <= LENGTH_MAX
+    }
+
     /// Makes a slug of a title: "Crêpe Pan, 24 cm" becomes `crepe-pan-24-cm`; Chinese stays Chinese.
     /// `None` when nothing of the title can be used.
     #[must_use]

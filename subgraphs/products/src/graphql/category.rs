@@ -49,7 +49,7 @@ impl Category {
         Ok(context
             .data::<Loaders>()?
             .categories
-            .load(parent_id)
+            .load(context, parent_id)
             .await?
             .map(Category::from))
     }
@@ -59,7 +59,7 @@ impl Category {
         let ancestors = context
             .data::<Loaders>()?
             .ancestor_categories
-            .load(self.category.id.clone())
+            .load(context, self.category.id.clone())
             .await?;
         Ok(ancestors.unwrap_or_default().into_iter().map(Category::from).collect())
     }
@@ -68,7 +68,7 @@ impl Category {
         let children = context
             .data::<Loaders>()?
             .child_categories
-            .load(self.category.id.clone())
+            .load(context, self.category.id.clone())
             .await?;
         Ok(children.unwrap_or_default().into_iter().map(Category::from).collect())
     }

@@ -52,7 +52,7 @@ impl ProductConnection {
         let page = context
             .data::<Loaders>()?
             .products_below
-            .load((category_id.clone(), request))
+            .load(context, (category_id.clone(), request))
             .await?;
         Ok(ProductConnection::new(
             page.unwrap_or_else(Page::empty),
@@ -112,7 +112,7 @@ impl ProductConnection {
                 let total = context
                     .data::<Loaders>()?
                     .product_counts_below
-                    .load(key)
+                    .load(context, key)
                     .await?
                     .unwrap_or_default();
                 Some(total).filter(|total| *total <= TOTAL_MAX)

@@ -1,7 +1,7 @@
 //! What clients send, and how it becomes the domain's.
 
 use super::media::MediaType;
-use crate::domain::change::{self, VariantInput};
+use crate::domain::change::{self, VALUE_CHARACTERS_MAX, VariantInput};
 use crate::domain::listing::{self, FILTER_ENTRIES_MAX, PriceBounds, ValueFilter};
 use crate::domain::product::{self, MediaKind, NameValue};
 use crate::domain::search::{QUERY_CHARACTERS_MAX, SearchQuery};
@@ -82,6 +82,9 @@ impl ProductFilter {
         }
         let category_ids = self.category_ids.unwrap_or_default();
         within("categoryIds", category_ids.len())?;
+        for id in &category_ids {
+            short("categoryIds", id)?;
+        }
         let currency = self.currency_code.map_or(main_currency, |code| code.0);
         let bound = |name: &str, text: Option<Decimal>| match text {
             None => Ok(None),
@@ -129,6 +132,9 @@ fn values(name: &str, entries: Option<Vec<OptionFilter>>) -> Result<Vec<ValueFil
     within(name, entries.len())?;
     for (position, entry) in entries.iter().enumerate() {
         within(&format!("{name}.values"), entry.values.len())?;
+        for text in entry.values.iter().chain([&entry.name]) {
+            short(name, text)?;
+        }
         if entries[..position].iter().any(|earlier| earlier.name == entry.name) {
             return Err(error(BAD_USER_INPUT, format!("`{name}` names `{}` twice", entry.name)));
         }
@@ -137,6 +143,15 @@ fn values(name: &str, entries: Option<Vec<OptionFilter>>) -> Result<Vec<ValueFil
         .into_iter()
         .map(|OptionFilter { name, values }| ValueFilter { name, values })
         .collect())
+}
+
+/// Nothing in the catalogue has a longer name or value.
+fn short(name: &str, text: &str) -> Result<()> {
+    if text.chars().count() <= VALUE_CHARACTERS_MAX {
+        return Ok(());
+    }
+    let message = format!("`{name}` has a text of more than {VALUE_CHARACTERS_MAX} characters");
+    Err(error(BAD_USER_INPUT, message))
 }
 
 fn within(name: &str, count: usize) -> Result<()> {

@@ -156,7 +156,11 @@ impl Mutation {
                 user_errors: user_errors(problems),
             });
         }
-        let variant = context.data::<Loaders>()?.variants.load(adjustment.variant_id).await?;
+        let variant = context
+            .data::<Loaders>()?
+            .variants
+            .load(context, adjustment.variant_id)
+            .await?;
         Ok(StockAdjustPayload {
             variant: variant.map(Into::into),
             user_errors: Vec::new(),
@@ -171,7 +175,7 @@ fn problems<A, B>(a: Changed<A>, b: Changed<B>) -> Vec<Problem> {
 async fn product_payload(context: &Context<'_>, changed: Changed<String>) -> Result<ProductPayload> {
     Ok(match changed {
         Ok(id) => {
-            let product = context.data::<Loaders>()?.products.load(id).await?;
+            let product = context.data::<Loaders>()?.products.load(context, id).await?;
             ProductPayload {
                 product: product.map(Into::into),
                 user_errors: Vec::new(),
@@ -187,7 +191,7 @@ async fn product_payload(context: &Context<'_>, changed: Changed<String>) -> Res
 async fn category_payload(context: &Context<'_>, changed: Changed<String>) -> Result<CategoryPayload> {
     Ok(match changed {
         Ok(id) => {
-            let category = context.data::<Loaders>()?.categories.load(id).await?;
+            let category = context.data::<Loaders>()?.categories.load(context, id).await?;
             CategoryPayload {
                 category: category.map(Into::into),
                 user_errors: Vec::new(),

@@ -65,7 +65,7 @@ impl Product {
         let range = context
             .data::<Loaders>()?
             .price_ranges
-            .load((self.product.id.clone(), currency))
+            .load(context, (self.product.id.clone(), currency))
             .await?;
         Ok(range.unwrap_or(main).into())
     }
@@ -104,7 +104,7 @@ impl Product {
         let categories = context
             .data::<Loaders>()?
             .categories_of
-            .load(self.product.id.clone())
+            .load(context, self.product.id.clone())
             .await?;
         Ok(categories.unwrap_or_default().into_iter().map(Category::from).collect())
     }
@@ -122,13 +122,16 @@ impl Product {
         };
         let args = PageArgs::parse_with(raw, 50, VARIANTS_FIRST_MAX)?;
         let loaders = context.data::<Loaders>()?;
-        let page = loaders.variants_below.load((self.product.id.clone(), args)).await?;
+        let page = loaders
+            .variants_below
+            .load(context, (self.product.id.clone(), args))
+            .await?;
         let mut page = page.unwrap_or_else(Page::empty);
         if wants_total_count(context) {
             page.total = Some(
                 loaders
                     .variant_counts
-                    .load(self.product.id.clone())
+                    .load(context, self.product.id.clone())
                     .await?
                     .unwrap_or_default(),
             );
@@ -145,7 +148,7 @@ impl Product {
         let variants = context
             .data::<Loaders>()?
             .variants_of
-            .load(self.product.id.clone())
+            .load(context, self.product.id.clone())
             .await?;
         let is_selected = |variant: &product::Variant| {
             variant.options.len() == selected_options.len()

@@ -10,6 +10,7 @@ use crate::domain::listing::{self, ProductOrder};
 use crate::domain::product::ProductStatus;
 use crate::domain::search::SearchQuery;
 use crate::domain::sku::Sku;
+use crate::domain::slug::Slug;
 use crate::store::Store;
 use async_graphql::{Context, ID, Object, Result};
 use service::auth::ViewerExt;
@@ -27,8 +28,9 @@ impl Query {
     async fn product(&self, context: &Context<'_>, id: Option<ID>, slug: Option<String>) -> Result<Option<Product>> {
         let loaders = context.data::<Loaders>()?;
         let product = match one_of("id", id.map(|id| id.0), "slug", slug)? {
-            Key::First(id) => loaders.products.load(id).await?,
-            Key::Second(slug) => loaders.products_by_slug.load(slug).await?,
+            Key::First(id) if service::id::is("prod", &id) => loaders.products.load(context, id).await?,
+            Key::Second(slug) if Slug::may_be(&slug) => loaders.products_by_slug.load(context, slug).await?,
+            _ => None,
         };
         Ok(product
             .filter(|product| is_visible(context, product.status))
@@ -44,9 +46,10 @@ impl Query {
     ) -> Result<Option<ProductVariant>> {
         let loaders = context.data::<Loaders>()?;
         let variant = match one_of("id", id.map(|id| id.0), "sku", sku)? {
-            Key::First(id) => loaders.variants.load(id).await?,
+            Key::First(id) if service::id::is("var", &id) => loaders.variants.load(context, id).await?,
+            Key::First(_) => None,
             Key::Second(sku) => match Sku::parse(&sku) {
-                Some(sku) => loaders.variants_by_sku.load(sku.as_str().to_owned()).await?,
+                Some(sku) => loaders.variants_by_sku.load(context, sku.as_str().to_owned()).await?,
                 None => None,
             },
         };
@@ -105,7 +108,10 @@ impl Query {
     /// By exactly one of `id` and `slug`.
     async fn category(&self, context: &Context<'_>, id: Option<ID>, slug: Option<String>) -> Result<Option<Category>> {
         let category = match one_of("id", id.map(|id| id.0), "slug", slug)? {
-            Key::First(id) => context.data::<Loaders>()?.categories.load(id).await?,
+            Key::First(id) if service::id::is("cat", &id) => {
+                context.data::<Loaders>()?.categories.load(context, id).await?
+            }
+            Key::First(_) => None,
             Key::Second(slug) => context.data::<Store>()?.category_by_slug(&slug).await?,
         };
         Ok(category.map(Category::from))
@@ -123,7 +129,12 @@ impl Query {
         if !service::id::is("prod", &id) {
             return Ok(None);
         }
-        let product = context.data::<Loaders>()?.products.load(id.0).await.unwrap_or_default();
+        let product = context
+            .data::<Loaders>()?
+            .products
+            .load(context, id.0)
+            .await
+            .unwrap_or_default();
         Ok(product
             .filter(|product| is_visible(context, product.status))
             .map(Product::from))
@@ -134,7 +145,12 @@ impl Query {
         if !service::id::is("var", &id) {
             return Ok(None);
         }
-        let variant = context.data::<Loaders>()?.variants.load(id.0).await.unwrap_or_default();
+        let variant = context
+            .data::<Loaders>()?
+            .variants
+            .load(context, id.0)
+            .await
+            .unwrap_or_default();
         Ok(variant
             .filter(|variant| is_visible(context, variant.product_status))
             .map(ProductVariant::from))
@@ -146,7 +162,7 @@ impl Query {
         let variant = context
             .data::<Loaders>()?
             .variants_by_sku
-            .load(sku.as_str().to_owned())
+            .load(context, sku.as_str().to_owned())
             .await;
         let variant = variant.unwrap_or_default();
         Ok(variant
@@ -162,7 +178,7 @@ impl Query {
         let category = context
             .data::<Loaders>()?
             .categories
-            .load(id.0)
+            .load(context, id.0)
             .await
             .unwrap_or_default();
         Ok(category.map(Category::from))

@@ -39,9 +39,24 @@ impl ProductVariant {
         let price = context
             .data::<Loaders>()?
             .prices
-            .load((self.variant.id.clone(), currency))
+            .load(context, (self.variant.id.clone(), currency))
             .await?;
         Ok(price.unwrap_or(main))
+    }
+
+    /// What is in stock now, however long ago the variant was loaded.
+    async fn stock_now(&self, context: &Context<'_>) -> Result<Option<product::Stock>> {
+        let id = self.variant.id.clone();
+        Ok(context.data::<Loaders>()?.stocks.load(id).await?)
+    }
+
+    /// Units that can be sold now.
+    async fn available(&self, context: &Context<'_>) -> Result<i32> {
+        if !self.variant.is_offered() {
+            return Ok(0);
+        }
+        let stock = self.stock_now(context).await?;
+        Ok(stock.map_or(0, |stock| stock.available()))
     }
 }
 
@@ -64,7 +79,7 @@ impl ProductVariant {
         let product = context
             .data::<Loaders>()?
             .products
-            .load(self.variant.product_id.clone())
+            .load(context, self.variant.product_id.clone())
             .await?;
         Ok(product
             .ok_or_else(|| anyhow::anyhow!("`{}` has no product", self.variant.id))?
@@ -118,23 +133,19 @@ impl ProductVariant {
         })
     }
 
-    async fn available_for_sale(&self) -> bool {
-        self.variant.available_for_sale()
+    async fn available_for_sale(&self, context: &Context<'_>) -> Result<bool> {
+        Ok(self.available(context).await? > 0)
     }
 
     /// Units that can be sold now (on hand - reserved), capped at 100 for the public; exact for `stock:read`.
-    async fn quantity_available(&self, context: &Context<'_>) -> i32 {
-        let available = if self.variant.is_offered() {
-            self.variant.stock.available()
-        } else {
-            0
-        };
+    async fn quantity_available(&self, context: &Context<'_>) -> Result<i32> {
+        let available = self.available(context).await?;
         let is_exact = context.viewer().scopes.contains("stock:read");
-        if is_exact {
+        Ok(if is_exact {
             available
         } else {
             available.min(QUANTITY_SHOWN_MAX)
-        }
+        })
     }
 
     /// Where stock is and what is reserved.
@@ -143,15 +154,14 @@ impl ProductVariant {
         requires_scopes = "stock:read",
         tag = "admin"
     )]
-    async fn stock(&self) -> Option<Stock> {
-        let stock = self.variant.stock;
-        Some(Stock {
+    async fn stock(&self, context: &Context<'_>) -> Result<Option<Stock>> {
+        Ok(self.stock_now(context).await?.map(|stock| Stock {
             on_hand: stock.on_hand,
             reserved: stock.reserved,
             available: stock.available(),
             low_stock_threshold: stock.low_stock_threshold,
             updated_at: stock.updated_at.into(),
-        })
+        }))
     }
 
     /// Only there so that orders can compute tax and shipping; hidden from clients.

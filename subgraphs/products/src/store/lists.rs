@@ -4,14 +4,14 @@ use super::{Result, Store};
 use crate::domain::listing::{Facet, ProductFilter, ProductOrder};
 use crate::domain::product::Product;
 use service::paging::{Page, PageArgs};
-use service::recent::Recent;
+use service::recent::{Changes, Recent};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Products on all pages together that are kept: some 2 kB each.
+/// Products on all pages together that are kept, and entries of their filters: some 2 kB each.
 const PRODUCTS_MAX: u64 = 10_000;
 
-/// Totals that are kept.
+/// Totals that are kept, and entries of their filters.
 const TOTALS_MAX: u64 = 2_000;
 
 /// Values of all facets together that are kept: some 100 B each.
@@ -28,26 +28,29 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    pub(super) fn new(age_max: Duration) -> Lists {
+    pub(super) fn new(age_max: Duration, changes: &Changes) -> Lists {
         Lists {
-            pages: Recent::new(age_max, PRODUCTS_MAX, |page| count(page.rows.len())),
-            totals: Recent::new(age_max, TOTALS_MAX, |_| 1),
-            facets: Recent::new(age_max, FACET_VALUES_MAX, |facets| {
-                count(facets.iter().map(|facet| facet.values.len()).sum())
-            }),
+            pages: Recent::new(
+                age_max,
+                PRODUCTS_MAX,
+                |(filter, ..): &PageKey, page: &Arc<Page<Product>>| filter.entries() + page.rows.len(),
+            )
+            .cleared_by(changes),
+            totals: Recent::new(age_max, TOTALS_MAX, |filter: &Arc<ProductFilter>, _| {
+                1 + filter.entries()
+            })
+            .cleared_by(changes),
+            facets: Recent::new(
+                age_max,
+                FACET_VALUES_MAX,
+                |filter: &Arc<ProductFilter>, facets: &Arc<Vec<Facet>>| {
+                    let values = facets.iter().map(|facet| facet.values.len());
+                    filter.entries() + values.sum::<usize>()
+                },
+            )
+            .cleared_by(changes),
         }
     }
-
-    /// The catalogue has changed.
-    pub(super) fn clear(&self) {
-        self.pages.clear();
-        self.totals.clear();
-        self.facets.clear();
-    }
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 impl Store {

@@ -29,6 +29,8 @@ use serde::de::DeserializeOwned;
 use service::clock::Clock;
 use service::database::{Database, Transaction};
 use service::money::Currency;
+use service::recent::{Changes, Recent};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +41,10 @@ pub(crate) struct Store {
     /// Currency in which each variant has a price, and lists are sorted.
     main_currency: Currency,
     clock: Clock,
+    /// How old may be what shoppers look at.
+    age_max: Duration,
+    /// Of the catalogue, by this replica.
+    changes: Changes,
     lists: Arc<Lists>,
 }
 
@@ -64,16 +70,28 @@ pub(crate) enum StoreError {
 type Result<T> = std::result::Result<T, StoreError>;
 
 impl Store {
-    /// The tables in `database`; prices are shown in `main_currency` unless another one is asked for, and lists may be
-    /// as old as `lists_age_max`.
+    /// The tables in `database`; prices are shown in `main_currency` unless another one is asked for, and what shoppers look
+    /// at may be as old as `age_max`.
     #[must_use]
-    pub(crate) fn new(database: Database, main_currency: Currency, clock: Clock, lists_age_max: Duration) -> Store {
+    pub(crate) fn new(database: Database, main_currency: Currency, clock: Clock, age_max: Duration) -> Store {
+        let changes = Changes::default();
         Store {
             database,
             main_currency,
             clock,
-            lists: Arc::new(Lists::new(lists_age_max)),
+            age_max,
+            lists: Arc::new(Lists::new(age_max, &changes)),
+            changes,
         }
+    }
+
+    /// Keeps what shoppers look at, until the catalogue changes here. See [`Recent::new`].
+    pub(crate) fn recent<K, V>(&self, weight_max: u64, weight: fn(&K, &V) -> usize) -> Recent<K, V>
+    where
+        K: Clone + Eq + Hash,
+        V: Clone,
+    {
+        Recent::new(self.age_max, weight_max, weight).cleared_by(&self.changes)
     }
 
     /// The currency in which every variant has a price.
@@ -82,10 +100,10 @@ impl Store {
         self.main_currency
     }
 
-    /// Commits a change of the catalogue that whoever made it must find in every list.
+    /// Commits a change of the catalogue that whoever made it must find wherever they look.
     async fn commit_change(&self, transaction: Transaction) -> Result<()> {
         transaction.commit().await?;
-        self.lists.clear();
+        self.changes.note();
         Ok(())
     }
 

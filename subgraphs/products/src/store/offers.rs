@@ -2,7 +2,9 @@
 
 use super::{Result, Store};
 use crate::domain::product::Variant;
-use crate::entity::variant;
+use crate::entity::{stock, variant};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, ConnectionTrait};
 use service::contract::products::{Price, ShortageReason, VariantQuote};
 use service::database::OneOf as _;
 use service::loader::{LoadError, Loader};
@@ -19,6 +21,8 @@ pub(crate) struct Offers {
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
     variant: Variant,
+    /// Units that can be sold now, if it is offered.
+    available: i32,
     /// In minor units of `currency`; `None` without a price in it.
     price_minor: Option<i64>,
     currency: Currency,
@@ -77,8 +81,8 @@ impl Offer {
             },
             weight_grams: variant.weight_grams,
             tax_class: variant.tax_class.clone(),
-            available_for_sale: variant.available_for_sale(),
-            quantity_available: i64::from(variant.stock.available()),
+            available_for_sale: variant.is_offered() && self.available > 0,
+            quantity_available: i64::from(self.available),
         })
     }
 }
@@ -91,25 +95,47 @@ impl Store {
             true => HashMap::new(),
             false => self.prices(others).await?,
         };
-        let ids = keys.iter().map(|(id, _)| id.as_str());
-        let variants = self.priced_variants(variant::Column::Id.is_one_of(ids)).await?;
-        let variants: HashMap<_, _> = variants
-            .into_iter()
-            .map(|(variant, main_minor)| (variant.id.clone(), (variant, main_minor)))
-            .collect();
+        let variants = self.stocked_variants(&keys).await?;
         let offer = |key: (String, Currency)| {
-            let (variant, main_minor) = variants.get(&key.0)?;
+            let (variant, available, main_minor) = variants.get(&key.0)?;
             let price_minor = match key.1 == self.main_currency {
                 true => *main_minor,
                 false => prices.get(&key).map(|price| price.amount.minor),
             };
             let offer = Offer {
                 variant: variant.clone(),
+                available: *available,
                 price_minor,
                 currency: key.1,
             };
             Some((key, offer))
         };
         Ok(keys.into_iter().filter_map(offer).collect())
+    }
+
+    /// Variants by id, each with the units that are free, and its price in the main currency in minor units, if it has one.
+    async fn stocked_variants(
+        &self,
+        keys: &[(String, Currency)],
+    ) -> Result<HashMap<String, (Variant, i32, Option<i64>)>> {
+        let is_stock = stock::Column::VariantId
+            .into_expr()
+            .equals((variant::Entity, variant::Column::Id));
+        let mut select = self.select_variants();
+        select
+            .inner_join(stock::Entity, is_stock)
+            .expr(stock::Column::OnHand.into_expr())
+            .expr(stock::Column::Reserved.into_expr())
+            .and_where(variant::Column::Id.is_one_of(keys.iter().map(|(id, _)| id.as_str())));
+        let mut variants = HashMap::new();
+        for row in self.database.read().query_all(&select).await? {
+            let variant = self.variant(&row)?;
+            let available = row.try_get::<i32>("", "on_hand")? - row.try_get::<i32>("", "reserved")?;
+            variants.insert(
+                variant.id.clone(),
+                (variant, available, row.try_get("", "amount_minor")?),
+            );
+        }
+        Ok(variants)
     }
 }

@@ -1,10 +1,13 @@
-//! Changes of stock: the one statement that all of them use, and adjustments by hand.
+//! Stock: reading it, the one statement by which it is changed, and adjustments by hand.
 
-use super::{Result, Store, insert_once};
+use super::{Result, Store, insert_once, time};
 use crate::domain::problem::{Changed, Problem, ProblemCode};
+use crate::domain::product::Stock;
 use crate::entity::{stock, stock_adjustment};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use service::database::OneOf as _;
+use std::collections::HashMap;
 
 /// A change of a variant's stock.
 #[derive(Clone, Copy, Default)]
@@ -13,7 +16,30 @@ pub(super) struct Units {
     pub(super) reserved: i32,
 }
 
+impl From<stock::Model> for Stock {
+    fn from(row: stock::Model) -> Stock {
+        Stock {
+            on_hand: row.on_hand,
+            reserved: row.reserved,
+            low_stock_threshold: row.low_stock_threshold,
+            updated_at: time(row.updated_at_ms),
+        }
+    }
+}
+
 impl Store {
+    /// Stock by variant; unknown ids are missing.
+    ///
+    /// # Errors
+    /// [`StoreError`](super::StoreError).
+    pub(crate) async fn stocks(&self, variant_ids: Vec<String>) -> Result<HashMap<String, Stock>> {
+        let rows = stock::Entity::find()
+            .filter(stock::Column::VariantId.is_one_of(variant_ids))
+            .all(self.database.read());
+        let stocks = rows.await?.into_iter().map(|row| (row.variant_id.clone(), row.into()));
+        Ok(stocks.collect())
+    }
+
     /// Changes the stock of a variant by one statement, unless it would break `0 <= reserved <= on_hand`; whether it
     /// did.
     pub(super) async fn change_stock<C: ConnectionTrait>(

@@ -1,8 +1,8 @@
 //! Reading variants.
 
-use super::{Result, Store, from_json, time};
-use crate::domain::product::{Dimensions, Price, ProductStatus, Stock, Variant};
-use crate::entity::{price, product, stock, variant};
+use super::{Result, Store, from_json};
+use crate::domain::product::{Dimensions, Price, ProductStatus, Variant};
+use crate::entity::{price, product, variant};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, Iterable, QueryResult};
 use service::database::OneOf as _;
@@ -10,7 +10,7 @@ use service::money::{Amount, Currency};
 use service::paging::{Cursor, Keyset, PAGE_PARENT, Page, PageArgs};
 use std::collections::HashMap;
 
-/// A variant with its product, its stock, and its price in the main currency.
+/// A variant with its product, and its price in the main currency.
 #[derive(Debug, FromQueryResult)]
 struct VariantRow {
     id: String,
@@ -31,10 +31,6 @@ struct VariantRow {
     product_media: String,
     amount_minor: Option<i64>,
     compare_at_minor: Option<i64>,
-    on_hand: i32,
-    reserved: i32,
-    low_stock_threshold: i32,
-    stock_updated_at_ms: i64,
 }
 
 impl VariantRow {
@@ -72,12 +68,6 @@ impl VariantRow {
             weight_grams: self.weight_grams,
             dimensions,
             tax_class: self.tax_class,
-            stock: Stock {
-                on_hand: self.on_hand,
-                reserved: self.reserved,
-                low_stock_threshold: self.low_stock_threshold,
-                updated_at: time(self.stock_updated_at_ms),
-            },
         })
     }
 }
@@ -206,12 +196,6 @@ impl Store {
     }
 
     async fn variants_where(&self, condition: Expr) -> Result<Vec<Variant>> {
-        let priced = self.priced_variants(condition).await?;
-        Ok(priced.into_iter().map(|(variant, _)| variant).collect())
-    }
-
-    /// Variants, each with its price in the main currency in minor units, if it has one.
-    pub(super) async fn priced_variants(&self, condition: Expr) -> Result<Vec<(Variant, Option<i64>)>> {
         let mut select = self.select_variants();
         select
             .and_where(condition)
@@ -219,20 +203,16 @@ impl Store {
             .order_by((variant::Entity, variant::Column::Position), Order::Asc)
             .order_by((variant::Entity, variant::Column::Id), Order::Asc);
         let rows = self.database.read().query_all(&select).await?;
-        let priced = |row| {
-            let row = VariantRow::from_query_result(row, "")?;
-            let amount_minor = row.amount_minor;
-            Ok((row.into_variant(self.main_currency)?, amount_minor))
-        };
-        rows.iter().map(priced).collect()
+        rows.iter().map(|row| self.variant(row)).collect()
     }
 
-    fn variant(&self, row: &QueryResult) -> Result<Variant> {
+    /// A row of [`Store::select_variants`].
+    pub(super) fn variant(&self, row: &QueryResult) -> Result<Variant> {
         VariantRow::from_query_result(row, "")?.into_variant(self.main_currency)
     }
 
-    /// The columns of [`VariantRow`].
-    fn select_variants(&self) -> SelectStatement {
+    /// Variants, each with its product and its price in the main currency, if it has one (`amount_minor`).
+    pub(super) fn select_variants(&self) -> SelectStatement {
         let variant_id = || (variant::Entity, variant::Column::Id);
         let is_product = product::Column::Id
             .into_expr()
@@ -245,18 +225,13 @@ impl Store {
         select
             .from(variant::Entity)
             .inner_join(product::Entity, is_product)
-            .inner_join(stock::Entity, stock::Column::VariantId.into_expr().equals(variant_id()))
             .left_join(price::Entity, is_price)
             .exprs(variant::Column::iter().map(|column| column.into_expr()))
             .expr_as(product::Column::Title.into_expr(), "product_title")
             .expr_as(product::Column::Status.into_expr(), "product_status")
             .expr_as(product::Column::Media.into_expr(), "product_media")
             .expr(price::Column::AmountMinor.into_expr())
-            .expr(price::Column::CompareAtMinor.into_expr())
-            .expr(stock::Column::OnHand.into_expr())
-            .expr(stock::Column::Reserved.into_expr())
-            .expr(stock::Column::LowStockThreshold.into_expr())
-            .expr_as(stock::Column::UpdatedAtMs.into_expr(), "stock_updated_at_ms");
+            .expr(price::Column::CompareAtMinor.into_expr());
         select
     }
 }

@@ -1,9 +1,14 @@
 //! Products, variants, categories and lists as a shopper sees them.
 
-use super::{Shop, codes, data, each, seeded, sorted};
+use super::reservations::call;
+use super::{Shop, admin, codes, configured, data, each, seeded, sorted};
 use expect_test::{expect, expect_file};
+use http::Method;
+use products::ProductsConfig;
 use serde_json::{Value, json};
-use service::testing::each_database;
+use service::clock::Clock;
+use service::id;
+use service::testing::{TempSqlite, TestService, each_database};
 
 #[tokio::test]
 async fn a_product_page() {
@@ -225,6 +230,20 @@ async fn wrong_arguments_are_told() {
         assert_eq!(codes(&answer), ["BAD_USER_INPUT"], "{answer:#}");
         assert_eq!(answer["errors"][0]["message"], expected);
     }
+    let query = "query($filter: ProductFilter) { products(filter: $filter) { totalCount } }";
+    let long = "x".repeat(101);
+    for (name, filter) in [
+        ("categoryIds", json!({ "categoryIds": [&long] })),
+        (
+            "options",
+            json!({ "options": [{ "name": "Size", "values": ["M", &long] }] }),
+        ),
+        ("attributes", json!({ "attributes": [{ "name": &long, "values": [] }] })),
+    ] {
+        let answer = shop.service.query(query, json!({ "filter": filter }), None).await;
+        let expected = format!("`{name}` has a text of more than 100 characters");
+        assert_eq!(answer["errors"][0]["message"], expected);
+    }
     let answer = shop
         .data(
             r#"{ product(slug: "no-such") { id } category(id: "x") { id } }"#,
@@ -234,14 +253,58 @@ async fn wrong_arguments_are_told() {
     assert_eq!(answer, json!({"product": null, "category": null}));
 }
 
-/// An hour, so that nothing is made anew by itself while the test runs.
+/// An hour, so that nothing is read anew by itself while a test runs.
+fn one_long_moment() -> ProductsConfig {
+    ProductsConfig {
+        catalogue_age_max_ms: 3_600_000,
+        ..ProductsConfig::default()
+    }
+}
+
+#[tokio::test]
+async fn a_product_is_read_once_in_a_moment_and_its_stock_each_time() {
+    let database = TempSqlite::new();
+    let shop = configured(&database.url, Clock::System, one_long_moment()).await;
+    let replica = configured(&database.url, Clock::System, one_long_moment()).await;
+    let query = "query($id: ID!, $variant: ID!) {
+        product(id: $id) { title categories { name } variants(first: 1) { nodes { id sku } } }
+        productVariant(id: $variant) { quantityAvailable product { title } } }";
+    let variables = json!({ "id": id::seeded("prod", 10), "variant": id::seeded("var", 1) });
+    let token = admin(&shop);
+    let statements = async |of: &TestService, token| of.statements_of(query, variables.clone(), token).await;
+    assert_eq!(statements(&replica, None).await, 6);
+    assert_eq!(statements(&replica, None).await, 1, "the stock of a variant");
+    let kept = data(&replica, query, variables.clone(), None).await;
+    let units = |data: &Value| data["productVariant"]["quantityAvailable"].as_i64().unwrap();
+
+    let line = json!({ "variantId": variables["variant"], "quantity": 1 });
+    let body = json!({ "lines": [line], "currencyCode": "EUR" });
+    call(&shop, Method::PUT, "/internal/reservations/ord_a", Some(&body)).await;
+    let update =
+        "mutation($id: ID!) { productUpdate(id: $id, input: { title: \"Renamed\" }) { userErrors { message } } }";
+    data(&shop, update, variables.clone(), Some(&token)).await;
+    let [seen_here, seen_there, seen_by_admin] = [
+        data(&shop, query, variables.clone(), None).await,
+        data(&replica, query, variables.clone(), None).await,
+        data(&replica, query, variables.clone(), Some(&token)).await,
+    ];
+    assert_eq!(seen_there["product"]["title"], kept["product"]["title"]);
+    for seen in [&seen_here, &seen_by_admin] {
+        assert_eq!(seen["product"]["title"], "Renamed");
+    }
+    for seen in [&seen_here, &seen_there] {
+        assert_eq!(units(seen), units(&kept) - 1);
+    }
+    assert_eq!(
+        statements(&replica, Some(&token)).await,
+        6,
+        "all of it, for who writes the catalogue"
+    );
+}
+
 #[tokio::test]
 async fn a_list_is_made_once_in_a_moment_and_again_after_a_change() {
-    let shop = Shop::open_with(products::ProductsConfig {
-        lists_age_max_ms: 3_600_000,
-        ..products::ProductsConfig::default()
-    })
-    .await;
+    let shop = Shop::open_with(one_long_moment()).await;
     let query = "query($available: Boolean, $first: Int) { products(filter: { available: $available }, first: $first, sort: PRICE_ASC) {
         totalCount nodes { id title } facets { name values { value count } } } }";
     let front = json!({ "available": true, "first": 2 });

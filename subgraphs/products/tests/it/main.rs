@@ -27,10 +27,10 @@ impl Shop {
         Shop::open_with(ProductsConfig::default()).await
     }
 
-    /// With lists that are made anew for each request.
-    async fn open_without_recent_lists() -> Shop {
+    /// With everything read anew for each request.
+    async fn open_without_memory() -> Shop {
         Shop::open_with(ProductsConfig {
-            lists_age_max_ms: 0,
+            catalogue_age_max_ms: 0,
             ..ProductsConfig::default()
         })
         .await

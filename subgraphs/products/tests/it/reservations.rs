@@ -20,7 +20,12 @@ fn peer(service: &TestService) -> PeerClient {
     peer
 }
 
-async fn call(service: &TestService, method: Method, path: &str, body: Option<&(impl Serialize + ?Sized)>) -> Value {
+pub(super) async fn call(
+    service: &TestService,
+    method: Method,
+    path: &str,
+    body: Option<&(impl Serialize + ?Sized)>,
+) -> Value {
     peer(service)
         .call(method, path, body)
         .await

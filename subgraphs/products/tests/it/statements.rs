@@ -26,7 +26,7 @@ async fn entity_statements(shop: &Shop, typename: &str, prefix: &str, selection:
 
 #[tokio::test]
 async fn a_level_is_at_most_two_statements() {
-    let shop = Shop::open().await;
+    let shop = Shop::open_without_memory().await;
     for (typename, prefix, selection, levels) in [
         (
             "ProductVariant",
@@ -71,7 +71,7 @@ async fn a_level_is_at_most_two_statements() {
 
 #[tokio::test]
 async fn a_list_costs_the_same_for_one_and_for_fifty() {
-    let shop = Shop::open_without_recent_lists().await;
+    let shop = Shop::open_without_memory().await;
     let query = "query($first: Int) { products(first: $first) { totalCount nodes { title featuredMedia { url }
         priceRange { min { amount } } categories { name } variants(first: 3) { nodes { sku price { amount } } } } } }";
     for first in [1, 10, 50] {
@@ -83,15 +83,15 @@ async fn a_list_costs_the_same_for_one_and_for_fifty() {
 /// What the schema has, at 1, 10 and 100: the demo shop has as many of everything but categories.
 #[tokio::test]
 async fn everything_is_loaded_at_once() {
-    let shop = Shop::open_without_recent_lists().await;
+    let shop = Shop::open_without_memory().await;
     let mut table = StatementTable::new::<Products>(&shop.service, super::admin(&shop.service));
     let options = [(
         "variantBySelectedOptions",
         "(selectedOptions: [{name: \"Size\", value: \"M\"}])",
     )];
-    // The first categories are roots.
+    // The variants of the first products have two options, and the first categories are roots.
     for (typename, prefix, first) in [
-        ("Product", "prod", 0),
+        ("Product", "prod", 10),
         ("ProductVariant", "var", 0),
         ("Category", "cat", 20),
     ] {

@@ -15,9 +15,7 @@ const PRODUCTS_MAX: u64 = 100_000;
 pub(super) type Ratings = Recent<Vec<String>, Arc<HashMap<String, RatingSummary>>>;
 
 pub(super) fn ratings(age_max: Duration) -> Ratings {
-    Recent::new(age_max, PRODUCTS_MAX, |summaries| {
-        u64::try_from(summaries.len()).unwrap_or(u64::MAX)
-    })
+    Recent::new(age_max, PRODUCTS_MAX, |product_ids, _| product_ids.len())
 }
 
 impl Store {
