@@ -8,6 +8,7 @@ mod one_of;
 mod reading;
 mod server;
 mod statements;
+mod update_all;
 mod writing;
 
 use chrono::{DateTime, Utc};
@@ -17,14 +18,15 @@ use sea_orm::sqlx;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{Connection as _, Executor as _};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, EntityTrait,
-    IdenStatic, Iterable, RuntimeErr, Statement, TransactionTrait,
+    ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, EntityTrait, IdenStatic,
+    RuntimeErr, Statement, TransactionTrait,
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 pub use one_of::OneOf;
 pub use reading::Reader;
 pub use sea_orm::DbErr;
+pub use update_all::{RowChange, RowsOf, update_all};
 pub use writing::{Transaction, Writer};
 
 use group_commit::GroupCommit;
@@ -108,6 +110,10 @@ const MYSQL_PATIENCE: &str =
     "SET SESSION innodb_lock_wait_timeout = 5 /*M! , SESSION idle_write_transaction_timeout = 15 */";
 /// For the one that holds the lock of migrations, and those that wait for it.
 const POSTGRES_ENDLESS_PATIENCE: &str = "SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+/// Tables of more than ten pages: PostgreSQL takes a table that it has never looked at for one of these.
+const LARGE_TABLES: &str = "SELECT quote_ident(relname) AS name FROM pg_class \
+    WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) \
+    AND pg_relation_size(oid) > 10 * current_setting('block_size')::bigint";
 /// Key of the advisory lock that migrations take on PostgreSQL; any constant will do ("hansa" in ASCII).
 const MIGRATION_LOCK: i64 = 0x68_61_6e_73_61;
 
@@ -279,13 +285,19 @@ impl Database {
     }
 
     /// Lets PostgreSQL look at what is in its tables, after much was written at once: until it does so by itself, a minute
-    /// later, it plans statements as if they were empty.
+    /// later, it plans statements as if they were small. Not those that are: of one that it has never looked at it expects
+    /// that it grows, and what it knows once, it plans by until it looks again.
     ///
     /// # Errors
     /// [`DbErr`] when the database does not answer.
     pub async fn analyze(&self) -> Result<(), DbErr> {
-        if self.writer.get_database_backend() == DatabaseBackend::Postgres {
-            self.writer.execute_unprepared("ANALYZE").await?;
+        if self.writer.get_database_backend() != DatabaseBackend::Postgres {
+            return Ok(());
+        }
+        let large = Statement::from_string(DatabaseBackend::Postgres, LARGE_TABLES);
+        for row in self.reader.query_all_raw(large).await? {
+            let table: String = row.try_get("", "name")?;
+            self.writer.execute_unprepared(&format!("ANALYZE {table}")).await?;
         }
         Ok(())
     }
@@ -377,18 +389,6 @@ fn sizes(pool: &sqlx::SqlitePool) -> (u32, u32) {
 #[must_use]
 pub fn is_of_statement(error: &DbErr) -> bool {
     matches!(error, DbErr::Exec(_) | DbErr::Query(_))
-}
-
-/// `after` without the columns that are as in `before`: what an update has to set. A database writes an index anew for
-/// each of its columns that is set, also to what it was.
-#[must_use]
-pub fn only_changes<A: ActiveModelTrait>(before: &A, mut after: A) -> A {
-    for column in <A::Entity as EntityTrait>::Column::iter() {
-        if before.get(column).into_value() == after.get(column).into_value() {
-            after.not_set(column);
-        }
-    }
-    after
 }
 
 /// Takes rows from others who would: moves the instant in `next_at` to `until` for those of `ids` for which it has come

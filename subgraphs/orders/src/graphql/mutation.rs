@@ -137,7 +137,7 @@ impl Mutation {
         let edit = checkout
             .driver
             .store()
-            .cart_add(user_id, &lines, checkout.driver.now())
+            .cart_add(user_id, lines, checkout.driver.now())
             .await?;
         let CartPayload { cart, user_errors } = cart_payload(context, user_id, edit).await?;
         Ok(CartPayload {

@@ -1,18 +1,16 @@
 //! Carts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 use service::database::{Database, OneOf as _, Transaction};
 
 use super::rows::{signed, units};
 use super::{Store, StoreError};
-use crate::domain::{Cart, CartLine, LINES_MAX, QUANTITY_MAX};
+use crate::domain::{Cart, CartLine};
 use crate::entity::{cart, cart_line};
 
 /// What became of an edit of a cart.
@@ -35,49 +33,6 @@ impl Store {
     /// [`StoreError`] when the database fails.
     pub async fn cart(&self, user_id: &str) -> Result<Option<Cart>, StoreError> {
         Ok(self.carts.load(user_id.to_owned()).await?)
-    }
-
-    /// Adds units of variants to the user's cart; all of them, or none.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn cart_add(
-        &self,
-        user_id: &str,
-        added: &[(String, u32)],
-        now: DateTime<Utc>,
-    ) -> Result<CartEdit, StoreError> {
-        let database = self.database.begin().await?;
-        touch_cart(&database, user_id, now).await?;
-        let rows = cart::Entity::find()
-            .find_also_related(cart_line::Entity)
-            .filter(cart::Column::UserId.eq(user_id))
-            .all(&database)
-            .await?;
-        let Some(cart_id) = rows.first().map(|(cart, _)| cart.id.clone()) else {
-            return Err(DbErr::RecordNotFound("the cart".to_owned()).into());
-        };
-        let mut quantities: HashMap<&str, u32> = HashMap::new();
-        for line in rows.iter().filter_map(|(_, line)| line.as_ref()) {
-            quantities.insert(&line.variant_id, units(line.quantity));
-        }
-        for (position, (variant_id, added)) in added.iter().enumerate() {
-            let quantity = quantities.entry(variant_id).or_default();
-            *quantity = quantity.saturating_add(*added);
-            if *quantity > QUANTITY_MAX {
-                database.rollback().await?;
-                return Ok(CartEdit::TooManyUnits(position));
-            }
-        }
-        if quantities.len() > LINES_MAX {
-            database.rollback().await?;
-            return Ok(CartEdit::TooManyLines);
-        }
-        for (variant_id, quantity) in added {
-            add_line(&database, &cart_id, variant_id, *quantity).await?;
-        }
-        database.commit().await?;
-        Ok(CartEdit::Done)
     }
 
     /// Sets the units of lines of the user's cart, 0 to remove; all of them, or none.
@@ -180,53 +135,31 @@ pub(super) async fn delete_cart(database: &Transaction, user_id: &str) -> Result
     Ok(())
 }
 
-/// Makes the user's cart if need be; also notes that it changes now, and so holds its row until the transaction ends.
-async fn touch_cart(database: &Transaction, user_id: &str, now: DateTime<Utc>) -> Result<(), DbErr> {
-    let row = cart::ActiveModel {
+/// Makes the carts of users if need be; also notes that they change now, and so holds their rows until the transaction
+/// ends.
+pub(super) async fn touch_carts(database: &Transaction, times: &BTreeMap<&str, DateTime<Utc>>) -> Result<(), DbErr> {
+    let rows = times.iter().map(|(user_id, now)| cart::ActiveModel {
         id: Set(service::id::new("crt")),
-        user_id: Set(user_id.to_owned()),
-        updated_at: Set(now),
-    };
+        user_id: Set((*user_id).to_owned()),
+        updated_at: Set(*now),
+    });
     let known = OnConflict::column(cart::Column::UserId)
-        .value(cart::Column::UpdatedAt, Expr::value(now))
+        .update_column(cart::Column::UpdatedAt)
         .to_owned();
-    cart::Entity::insert(row)
+    cart::Entity::insert_many(rows)
         .on_conflict(known)
         .exec_without_returning(database)
         .await?;
     Ok(())
 }
 
-/// [`touch_cart`], and the cart's id.
+/// [`touch_carts`] of one user, and the cart's id.
 async fn open_cart(database: &Transaction, user_id: &str, now: DateTime<Utc>) -> Result<String, DbErr> {
-    touch_cart(database, user_id, now).await?;
+    touch_carts(database, &BTreeMap::from([(user_id, now)])).await?;
     let cart = cart::Entity::find()
         .filter(cart::Column::UserId.eq(user_id))
         .one(database)
         .await?;
     cart.map(|cart| cart.id)
         .ok_or_else(|| DbErr::RecordNotFound("the cart".to_owned()))
-}
-
-async fn add_line(
-    database: &impl ConnectionTrait,
-    cart_id: &str,
-    variant_id: &str,
-    quantity: u32,
-) -> Result<(), DbErr> {
-    let row = cart_line::ActiveModel {
-        id: Set(service::id::new("cln")),
-        cart_id: Set(cart_id.to_owned()),
-        variant_id: Set(variant_id.to_owned()),
-        quantity: Set(signed(quantity)),
-    };
-    let column = (cart_line::Entity, cart_line::Column::Quantity);
-    let known = OnConflict::columns([cart_line::Column::CartId, cart_line::Column::VariantId])
-        .value(cart_line::Column::Quantity, Expr::col(column).add(signed(quantity)))
-        .to_owned();
-    cart_line::Entity::insert(row)
-        .on_conflict(known)
-        .exec_without_returning(database)
-        .await?;
-    Ok(())
 }

@@ -3,6 +3,7 @@
 //! [`Store::change`] is the only way to change an order: load the file, let the domain decide, and write what changed
 //! in one local transaction, which leaves the order as it is when somebody else was faster.
 
+mod adding;
 mod carts;
 mod changes;
 mod events;
@@ -29,6 +30,7 @@ pub use seed::seed;
 #[derive(Clone)]
 pub struct Store {
     database: Database,
+    adding: adding::Adding,
     placing: placing::Placing,
     updating: updates::Updating,
     notes: Notes,
@@ -68,6 +70,9 @@ impl Store {
         let (of_files, of_carts) = (database.clone(), database.clone());
         Self {
             updating: Together::new(Storing(updates::Updates {
+                database: database.clone(),
+            })),
+            adding: Together::new(Storing(adding::Additions {
                 database: database.clone(),
             })),
             placing: Together::new(Storing(placing::Inserting {

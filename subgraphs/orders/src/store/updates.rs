@@ -1,10 +1,10 @@
 //! Writing what has changed of orders: several orders that change at the same time are written in one transaction.
 
 use chrono::{DateTime, Utc};
-use sea_orm::ActiveValue::Set;
+use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Query;
 use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
-use service::database::{Database, OneOf as _, Transaction, only_changes};
+use service::database::{Database, OneOf as _, RowChange, RowsOf, Transaction, update_all};
 use service::together::{Stored, Storing, Together};
 use service::{events, fault};
 
@@ -100,17 +100,19 @@ pub(super) async fn write(database: &Database, changes: &[Box<Change>]) -> Resul
         && change.is_of_row_alone()
     {
         change.point_of_storing();
-        return Ok(vec![update_row(database.write(), change).await?]);
+        return update_rows(database.write(), &[change]).await;
     }
     let transaction = database.begin().await?;
     let mut updates = vec![Update::Stale; changes.len()];
-    // In one order, so that two replicas never wait for each other in a circle.
+    // In one order, so that two replicas hardly ever wait for each other in a circle.
     let mut ordered: Vec<(&Change, &mut Update)> = changes.iter().map(AsRef::as_ref).zip(&mut updates).collect();
     ordered.sort_by(|(a, _), (b, _)| a.after.order.id.cmp(&b.after.order.id));
+    let rows: Vec<&Change> = ordered.iter().map(|(change, _)| *change).collect();
+    let updated = update_rows(&transaction, &rows).await?;
     let mut written = Vec::with_capacity(changes.len());
-    for (change, update) in ordered {
-        *update = update_row(&transaction, change).await?;
-        if *update == Update::Written {
+    for ((change, update), updated) in ordered.into_iter().zip(updated) {
+        *update = updated;
+        if updated == Update::Written {
             update_parts(&transaction, change).await?;
             written.push(change);
         }
@@ -133,18 +135,62 @@ pub(super) async fn write(database: &Database, changes: &[Box<Change>]) -> Resul
     Ok(updates)
 }
 
-/// Writes what has changed in the order's row.
-async fn update_row(database: &impl ConnectionTrait, change: &Change) -> Result<Update, DbErr> {
+/// Without the lease, which is taken without a new version.
+const ROWS: RowsOf<orders::Column> = {
+    use orders::Column::{
+        ExpiresAt, Id, PaymentId, SagaAttempt, SagaNextAt, SagaPaymentRequest, SagaReservedUntil, SagaStep,
+        SagaStockCommitted, Status, Version,
+    };
+    RowsOf {
+        key: Id,
+        usual: &[
+            Status,
+            PaymentId,
+            ExpiresAt,
+            Version,
+            SagaStep,
+            SagaAttempt,
+            SagaNextAt,
+            SagaReservedUntil,
+            SagaStockCommitted,
+            SagaPaymentRequest,
+        ],
+    }
+};
+
+/// Writes what has changed in the orders' rows.
+async fn update_rows(database: &impl ConnectionTrait, changes: &[&Change]) -> Result<Vec<Update>, DbErr> {
+    let rows: Vec<_> = changes.iter().map(|change| row_change(change)).collect();
+    let written = update_all(database, ROWS, &rows).await?;
+    let mut updates = Vec::with_capacity(changes.len());
+    for (change, written) in changes.iter().zip(written) {
+        updates.push(match (written, &change.extra.driven) {
+            (true, _) => Update::Written,
+            (false, None) => Update::Stale,
+            (false, Some((lease, _))) => {
+                let holder = orders::Entity::find_by_id(&change.after.order.id).one(database).await?;
+                match holder.is_some_and(|row| row.saga_lease_owner.as_ref() == Some(lease)) {
+                    true => Update::Stale,
+                    false => Update::LeaseLost,
+                }
+            }
+        });
+    }
+    Ok(updates)
+}
+
+fn row_change(change: &Change) -> RowChange<orders::ActiveModel> {
     use orders::Column;
     let Change { before, after, extra } = change;
-    let [old, new] = [before, after].map(|file| order_to_row(&file.order, &file.saga));
-    // Somebody may be in the middle of a step: the lease stays theirs unless it is said whose it is.
-    let mut row = only_changes(&old, new);
-    let mut update = orders::Entity::update_many()
-        .filter(Column::Id.eq(&after.order.id))
-        .filter(Column::Version.eq(before.order.version));
+    let [before_row, mut row] = [before, after].map(|file| {
+        let mut row = order_to_row(&file.order, &file.saga);
+        // Somebody may be in the middle of a step: the lease stays theirs unless it is said whose it is.
+        (row.saga_lease_until, row.saga_lease_owner) = (NotSet, NotSet);
+        row
+    });
+    let mut guards = vec![(Column::Version, before.order.version.into())];
     if let Some((lease, now)) = &extra.driven {
-        update = update.filter(Column::SagaLeaseOwner.eq(lease));
+        guards.push((Column::SagaLeaseOwner, lease.as_str().into()));
         (row.saga_lease_until, row.saga_lease_owner) = (Set(None), Set(None));
         if after.command(*now).is_some() {
             hold(&mut row, lease, *now);
@@ -153,15 +199,12 @@ async fn update_row(database: &impl ConnectionTrait, change: &Change) -> Result<
     if let Some((lease, now)) = &extra.lease {
         hold(&mut row, lease, *now);
     }
-    if update.set(row).exec(database).await?.rows_affected == 1 {
-        return Ok(Update::Written);
+    RowChange {
+        id: after.order.id.clone(),
+        before: before_row,
+        after: row,
+        guards,
     }
-    let Some((lease, _)) = &extra.driven else {
-        return Ok(Update::Stale);
-    };
-    let holder = orders::Entity::find_by_id(&after.order.id).one(database).await?;
-    let is_held = holder.is_some_and(|row| row.saga_lease_owner.as_ref() == Some(lease));
-    Ok(if is_held { Update::Stale } else { Update::LeaseLost })
 }
 
 /// Writes what has changed in lines and refunds, and what a change of status brings with it in the cart.

@@ -1,6 +1,7 @@
 //! Carts, and estimates of what they cost.
 
 use expect_test::expect;
+use futures::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 use service::clock::Clock;
@@ -97,6 +98,50 @@ async fn a_cart_has_limits() {
         null [{"code":"LINE_LIMIT","field":["lines"]}]
     "#]]
     .assert_eq(&story);
+}
+
+/// What they add is stored together; what is refused to one of them is not refused to the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_fill_their_carts_at_once() {
+    service::testing::each_database(async |url: String| {
+        let shop = Shop::open_on(&url, Clock::System).await;
+        let (shoe, lace) = (shop.shelf.stock(1, 8_990, 5), shop.shelf.stock(2, 350, 50));
+        let query = "mutation($lines: [CartLineInput!]!) { cartLinesAdd(lines: $lines) {
+            cart { lines { variant { id } quantity } } userErrors { code } } }";
+        let add = async |user: u64, lines: Value| {
+            let token = shop.token(user, &[]);
+            let answer = shop.orders.query(query, json!({ "lines": lines }), Some(&token)).await;
+            answer["data"]["cartLinesAdd"].clone()
+        };
+        let of = |lines: &Value, variant: &str| {
+            let mut quantities = lines.as_array().into_iter().flatten();
+            let line = quantities.find(|line| line["variant"]["id"] == variant);
+            line.map_or(0, |line| line["quantity"].as_i64().unwrap())
+        };
+        add(20, json!([{ "variantId": shoe, "quantity": 999 }])).await;
+        // Each of 21 to 30 twice.
+        let users = (20..=30).chain(21..=30);
+        let lines = json!([{ "variantId": lace }, { "variantId": shoe, "quantity": 2 }]);
+        let added = join_all(users.clone().map(|user| add(user, lines.clone()))).await;
+        for (user, added) in users.zip(added) {
+            let expected = if user == 20 {
+                json!([{ "code": "QUANTITY_INVALID" }])
+            } else {
+                json!([])
+            };
+            assert_eq!(added["userErrors"], expected, "user {user}: {added:#}");
+        }
+        for user in 20..=30 {
+            let cart = &add(user, json!([{ "variantId": lace }])).await["cart"];
+            let expected = if user == 20 { (999, 1) } else { (4, 3) };
+            assert_eq!(
+                (of(&cart["lines"], &shoe), of(&cart["lines"], &lace)),
+                expected,
+                "user {user}: {cart:#}"
+            );
+        }
+    })
+    .await;
 }
 
 async fn add(shop: &Shop, lines: Value) -> Value {

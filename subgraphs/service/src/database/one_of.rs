@@ -19,7 +19,7 @@ pub trait OneOf: ColumnTrait {
 impl<C: ColumnTrait> OneOf for C {}
 
 /// The values, the last of them again until there are 1, 2, 4, 8 …; none stay none.
-fn padded<V: Clone>(mut values: Vec<V>) -> Vec<V> {
+pub(super) fn padded<V: Clone>(mut values: Vec<V>) -> Vec<V> {
     if let Some(last) = values.last().cloned() {
         let missing = values.len().next_power_of_two() - values.len();
         values.extend(iter::repeat_n(last, missing));

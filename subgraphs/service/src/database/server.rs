@@ -138,6 +138,29 @@ fn not_acquired(error: sqlx::Error) -> DbErr {
     }
 }
 
+/// Whether the connection is broken, or was ended by the server: then what was being committed is perhaps committed. Not when the
+/// database has an opinion of a statement.
+fn is_of_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+        // The classes of SQLSTATE of connections, and of servers that are shut down.
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| code.starts_with("08") || code.starts_with("57P")),
+        _ => false,
+    }
+}
+
+fn failed(error: sqlx::Error) -> DbErr {
+    let is_of_connection = is_of_connection(&error);
+    let error = RuntimeErr::SqlxError(error.into());
+    if is_of_connection {
+        DbErr::Conn(error)
+    } else {
+        DbErr::Exec(error)
+    }
+}
+
 /// A connection in use.
 #[derive(Debug)]
 struct Lease<DB: sqlx::Database> {
@@ -171,13 +194,17 @@ impl<DB: sqlx::Database> Lease<DB> {
 
     /// The answer to a statement. What the database itself says of it, success or not, is all that comes.
     fn heard<T>(&mut self, answer: Result<T, sqlx::Error>) -> Result<T, DbErr> {
-        if !matches!(answer, Ok(_) | Err(sqlx::Error::Database(_))) {
+        let is_heard = match &answer {
+            Ok(_) => true,
+            Err(error) => matches!(error, sqlx::Error::Database(_)) && !is_of_connection(error),
+        };
+        if !is_heard {
             // What broke this connection may have broken the others: let the driver test them.
             locked(&self.kept).clear();
         } else if self.state == State::Statement {
             self.state = State::Free;
         }
-        answer.map_err(|error| DbErr::Exec(RuntimeErr::SqlxError(error.into())))
+        answer.map_err(failed)
     }
 }
 

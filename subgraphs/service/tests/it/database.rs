@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::prelude::*;
-use service::database::{Database, DatabaseOptions};
+use service::database::{Database, DatabaseOptions, is_of_statement};
 use service::testing::{TempSqlite, each_database};
 use std::time::Duration;
 
@@ -266,6 +266,40 @@ async fn nobody_waits_for_a_lock_without_end() {
         holding.commit().await.unwrap();
         increment(&other).await;
         assert_eq!(value(&database).await, 2, "on {url}");
+    })
+    .await;
+}
+
+/// What was being committed then is perhaps committed: it must not be done again as after a statement that failed.
+#[tokio::test]
+async fn a_connection_that_the_server_ends_is_no_statement_that_failed() {
+    each_database(|url| async move {
+        let (id_of, end) = match url.split(':').next() {
+            Some("mysql") => ("SELECT CAST(CONNECTION_ID() AS SIGNED) AS id", "KILL"),
+            Some("sqlite") => return,
+            _ => ("SELECT pg_backend_pid()::bigint AS id", "SELECT pg_terminate_backend"),
+        };
+        let (database, other) = (connect(&url).await, connect(&url).await);
+        database.migrate::<Migrator>().await.unwrap();
+        let transaction = database.begin().await.unwrap();
+        transaction
+            .execute_unprepared("UPDATE counter SET value = 5")
+            .await
+            .unwrap();
+        let row = transaction.query_one_raw(sea_orm::Statement::from_string(
+            transaction.get_database_backend(),
+            id_of,
+        ));
+        let id: i64 = row.await.unwrap().unwrap().try_get("", "id").unwrap();
+        other
+            .write()
+            .execute_unprepared(&format!("{end} ({id})"))
+            .await
+            .unwrap();
+        let error = transaction.commit().await.unwrap_err();
+        assert!(!is_of_statement(&error), "{error:?}");
+        increment(&database).await;
+        assert_eq!(value(&database).await, 1, "on {url}");
     })
     .await;
 }

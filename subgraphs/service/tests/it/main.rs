@@ -8,3 +8,4 @@ mod group_commit;
 mod peer;
 mod schema;
 mod tokens;
+mod update_all;
