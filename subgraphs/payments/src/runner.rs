@@ -14,6 +14,10 @@ use crate::store::StoreError;
 
 const TICK: Duration = Duration::from_secs(1);
 
+/// How long webhooks gather before they are worked on: what several of them need is read and written at once. Those of a
+/// card, whose payment has its answer already, may come as often as orders do.
+const GATHERING: Duration = Duration::from_millis(25);
+
 const MEASURE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Works until `shutdown`.
@@ -41,7 +45,7 @@ pub async fn run(processor: Processor, shutdown: CancellationToken) {
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = processor.woken() => {}
+            () = processor.woken() => tokio::time::sleep(GATHERING).await,
             () = tokio::time::sleep_until(tick_at) => {}
         }
     }

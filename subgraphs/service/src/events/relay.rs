@@ -21,6 +21,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long events gather before they are sent: a round takes four statements, a request and what the reader stores, however
+/// many it sends.
+const GATHERING: Duration = Duration::from_millis(25);
 const MEASURE_INTERVAL: Duration = Duration::from_secs(15);
 const TIDY_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -44,7 +48,7 @@ pub struct RelayBell {
 }
 
 impl RelayBell {
-    /// An event was written, and its transaction committed: the relay sends it now, not within a second.
+    /// An event was written, and its transaction committed: the relay sends it soon, not within a second.
     pub fn ring(&self) {
         self.rung.notify_one();
     }
@@ -91,7 +95,7 @@ impl Relay {
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.bell.rung.notified() => {}
+                () = self.bell.rung.notified() => tokio::time::sleep(GATHERING).await,
                 () = tokio::time::sleep(TICK) => {}
             }
         }
