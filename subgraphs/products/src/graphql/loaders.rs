@@ -55,20 +55,12 @@ pub(super) struct ListRequest {
 ///
 /// Keys must be short: they are kept too, also those that name nothing.
 #[derive(Clone)]
-pub(super) struct RecentLoader<K, V>
-where
-    K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+pub(super) struct RecentLoader<K: Key, V: Loaded> {
     loader: Loader<K, V>,
     recent: Arc<Recent<K, Option<V>>>,
 }
 
-impl<K, V> RecentLoader<K, V>
-where
-    K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+impl<K: Key, V: Loaded> RecentLoader<K, V> {
     /// The value of `key`, or `None` when there is none; as it is now for those who write the catalogue.
     pub(super) async fn load(&self, context: &Context<'_>, key: K) -> Result<Option<V>, LoadError> {
         if context.viewer().scopes.contains("products:write") {
@@ -105,6 +97,16 @@ impl Loaders {
     }
 }
 
+/// What is asked for.
+pub(super) trait Key: Eq + Hash + Clone + Debug + Send + Sync + 'static {}
+
+impl<K: Eq + Hash + Clone + Debug + Send + Sync + 'static> Key for K {}
+
+/// What is found.
+pub(super) trait Loaded: Clone + Send + Sync + 'static {}
+
+impl<V: Clone + Send + Sync + 'static> Loaded for V {}
+
 /// Loads batches of keys from the store.
 trait Load<K, V>: Fn(Store, Vec<K>) -> Self::Loading + Clone + Send + Sync + 'static {
     type Loading: Future<Output = Result<HashMap<K, V>, StoreError>> + Send + 'static;
@@ -119,40 +121,28 @@ where
 }
 
 /// A loader whose batches `load` from the store.
-fn loader<K, V>(store: &Store, load: impl Load<K, V>) -> Loader<K, V>
-where
-    K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+fn loader<K: Key, V: Loaded>(store: &Store, load: impl Load<K, V>) -> Loader<K, V> {
     let store = store.clone();
     Loader::new(move |keys| load(store.clone(), keys))
 }
 
 /// The same with what was loaded a moment ago, in which a value counts as so many `rows`.
-fn recent<K, V>(store: &Store, rows: fn(&K, &Option<V>) -> usize, load: impl Load<K, V>) -> RecentLoader<K, V>
-where
-    K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+fn recent<K: Key, V: Loaded>(
+    store: &Store,
+    rows: fn(&K, &Option<V>) -> usize,
+    load: impl Load<K, V>,
+) -> RecentLoader<K, V> {
     RecentLoader {
         loader: loader(store, load),
         recent: Arc::new(store.recent(KEPT_MAX, rows)),
     }
 }
 
-fn single<K, V>(store: &Store, load: impl Load<K, V>) -> RecentLoader<K, V>
-where
-    K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+fn single<K: Key, V: Loaded>(store: &Store, load: impl Load<K, V>) -> RecentLoader<K, V> {
     recent(store, |_, _| 1, load)
 }
 
-fn list<K, V>(store: &Store, load: impl Load<K, Vec<V>>) -> RecentLoader<K, Vec<V>>
-where
-    K: Eq + Hash + Clone + Debug + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
+fn list<K: Key, V: Loaded>(store: &Store, load: impl Load<K, Vec<V>>) -> RecentLoader<K, Vec<V>> {
     recent(store, |_, list| list.as_ref().map_or(1, Vec::len), load)
 }
 
