@@ -322,7 +322,7 @@ impl OrderFile {
         self.saga.go_to(Step::Authorize, edit.now);
     }
 
-    /// Calls the order off; false when its state forbids it.
+    /// Calls the order off; false when its state forbids it. One that is called off already stays as it is.
     pub fn cancel(&mut self, reason: Option<String>, edit: &Edit<'_>) -> bool {
         let step = match self.order.status {
             OrderStatus::Pending | OrderStatus::AwaitingPayment => Step::Release,
@@ -333,6 +333,7 @@ impl OrderFile {
             }
             OrderStatus::PaymentProcessing => Step::Void,
             OrderStatus::Paid if self.saga.step == Step::Done => Step::Refund,
+            OrderStatus::Cancelled => return true,
             _ => return false,
         };
         self.move_to(OrderStatus::Cancelled, reason, edit);
