@@ -105,7 +105,12 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// locks: a process that froze, or whose machine is gone, must not hold up the others. Statements, not parameters of the
 /// connection, which poolers refuse.
 const POSTGRES_PATIENCE: &str = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '15s'";
-/// The same; MySQL, to which the second is a comment, has no such bound.
+/// Reading one page costs about as much as reading the next one, as on every disk that does not turn; a value that somebody has
+/// set stays. By PostgreSQL's own, 4, a list of keys in a small table is found by reading all of it, and a connection keeps
+/// that plan while the table grows, until it is analysed.
+const POSTGRES_COSTS: &str = "SELECT set_config('random_page_cost', '1.1', false) FROM pg_settings \
+    WHERE name = 'random_page_cost' AND source = 'default'";
+/// [`POSTGRES_PATIENCE`]; MySQL, to which the second is a comment, has no such bound.
 const MYSQL_PATIENCE: &str =
     "SET SESSION innodb_lock_wait_timeout = 5 /*M! , SESSION idle_write_transaction_timeout = 15 */";
 /// For the one that holds the lock of migrations, and those that wait for it.
@@ -513,7 +518,13 @@ fn networked(url: &str, connections_max: u32) -> ConnectOptions {
         .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(STATEMENT_CACHE))
         .map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(STATEMENT_CACHE))
         .map_sqlx_postgres_pool_opts(|pool| {
-            pool.after_connect(|connection, _| connection.execute(POSTGRES_PATIENCE).map_ok(drop).boxed())
+            pool.after_connect(|connection, _| {
+                let settings = async move {
+                    connection.execute(POSTGRES_PATIENCE).await?;
+                    connection.execute(POSTGRES_COSTS).await.map(drop)
+                };
+                settings.boxed()
+            })
         })
         .map_sqlx_mysql_pool_opts(|pool| {
             pool.after_connect(|connection, _| connection.execute(MYSQL_PATIENCE).map_ok(drop).boxed())

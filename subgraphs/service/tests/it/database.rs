@@ -303,3 +303,25 @@ async fn a_connection_that_the_server_ends_is_no_statement_that_failed() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn postgresql_plans_for_disks_that_do_not_turn_unless_it_is_told_otherwise() {
+    each_database(|url| async move {
+        if !url.starts_with("postgres") {
+            return;
+        }
+        let cost = async || {
+            let database = connect(&url).await;
+            let setting = "SELECT current_setting('random_page_cost') AS cost";
+            let setting = sea_orm::Statement::from_string(database.write().get_database_backend(), setting);
+            let row = database.read().query_one_raw(setting).await.unwrap().unwrap();
+            row.try_get::<String>("", "cost").unwrap()
+        };
+        assert_eq!(cost().await, "1.1");
+        let told =
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET random_page_cost = 2', current_database()); END $$";
+        connect(&url).await.write().execute_unprepared(told).await.unwrap();
+        assert_eq!(cost().await, "2");
+    })
+    .await;
+}
