@@ -240,8 +240,8 @@ impl Processor {
         Ok(())
     }
 
-    /// Takes the state of the payment that these webhooks are about from the gateway, whatever they say. Gives those
-    /// that are done with; the others are postponed. `payments` has those that webhooks name by our ids.
+    /// Takes the state of the payment that these webhooks are about from the gateway, unless they tell nothing new. Gives
+    /// those that are done with; the others are postponed. `payments` has those that webhooks name by our ids.
     async fn work_webhooks_of_one(
         &self,
         webhooks: Vec<DueWebhook>,
@@ -261,6 +261,7 @@ impl Processor {
         };
         let known = payment.is_some();
         let settled = match payment {
+            Some(payment) if !webhooks.iter().any(|webhook| self.may_be_news(&payment, webhook)) => true,
             Some(payment) => match self.ask(payment).await {
                 Ok(asked) => asked.is_some(),
                 Err(CommandError::Store(error)) => return Err(error),
@@ -278,6 +279,13 @@ impl Processor {
             self.postpone_webhook(webhook, known).await?;
         }
         Ok(Vec::new())
+    }
+
+    /// Whether the webhook tells something of the payment that is not known, or not all that there is to know.
+    fn may_be_news(&self, payment: &Payment, webhook: &DueWebhook) -> bool {
+        let gateway = self.gateway(Some(&webhook.gateway));
+        let told = gateway.and_then(|gateway| gateway.told_by_webhook(&webhook.body));
+        told.is_none_or(|told| told.reference != payment.id || payment.clone().settle(&told, self.now()))
     }
 
     async fn postpone_webhook(&self, due: &DueWebhook, known: bool) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! `POST /webhooks/<gateway>`: checks the signature, stores the event once, answers, and only then works on it.
 //!
-//! What the event says is not believed: the runner looks the payment up at the gateway, so the order in which events
-//! arrive does not matter.
+//! What is new in an event is not believed: the runner looks the payment up at the gateway, so the order in which events
+//! arrive does not matter. An event without news, as most are that tell of what the shop itself has done, costs no call.
 
 use axum::Router;
 use axum::body::Bytes;

@@ -227,6 +227,10 @@ impl Gateway for Guarded {
         self.gateway.verify_webhook(headers, body, now)
     }
 
+    fn told_by_webhook(&self, body: &str) -> Option<RemotePayment> {
+        self.gateway.told_by_webhook(body)
+    }
+
     fn webhook_reply(&self) -> &'static str {
         self.gateway.webhook_reply()
     }

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use service::money::Currency;
 use url::Url;
 
@@ -193,14 +193,26 @@ impl Gateway for GenericGateway {
 
     fn verify_webhook(&self, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Result<Webhook, WebhookError> {
         let id = self.secrets.get().verify(headers, body, now)?;
-        let event: WireEvent = serde_json::from_slice(body).map_err(|_| WebhookError::Malformed)?;
+        let event: WireEvent<WireEventData> = serde_json::from_slice(body).map_err(|_| WebhookError::Malformed)?;
         Ok(Webhook {
             id,
             payment_id: event.data.reference,
             gateway_reference: event.data.id,
         })
     }
+
+    fn told_by_webhook(&self, body: &str) -> Option<RemotePayment> {
+        let event: WireEvent<Value> = serde_json::from_str(body).ok()?;
+        let is_whole = TOLD_WHEN_WHOLE.iter().all(|field| event.data.get(field).is_some());
+        is_whole.then_some(event.data).and_then(|data| {
+            let payment = WirePayment::deserialize(data).ok()?;
+            Some(payment.into())
+        })
+    }
 }
+
+/// A payment that has these leaves nothing out.
+const TOLD_WHEN_WHOLE: [&str; 4] = ["authorized_minor", "captured_minor", "refunded_minor", "refunds"];
 
 #[derive(Deserialize)]
 struct WirePayments {
@@ -281,8 +293,8 @@ enum WireRefundStatus {
 }
 
 #[derive(Deserialize)]
-struct WireEvent {
-    data: WireEventData,
+struct WireEvent<T> {
+    data: T,
 }
 
 #[derive(Deserialize)]

@@ -73,6 +73,11 @@ pub trait Gateway: Send + Sync {
     /// When the signature or the time is wrong, or the body is not understood.
     fn verify_webhook(&self, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Result<Webhook, WebhookError>;
 
+    /// The payment as the body of a verified webhook tells of it; `None` when that is less than [`Gateway::lookup`] tells.
+    fn told_by_webhook(&self, _body: &str) -> Option<RemotePayment> {
+        None
+    }
+
     /// What tells the gateway that its webhook is stored; with status 200, or 204 when empty.
     fn webhook_reply(&self) -> &'static str {
         ""
@@ -170,7 +175,7 @@ pub struct KnownRefund {
     pub booked: bool,
 }
 
-/// What a verified webhook is about. Its content is not believed: the payment is looked up.
+/// What a verified webhook is about. Its news are not believed: the payment is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     /// Unique per event; a repeat carries the same.

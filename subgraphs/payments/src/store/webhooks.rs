@@ -37,6 +37,8 @@ pub struct DueWebhook {
     pub payment_id: Option<String>,
     /// The gateway's id of the payment, if it names that.
     pub gateway_reference: Option<String>,
+    /// As received.
+    pub body: String,
     /// Times it was worked on in vain.
     pub attempt: i32,
 }
@@ -106,6 +108,7 @@ impl Store {
             gateway: row.gateway,
             payment_id: row.payment_id,
             gateway_reference: row.gateway_reference,
+            body: row.body,
             attempt: row.attempt,
         };
         Ok(rows.into_iter().map(webhook).collect())

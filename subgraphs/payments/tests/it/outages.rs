@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use sandbox_gateway::config::{DEMO_API_KEY, DEMO_WEBHOOK_SECRET};
 use serde_json::json;
 use service::clock::Clock;
 use service::id;
-use sha2::Sha256;
 
 use crate::shop::{Shop, ShopOptions, StoredWebhook, each_shop, listener, request, shown, with_webhooks};
 
@@ -176,8 +172,9 @@ async fn a_webhook_of_an_unknown_payment_is_kept_and_then_matched_or_told_of() {
         async |shop: Shop| {
             let clock = shop.service.clock.clone();
             let (early, never) = (id::new("pay"), id::new("pay"));
-            assert_eq!(send_event(&shop, "evt_early", &early).await, 204);
-            assert_eq!(send_event(&shop, "evt_never", &never).await, 204);
+            let told = |payment_id: &str| json!({"id": "sbx_x", "reference": payment_id});
+            assert_eq!(shop.send_event("evt_early", told(&early)).await, 204);
+            assert_eq!(shop.send_event("evt_never", told(&never)).await, 204);
             shop.pay(&early, "tok_ok").await;
             let open = |webhooks: Vec<StoredWebhook>| {
                 webhooks
@@ -193,7 +190,7 @@ async fn a_webhook_of_an_unknown_payment_is_kept_and_then_matched_or_told_of() {
                 }
                 clock.advance(Duration::from_secs(60));
                 // A repeat of the event changes nothing, and wakes the runner.
-                send_event(&shop, "evt_never", &never).await;
+                shop.send_event("evt_never", told(&never)).await;
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             let mut webhooks = shop.webhooks().await;
@@ -214,28 +211,6 @@ async fn a_webhook_of_an_unknown_payment_is_kept_and_then_matched_or_told_of() {
         },
     )
     .await;
-}
-
-/// Sends an event of the generic dialect as the gateway would.
-async fn send_event(shop: &Shop, event_id: &str, payment_id: &str) -> u16 {
-    use axum::body::Body;
-    use tower::ServiceExt as _;
-    let body = json!({"type": "payment.updated", "data": {"id": "sbx_x", "reference": payment_id}}).to_string();
-    let timestamp = shop.service.clock.now().timestamp();
-    let key = BASE64_STANDARD
-        .decode(DEMO_WEBHOOK_SECRET.trim_start_matches("whsec_"))
-        .unwrap();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
-    mac.update(format!("{event_id}.{timestamp}.{body}").as_bytes());
-    let signature = format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()));
-    let request = http::Request::post("/webhooks/sandbox")
-        .header("webhook-id", event_id)
-        .header("webhook-timestamp", timestamp)
-        .header("webhook-signature", signature)
-        .body(Body::from(body))
-        .unwrap();
-    let webhook = shop.service.app.webhook.clone().unwrap();
-    webhook.oneshot(request).await.unwrap().status().as_u16()
 }
 
 /// Waits until the payment has `status` while time goes by.

@@ -1,11 +1,18 @@
 //! A payments service with a sandbox gateway, and the ways to talk to both.
 
 use std::collections::BTreeMap;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::middleware::map_request;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use clap::{Args as _, FromArgMatches as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use payments::{Config, Payments};
@@ -17,6 +24,7 @@ use service::contract::payments::{ActionRequest, AuthorizeRequest, PaymentState}
 use service::id;
 use service::peer::{PeerClient, PeerError};
 use service::testing::{TestOptions, TestService};
+use sha2::Sha256;
 use tower::ServiceExt as _;
 use url::Url;
 
@@ -28,6 +36,7 @@ pub(crate) struct Shop {
     pub(crate) internal: PeerClient,
     pub(crate) gateway: Router,
     pub(crate) gateway_url: Url,
+    lookups: Arc<AtomicUsize>,
 }
 
 /// A row of `webhook_event`.
@@ -88,7 +97,8 @@ impl Shop {
             ..sandbox_gateway::Config::default()
         })
         .unwrap();
-        let serving = gateway.clone();
+        let lookups: Arc<AtomicUsize> = Arc::default();
+        let serving = gateway.clone().layer(map_request(count_reads(Arc::clone(&lookups))));
         tokio::spawn(async move { axum::serve(gateway_listener, serving).await.unwrap() });
         let mut flags = flags(&gateway_url);
         if options.webhooks {
@@ -109,6 +119,7 @@ impl Shop {
             internal,
             gateway,
             gateway_url,
+            lookups,
         }
     }
 
@@ -173,6 +184,31 @@ impl Shop {
             .as_array()
             .unwrap()
             .clone()
+    }
+
+    /// How often the gateway was asked how a payment stands, in the generic dialect.
+    pub(crate) fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::SeqCst)
+    }
+
+    /// Sends an event of the generic dialect as the gateway would.
+    pub(crate) async fn send_event(&self, event_id: &str, data: Value) -> u16 {
+        let body = json!({"type": "payment.updated", "data": data}).to_string();
+        let timestamp = self.service.clock.now().timestamp();
+        let key = BASE64_STANDARD
+            .decode(DEMO_WEBHOOK_SECRET.trim_start_matches("whsec_"))
+            .unwrap();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+        mac.update(format!("{event_id}.{timestamp}.{body}").as_bytes());
+        let signature = format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()));
+        let request = Request::post("/webhooks/sandbox")
+            .header("webhook-id", event_id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", signature)
+            .body(Body::from(body))
+            .unwrap();
+        let webhook = self.service.app.webhook.clone().unwrap();
+        webhook.oneshot(request).await.unwrap().status().as_u16()
     }
 
     /// Makes the gateway mistreat its webhooks.
@@ -286,6 +322,15 @@ impl Shop {
 
     pub(crate) fn token(&self, user: u64, roles: &[Role]) -> String {
         self.service.keys.user(&id::seeded("usr", user), roles)
+    }
+}
+
+fn count_reads(reads: Arc<AtomicUsize>) -> impl Fn(Request<Body>) -> Ready<Request<Body>> + Clone {
+    move |request| {
+        if request.method() == Method::GET {
+            reads.fetch_add(1, Ordering::SeqCst);
+        }
+        ready(request)
     }
 }
 

@@ -1,12 +1,13 @@
 //! Webhooks: how they arrive, twice, not at all, or from somebody else.
 
 use axum::body::Body;
+use expect_test::expect;
 use http::{Request, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use service::id;
 use tower::ServiceExt as _;
 
-use crate::shop::{Shop, each_shop, with_webhooks};
+use crate::shop::{Shop, ShopOptions, each_shop, shown, with_webhooks};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shopper_approves_and_the_webhook_tells() {
@@ -56,6 +57,52 @@ async fn unsigned_and_foreign_webhooks_change_nothing() {
             );
         }
         assert_eq!(shop.state(&payment_id).await.status.as_str(), "REQUIRES_ACTION");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_is_asked_about_news_and_the_webhook_is_not_believed() {
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        let payment_id = id::new("pay");
+        shop.pay(&payment_id, "tok_ok").await;
+        let booked = shop.booked(&payment_id).await.remove(0);
+        let but = |field: &str, value: Value| {
+            let mut data = booked.clone();
+            data[field] = value;
+            data
+        };
+        let mut part = booked.clone();
+        part.as_object_mut().unwrap().remove("refunds");
+        let mut story = String::new();
+        for (event, data) in [
+            ("what is known", booked.clone()),
+            ("what was before", but("status", json!("processing"))),
+            ("another status", but("status", json!("captured"))),
+            ("another amount", but("captured_minor", json!(1))),
+            ("nothing of refunds", part),
+            ("no status", but("status", Value::Null)),
+        ] {
+            let before = shop.lookups();
+            assert_eq!(shop.send_event(event, data).await, 204);
+            for _ in 0..400 {
+                if shop.webhooks().await.iter().all(|webhook| webhook.processed) {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            let (asked, state) = (shop.lookups() - before, shop.state(&payment_id).await);
+            story += &format!("{event}: asked {asked}, {}\n", shown(&state));
+        }
+        expect![[r#"
+            what is known: asked 0, AUTHORIZED held 4597 taken 0 back 0
+            what was before: asked 0, AUTHORIZED held 4597 taken 0 back 0
+            another status: asked 1, AUTHORIZED held 4597 taken 0 back 0
+            another amount: asked 1, AUTHORIZED held 4597 taken 0 back 0
+            nothing of refunds: asked 1, AUTHORIZED held 4597 taken 0 back 0
+            no status: asked 1, AUTHORIZED held 4597 taken 0 back 0
+        "#]]
+        .assert_eq(&story);
     })
     .await;
 }
