@@ -5,7 +5,8 @@ use super::loaders::{ListRequest, Loaders};
 use super::product::Product;
 use crate::domain::listing::{self, ProductFilter, ProductOrder, TOTAL_MAX};
 use crate::store::Store;
-use async_graphql::{Context, Enum, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, Object, Result, SimpleObject, Value};
+use service::graphql::{Plain, PlainObject};
 use service::paging::{Page, PageArgs};
 use service::scalars::PageInfo;
 use std::sync::Arc;
@@ -141,7 +142,7 @@ pub struct Facet {
     /// Which part of `ProductFilter` the values go into.
     kind: FacetKind,
     name: String,
-    values: Vec<FacetValue>,
+    values: Vec<Plain<FacetValue>>,
 }
 
 /// Parts of `ProductFilter`: `categoryIds`, `available`, `options`, `attributes`.
@@ -162,6 +163,18 @@ pub struct FacetValue {
     selected: bool,
 }
 
+impl PlainObject for FacetValue {
+    fn value(&self, field: &str) -> Option<Value> {
+        Some(match field {
+            "value" => self.value.as_str().into(),
+            "label" => self.label.as_str().into(),
+            "count" => self.count.into(),
+            "selected" => self.selected.into(),
+            _ => return None,
+        })
+    }
+}
+
 impl From<listing::Facet> for Facet {
     fn from(facet: listing::Facet) -> Facet {
         let value = |listing::FacetValue {
@@ -178,7 +191,7 @@ impl From<listing::Facet> for Facet {
         Facet {
             kind: facet.kind.into(),
             name: facet.name,
-            values: facet.values.into_iter().map(value).collect(),
+            values: facet.values.into_iter().map(value).map(Plain).collect(),
         }
     }
 }

@@ -5,12 +5,14 @@ mod endpoint;
 mod error;
 mod macros;
 mod operations;
+mod plain;
 mod sdl;
 
 pub use endpoint::{ClientInfo, Endpoint, endpoint};
 pub use error::{
     BAD_USER_INPUT, INTERNAL_SERVER_ERROR, REQUEST_RATE_LIMITED, UNAUTHENTICATED, UNAUTHORIZED_FIELD_OR_TYPE, error,
 };
+pub use plain::{Plain, PlainObject};
 pub use sdl::{normalize, sdl};
 
 use async_graphql::Context;
