@@ -16,7 +16,7 @@ use service::contract::products::{
     CommitReply, EXTENSION_SECONDS_MAX, ExtendReply, ReleaseReply, ReservationReply, ReservationRequest, RestockReply,
     RestockRequest, Shortage, ShortageReason, VariantQuantity, VariantQuote,
 };
-use service::database::Transaction;
+use service::database::{OneOf as _, Transaction};
 use service::fault;
 use std::collections::HashMap;
 
@@ -144,7 +144,7 @@ impl Store {
         if self
             .turn(
                 &transaction,
-                order_id,
+                &[order_id],
                 ReservationState::Reserved,
                 ReservationState::Committed,
             )
@@ -169,7 +169,7 @@ impl Store {
         if self
             .turn(
                 &transaction,
-                order_id,
+                &[order_id],
                 ReservationState::Expired,
                 ReservationState::Committed,
             )
@@ -251,7 +251,7 @@ impl Store {
         if self
             .turn(
                 &transaction,
-                order_id,
+                &[order_id],
                 ReservationState::Reserved,
                 ReservationState::Released,
             )
@@ -261,7 +261,7 @@ impl Store {
         } else if !self
             .turn(
                 &transaction,
-                order_id,
+                &[order_id],
                 ReservationState::Expired,
                 ReservationState::Released,
             )
@@ -269,7 +269,7 @@ impl Store {
             && !self
                 .turn(
                     &transaction,
-                    order_id,
+                    &[order_id],
                     ReservationState::Refused,
                     ReservationState::Released,
                 )
@@ -414,22 +414,22 @@ impl Store {
         Ok(true)
     }
 
-    /// Moves a reservation from one state to another, if it is in that.
+    /// Moves reservations from one state to another, those that are in it; whether all were.
     pub(super) async fn turn(
         &self,
         transaction: &Transaction,
-        order_id: &str,
+        order_ids: &[&str],
         from: ReservationState,
         to: ReservationState,
     ) -> std::result::Result<bool, DbErr> {
         let turned = reservation::Entity::update_many()
             .col_expr(reservation::Column::State, Expr::value(to.as_str()))
             .col_expr(reservation::Column::UpdatedAtMs, Expr::value(self.now_ms()))
-            .filter(reservation::Column::OrderId.eq(order_id))
+            .filter(reservation::Column::OrderId.is_one_of(order_ids.iter().copied()))
             .filter(reservation::Column::State.eq(from.as_str()))
             .exec(transaction)
             .await?;
-        Ok(turned.rows_affected == 1)
+        Ok(usize::try_from(turned.rows_affected) == Ok(order_ids.len()))
     }
 
     async fn shortage<C: ConnectionTrait>(&self, connection: &C, variant_id: &str) -> Result<Shortage> {

@@ -10,7 +10,7 @@ use super::stock::Units;
 use super::{Result, Store};
 use crate::domain::stock::ReservationState;
 use crate::entity::{reservation, reservation_line};
-use sea_orm::{DbErr, EntityTrait, QueryFilter, SqlErr};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, QueryFilter, SqlErr};
 use service::contract::products::{CommitReply, ReservationReply, ReservationRequest, VariantQuantity};
 use service::database::{OneOf as _, Transaction, is_of_statement};
 use service::fault;
@@ -185,9 +185,13 @@ impl Steps {
             return Ok(Some(Vec::new()));
         }
         let (from, to) = (ReservationState::Reserved, ReservationState::Committed);
-        // Each by its key alone: for a list of keys, MySQL may lock all that are reserved.
-        for order_id in order_ids {
-            if !self.store.turn(transaction, order_id, from, to).await? {
+        let at_once = match transaction.get_database_backend() {
+            // Each by its key alone: for a list of keys it may lock all that are reserved.
+            DatabaseBackend::MySql => 1,
+            _ => order_ids.len(),
+        };
+        for order_ids in order_ids.chunks(at_once) {
+            if !self.store.turn(transaction, order_ids, from, to).await? {
                 return Ok(None);
             }
         }
