@@ -8,11 +8,16 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use balanced_client::probe;
 use clap::{Args, Parser, Subcommand};
+use mimalloc::MiMalloc;
 use sandbox_gateway::Config;
 use sandbox_gateway::config::{AlipayAccount, DEMO_ALIPAY_APP_ID, DEMO_API_KEY, DEMO_WEBHOOK_SECRET, WebhookTarget};
 use service::telemetry::LogFormat;
 use tokio::net::TcpListener;
 use url::Url;
+
+/// The same as in the `router` binary.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A payment gateway for development and tests. It moves no money.
 #[derive(Parser)]

@@ -1,6 +1,6 @@
 //! How many orders the shop takes: shoppers browse, search, fill a cart, order and pay, for a minute.
 //!
-//!     cargo run --release -p crash-tests --example load                      # hansa, SQLite
+//!     cargo run --profile dist -p crash-tests --example load                 # hansa, SQLite
 //!     cargo run --profile dist -p crash-tests --example load -- --shape six --database-server 'postgres://postgres@127.0.0.1/postgres?sslmode=disable'
 //!
 //! Starts the shop itself, on loopback, and ends it. An answer that no shopper would expect ends the run with code 1;
@@ -19,6 +19,7 @@ use clap::{Parser, ValueEnum};
 use e2e::deployment::{Deployment, SERVICES, Setup, Shape};
 use futures::StreamExt as _;
 use futures::future::try_join_all;
+use mimalloc::MiMalloc;
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 use service::database::{Database, DatabaseOptions};
@@ -33,6 +34,10 @@ const STOCK: i32 = 100_000;
 
 /// Requests at once before the run begins; a login hashes for some 20 ms.
 const PREPARING_MAX: usize = 4;
+
+/// The same as in the `router` binary: shoppers take of the two cores what they need.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Parser)]
 struct Args {
