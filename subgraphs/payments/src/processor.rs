@@ -197,7 +197,7 @@ impl Processor {
         Ok(())
     }
 
-    /// Works on the webhooks that were received; several of one payment are one question to the gateway.
+    /// Works on the webhooks that were received; several of one payment are at most one question to the gateway.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails; what was not done is due again when its lease ends.
@@ -261,7 +261,7 @@ impl Processor {
         };
         let known = payment.is_some();
         let settled = match payment {
-            Some(payment) if !webhooks.iter().any(|webhook| self.may_be_news(&payment, webhook)) => true,
+            Some(payment) if !webhooks.iter().any(|webhook| self.calls_for_lookup(&payment, webhook)) => true,
             Some(payment) => match self.ask(payment).await {
                 Ok(asked) => asked.is_some(),
                 Err(CommandError::Store(error)) => return Err(error),
@@ -282,7 +282,7 @@ impl Processor {
     }
 
     /// Whether the webhook tells something of the payment that is not known, or not all that there is to know.
-    fn may_be_news(&self, payment: &Payment, webhook: &DueWebhook) -> bool {
+    fn calls_for_lookup(&self, payment: &Payment, webhook: &DueWebhook) -> bool {
         let gateway = self.gateway(Some(&webhook.gateway));
         let told = gateway.and_then(|gateway| gateway.told_by_webhook(&webhook.body));
         told.is_none_or(|told| told.reference != payment.id || payment.clone().settle(&told, self.now()))

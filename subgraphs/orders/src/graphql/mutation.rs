@@ -240,7 +240,7 @@ impl Mutation {
         })
     }
 
-    /// Before payment: releases stock. After payment and before fulfilment: also voids or refunds.
+    /// Before payment: releases stock. After payment and before fulfilment: also voids or refunds. Again: changes nothing.
     async fn order_cancel(&self, context: &Context<'_>, id: ID, reason: Option<String>) -> Result<OrderPayload> {
         let viewer = context.viewer();
         let user_id = viewer.require_user()?;

@@ -25,6 +25,9 @@ use crate::domain::{CardSummary, NextAction, RefundOutcome, RemotePayment, Remot
 /// How long the contract asks a gateway to keep a key, in hours.
 const KEY_HOURS: u32 = 24;
 
+/// An event whose payment has these tells all of it, as the contract says.
+const WHOLE_PAYMENT_FIELDS: [&str; 4] = ["authorized_minor", "captured_minor", "refunded_minor", "refunds"];
+
 /// A gateway that speaks the generic dialect.
 pub struct GenericGateway {
     name: String,
@@ -203,16 +206,12 @@ impl Gateway for GenericGateway {
 
     fn told_by_webhook(&self, body: &str) -> Option<RemotePayment> {
         let event: WireEvent<Value> = serde_json::from_str(body).ok()?;
-        let is_whole = TOLD_WHEN_WHOLE.iter().all(|field| event.data.get(field).is_some());
-        is_whole.then_some(event.data).and_then(|data| {
-            let payment = WirePayment::deserialize(data).ok()?;
-            Some(payment.into())
-        })
+        if !WHOLE_PAYMENT_FIELDS.iter().all(|field| event.data.get(field).is_some()) {
+            return None;
+        }
+        Some(WirePayment::deserialize(event.data).ok()?.into())
     }
 }
-
-/// A payment that has these leaves nothing out.
-const TOLD_WHEN_WHOLE: [&str; 4] = ["authorized_minor", "captured_minor", "refunded_minor", "refunds"];
 
 #[derive(Deserialize)]
 struct WirePayments {

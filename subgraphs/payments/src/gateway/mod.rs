@@ -73,7 +73,8 @@ pub trait Gateway: Send + Sync {
     /// When the signature or the time is wrong, or the body is not understood.
     fn verify_webhook(&self, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Result<Webhook, WebhookError>;
 
-    /// The payment as the body of a verified webhook tells of it; `None` when that is less than [`Gateway::lookup`] tells.
+    /// The payment as the body of a verified webhook tells of it: what [`Gateway::lookup`] would have told after the change
+    /// that the webhook is about. `None` when that is not sure, so that the gateway must be asked.
     fn told_by_webhook(&self, _body: &str) -> Option<RemotePayment> {
         None
     }
@@ -175,7 +176,7 @@ pub struct KnownRefund {
     pub booked: bool,
 }
 
-/// What a verified webhook is about. Its news are not believed: the payment is looked up.
+/// What a verified webhook is about. Its news is not believed: the payment is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     /// Unique per event; a repeat carries the same.

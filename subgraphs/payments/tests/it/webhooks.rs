@@ -80,6 +80,7 @@ async fn the_gateway_is_asked_about_news_and_the_webhook_is_not_believed() {
             ("what was before", but("status", json!("processing"))),
             ("another status", but("status", json!("captured"))),
             ("another amount", but("captured_minor", json!(1))),
+            ("a refund by hand", but("refunded_minor", json!(1))),
             ("nothing of refunds", part),
             ("no status", but("status", Value::Null)),
         ] {
@@ -91,6 +92,8 @@ async fn the_gateway_is_asked_about_news_and_the_webhook_is_not_believed() {
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
+            let done = shop.webhooks().await.iter().all(|webhook| webhook.processed);
+            assert!(done, "{event} is not worked on in time");
             let (asked, state) = (shop.lookups() - before, shop.state(&payment_id).await);
             story += &format!("{event}: asked {asked}, {}\n", shown(&state));
         }
@@ -99,6 +102,7 @@ async fn the_gateway_is_asked_about_news_and_the_webhook_is_not_believed() {
             what was before: asked 0, AUTHORIZED held 4597 taken 0 back 0
             another status: asked 1, AUTHORIZED held 4597 taken 0 back 0
             another amount: asked 1, AUTHORIZED held 4597 taken 0 back 0
+            a refund by hand: asked 1, AUTHORIZED held 4597 taken 0 back 0
             nothing of refunds: asked 1, AUTHORIZED held 4597 taken 0 back 0
             no status: asked 1, AUTHORIZED held 4597 taken 0 back 0
         "#]]

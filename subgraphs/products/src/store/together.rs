@@ -128,8 +128,9 @@ impl Stored for Steps {
 }
 
 impl Steps {
-    /// Reservations first, then the stock, each in one order for all, so that two replicas never wait for each other in a
-    /// circle. False when a reservation cannot be committed, or units are missing.
+    /// Reservations first, then the stock, each in one order for all, so that two replicas do not wait for each other in a
+    /// circle (but for two that commit the same orders at the same time; then the database ends one of them, and each order is
+    /// decided for itself). False when a reservation cannot be committed, or units are missing.
     async fn write(&self, transaction: &Transaction, steps: &[Step]) -> std::result::Result<bool, DbErr> {
         let mut reserved: Vec<(&reservation::ActiveModel, &[VariantQuantity])> = Vec::new();
         let mut committed: Vec<&str> = Vec::new();

@@ -9,9 +9,9 @@ use async_graphql::registry::Registry;
 use async_graphql::{ContextSelectionSet, OutputType, Positioned, ServerResult, Value};
 use std::borrow::Cow;
 
-/// An object with values alone: no arguments, no guards, nothing below.
+/// An object with values alone: no arguments, no guards, nothing below. Extensions of the schema do not see its fields.
 pub trait PlainObject: OutputType {
-    /// The value of a field of the type; `None` for what async-graphql knows better, such as `__typename`.
+    /// The value of a field of the type; `None` leaves the object to async-graphql.
     fn value(&self, field: &str) -> Option<Value>;
 }
 
@@ -36,9 +36,12 @@ impl<T: PlainObject> OutputType for Plain<T> {
     }
 }
 
-/// `None` when more is selected than plain fields.
+/// `None` when something else is selected than plain fields, or nothing is left of it.
 fn answer(object: &impl PlainObject, context: &ContextSelectionSet<'_>) -> Option<Value> {
     let selections = &context.item.node.items;
+    if selections.is_empty() {
+        return None;
+    }
     let mut answer = IndexMap::with_capacity(selections.len());
     for selection in selections {
         let Selection::Field(field) = &selection.node else {
@@ -47,7 +50,10 @@ fn answer(object: &impl PlainObject, context: &ContextSelectionSet<'_>) -> Optio
         if !field.node.directives.is_empty() {
             return None;
         }
-        let value = object.value(field.node.name.node.as_str())?;
+        let value = match field.node.name.node.as_str() {
+            "__typename" => object.introspection_type_name().into_owned().into(),
+            name => object.value(name)?,
+        };
         answer.insert(field.node.response_key().node.clone(), value);
     }
     Some(Value::Object(answer))
@@ -104,14 +110,17 @@ mod tests {
             ("x ... on Point { name }", ""),
             ("x ...Named", "fragment Named on Point { name }"),
             ("x @skip(if: true) name @include(if: true)", ""),
+            ("x @skip(if: true)", ""),
         ] {
             let document = format!("{{ ordinary {{ {selection} }} plain {{ {selection} }} }} {fragments}");
             let answer = schema.execute(document.as_str()).await;
             assert_eq!(answer.errors, [], "{document}");
             let answer = answer.data.into_json().unwrap();
             assert_eq!(answer["ordinary"], answer["plain"], "{document}");
-            assert!(answer["plain"][0].as_object().is_some_and(|point| !point.is_empty()));
         }
+        let answer = schema.execute("{ plain { __typename n: name x } }").await;
+        let expected = r#"{"plain":[{"__typename":"Point","n":"p1","x":1},{"__typename":"Point","n":"p2","x":2}]}"#;
+        assert_eq!(serde_json::to_string(&answer.data).unwrap(), expected);
         assert!(!schema.execute("{ plain { y } }").await.errors.is_empty());
     }
 }
