@@ -54,7 +54,12 @@ struct Args {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
     shoppers: u32,
 
-    /// Length of the run in seconds.
+    /// Seconds that the shoppers shop before it counts how long they wait: until then connections are made and statements
+    /// planned, which is done once in the life of a shop. What fails counts.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=600))]
+    warm_up: u64,
+
+    /// Length of the run after that, in seconds.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
 
@@ -87,8 +92,8 @@ async fn main() -> Result<ExitCode> {
     let shop = Arc::new(Deployment::start_with(shape, setup)?);
     fill_shelves(&shop).await?;
     let shoppers = sign_in(&shop, args.shoppers).await?;
-    eprintln!("{} shoppers for {} s …", args.shoppers, args.seconds);
-    let report = run(shoppers, &args).await?;
+    eprintln!("{} shoppers for {} + {} s …", args.shoppers, args.warm_up, args.seconds);
+    let report = measure(shoppers, &args).await?;
     print!("{report}");
     drop(shop);
     if let Some(server) = &args.database_server {
@@ -101,21 +106,31 @@ async fn main() -> Result<ExitCode> {
     })
 }
 
-async fn run(shoppers: Vec<Shopper>, args: &Args) -> Result<Report> {
-    let begun = Instant::now();
-    let end = begun + Duration::from_secs(args.seconds);
+async fn measure(shoppers: Vec<Shopper>, args: &Args) -> Result<Report> {
     let pause = Duration::from_secs_f64(f64::from(args.shoppers) / args.rate);
+    let mut shoppers = shop_for(Duration::from_secs(args.warm_up), shoppers, pause).await?;
+    shoppers.iter_mut().for_each(Shopper::count_from_now);
+    let begun = Instant::now();
+    let shoppers = shop_for(Duration::from_secs(args.seconds), shoppers, pause).await?;
+    let length = begun.elapsed();
+    let mut report = Report::default();
+    for shopper in shoppers {
+        report.add(shopper.into_report());
+    }
+    report.finish(length);
+    Ok(report)
+}
+
+/// Each shopper begins a journey in every `pause`; the last of them are finished.
+async fn shop_for(length: Duration, shoppers: Vec<Shopper>, pause: Duration) -> Result<Vec<Shopper>> {
+    let begun = Instant::now();
+    let count = shoppers.len() as f64;
     let tasks = (0..).zip(shoppers).map(|(number, shopper)| {
         // They come one after the other, not all at once.
-        let first = begun + pause.mul_f64(f64::from(number) / f64::from(args.shoppers));
-        tokio::spawn(shopper.shop_until(end, first, pause))
+        let first = begun + pause.mul_f64(f64::from(number) / count);
+        tokio::spawn(shopper.shop_until(begun + length, first, pause))
     });
-    let mut report = Report::default();
-    for one in try_join_all(tasks).await? {
-        report.add(one);
-    }
-    report.finish(begun.elapsed());
-    Ok(report)
+    Ok(try_join_all(tasks).await?)
 }
 
 async fn sign_in(shop: &Arc<Deployment>, count: u32) -> Result<Vec<Shopper>> {

@@ -32,6 +32,15 @@ impl Report {
         self.times.entry(operation).or_default().push(time);
     }
 
+    /// What went wrong stays.
+    pub(crate) fn forget_times(&mut self) {
+        let failures = std::mem::take(&mut self.failures);
+        *self = Report {
+            failures,
+            ..Report::default()
+        };
+    }
+
     pub(crate) fn fail(&mut self, failure: String) {
         *self.failures.entry(failure).or_default() += 1;
     }

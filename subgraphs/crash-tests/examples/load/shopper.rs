@@ -38,8 +38,17 @@ impl Shopper {
         }
     }
 
+    /// Forgets what was measured, but not what went wrong.
+    pub(crate) fn count_from_now(&mut self) {
+        self.report.forget_times();
+    }
+
+    pub(crate) fn into_report(self) -> Report {
+        self.report
+    }
+
     /// Begins a journey at `first` and then every `pause`, or as soon as the last one has ended.
-    pub(crate) async fn shop_until(mut self, end: Instant, first: Instant, pause: Duration) -> Report {
+    pub(crate) async fn shop_until(mut self, end: Instant, first: Instant, pause: Duration) -> Shopper {
         let mut next = first;
         while next < end && Instant::now() < end {
             tokio::time::sleep_until(next.into()).await;
@@ -49,7 +58,7 @@ impl Shopper {
             self.journeys += 1;
             next += pause;
         }
-        self.report
+        self
     }
 
     async fn journey(&mut self) -> Result<()> {
