@@ -137,6 +137,7 @@ impl Postman {
         };
         Ok(user.filter(|user| match due.mail.occasion {
             Occasion::VerifyEmail => !user.email_verified && user.email == due.mail.email,
+            Occasion::ResetPassword => user.email == due.mail.email,
             _ => true,
         }))
     }

@@ -73,7 +73,7 @@ impl Accounts {
             ..UserChange::default()
         };
         let now = self.clock.now();
-        if !self.store.reset_password(&secret, &user.id, change, now).await? {
+        if !self.store.reset_password(&secret, &token, change, now).await? {
             return Err(invalid_token().into());
         }
         self.outbox.notify_one();

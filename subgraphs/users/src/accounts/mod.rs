@@ -7,6 +7,8 @@ mod erasure;
 mod mails;
 mod profiles;
 mod sign_in;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use sign_in::{NewAccount, SignedIn, Tokens};
 

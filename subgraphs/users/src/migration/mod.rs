@@ -8,6 +8,7 @@
 mod m0001_accounts;
 mod m0002_sessions;
 mod m0003_outboxes;
+mod m0004_exact_addresses;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_sessions::Migration),
             Box::new(m0003_outboxes::Migration),
             Box::new(service::events::Migration),
+            Box::new(m0004_exact_addresses::Migration),
         ]
     }
 }

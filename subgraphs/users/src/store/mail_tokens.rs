@@ -119,19 +119,21 @@ impl Store {
     }
 
     /// Uses `secret` to make `change`, a new password, and ends all sessions of the account; false when the secret was
-    /// used just now.
+    /// used just now, or went to an address that is not the account's (any more).
     pub(crate) async fn reset_password(
         &self,
         secret: &Secret,
-        user_id: &str,
+        token: &MailToken,
         change: UserChange,
         now: DateTime<Utc>,
     ) -> Result<bool, DbErr> {
         let transaction = self.database.begin().await?;
-        if lock_user(&transaction, user_id).await?.is_none() || !take(&transaction, secret).await? {
+        let user = lock_user(&transaction, &token.user_id).await?;
+        let is_owner = user.is_some_and(|user| user.email == token.email);
+        if !is_owner || !take(&transaction, secret).await? {
             return Ok(false);
         }
-        replace_password(&transaction, (user_id, None), change, now).await?;
+        replace_password(&transaction, (&token.user_id, None), change, now).await?;
         transaction.commit().await?;
         Ok(true)
     }

@@ -57,16 +57,20 @@ impl Store {
 
     /// One account, by address in lower case.
     pub(crate) async fn user_with_email(&self, email: &str) -> Result<Option<User>, DbErr> {
-        let found = user::Entity::find().filter(user::Column::Email.eq(email));
-        Ok(found.one(self.database.read()).await?.map(User::from))
+        Ok(self.model_with_email(email).await?.map(User::from))
     }
 
     /// An account and the hash of its password, by address.
     pub(crate) async fn credentials(&self, email: &EmailAddress) -> Result<Option<(User, String)>, DbErr> {
-        let found = user::Entity::find()
-            .filter(user::Column::Email.eq(email.as_str()))
-            .one(self.database.read());
-        Ok(found.await?.map(with_hash))
+        Ok(self.model_with_email(email.as_str()).await?.map(with_hash))
+    }
+
+    /// The one place where an address finds an account. Compared here once more: to a database that takes `á` for `a`,
+    /// whoever owns the one address would be the owner of the other.
+    async fn model_with_email(&self, email: &str) -> Result<Option<user::Model>, DbErr> {
+        let found = user::Entity::find().filter(user::Column::Email.eq(email));
+        let found = found.one(self.database.read()).await?;
+        Ok(found.filter(|model| model.email == email))
     }
 
     /// The same, by id.

@@ -30,6 +30,27 @@ async fn registration_signs_in() {
     .await;
 }
 
+/// To MySQL and MariaDB `á` is `a`, unless they are told otherwise.
+#[tokio::test]
+async fn addresses_that_differ_in_an_accent_are_two() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        for (email, expected) in [
+            ("ada@hansa.example", ""),
+            ("adá@hansa.example", "INVALID_CREDENTIALS@"),
+            ("ada@hánsa.example", "INVALID_CREDENTIALS@"),
+        ] {
+            assert_eq!(user_errors(&shop.login(email, "demo-password-1").await), expected, "{email}");
+        }
+        let (mira, other) = (shop.register("mira").await, shop.register("mirá").await);
+        assert_eq!(other["user"]["email"], "mirá@example.com");
+        for (email, registered) in [("mira@example.com", mira), ("MIRÁ@example.com", other)] {
+            assert_eq!(shop.login(email, PASSWORD).await["user"]["id"], registered["user"]["id"], "{email}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_form_with_several_mistakes_gets_them_all_at_once() {
     let database = TempSqlite::new();
