@@ -109,11 +109,11 @@ impl Postman {
             purpose,
             email: due.mail.email.clone(),
         };
-        let secret = Secret::generate();
-        self.accounts
-            .store
-            .create_mail_token(&token, &secret, self.accounts.clock.now())
-            .await?;
+        let (secret, now) = (Secret::generate(), self.accounts.clock.now());
+        let store = &self.accounts.store;
+        if !store.create_mail_token(&due.id, &token, &secret, now).await? {
+            return Ok(None);
+        }
         let mut link = shop_url.clone();
         link.set_path(if occasion == Occasion::ResetPassword {
             "reset-password"

@@ -2,7 +2,7 @@
 
 use crate::domain::{Address, AddressInput, Profile, User};
 use crate::password_hasher::hash;
-use crate::store::{NewUser, Store};
+use crate::store::{Credentials, Store};
 use service::database::Database;
 use service::seed::users::{self, SeedAddress, SeedUser};
 
@@ -14,7 +14,7 @@ pub(crate) async fn seed(database: &Database) -> anyhow::Result<()> {
     }
     // One hash for all: a hundred would take seconds, and everybody may know this password anyhow.
     let password_hash = hash(users::PASSWORD)?;
-    let accounts = users::users().map(|seed| NewUser {
+    let accounts = users::users().map(|seed| Credentials {
         user: user(&seed),
         password_hash: password_hash.clone(),
     });

@@ -2,9 +2,10 @@
 //!
 //! Requests only store that a mail is to be sent; `postman` sends it, and makes the secret then.
 
+use super::sign_in::wrong_password;
 use super::{Accounts, Answer, SignedIn};
 use crate::domain::{Attempts, Device, EmailAddress, Occasion, Password, Purpose, Reason, Refusal, Secret, User};
-use crate::store::{Confirmation, MailToken, NewMail, UserChange};
+use crate::store::{Confirmation, Credentials, MailToken, NewMail, UserChange};
 use service::auth::Role;
 
 impl Accounts {
@@ -39,12 +40,22 @@ impl Accounts {
     /// Sends a mail to a new address, which replaces the old one when it is confirmed.
     pub(crate) async fn request_email_change(&self, user_id: &str, new: &str, password: &str) -> Answer<()> {
         let email = EmailAddress::parse("newEmail", new)?;
-        let user = self.confirm_password(user_id, "password", password).await?;
+        let verified = self.confirm_password(user_id, "password", password).await?;
         // Counted by account: one account must not write to any number of strangers.
-        self.limit([Attempts::mail_to(Occasion::ChangeEmail, &user.id)]).await?;
+        self.limit([Attempts::mail_to(Occasion::ChangeEmail, &verified.user.id)])
+            .await?;
         // Whether the address is taken shows when it is confirmed: only its owner may know.
-        self.enqueue(Occasion::ChangeEmail, Some(&user.id), email.as_str())
-            .await
+        let mail = NewMail {
+            occasion: Occasion::ChangeEmail,
+            email: email.as_str().to_owned(),
+            user_id: Some(verified.user.id.clone()),
+        };
+        let now = self.clock.now();
+        if !self.store.enqueue_verified_mail(mail, &verified, now).await? {
+            return Err(wrong_password("password").into());
+        }
+        self.outbox.notify_one();
+        Ok(())
     }
 
     /// Sends a mail with which a forgotten password can be replaced. Does the same for an unknown address, down to the
@@ -65,8 +76,9 @@ impl Accounts {
         let password = Password::parse("newPassword", new, "")?;
         let (secret, token) = self.token(secret, &[Purpose::ResetPassword]).await?;
         let user = self.existing_user(&token.user_id).await?;
+        let password_hash = self.hasher.hash(password.as_str()).await?;
         let change = UserChange {
-            password_hash: Some(self.hasher.hash(password.as_str()).await?),
+            password_hash: Some(password_hash.clone()),
             // Who reads the mail owns the address.
             email_verified: Some(true),
             roles: self.roles_of_first_admin(&user),
@@ -80,10 +92,7 @@ impl Accounts {
         // Whoever was locked out by somebody else's guesses may come in again.
         self.store.forget_attempts(&Attempts::login_to(&token.email)).await?;
         let user = self.existing_user(&user.id).await?;
-        Ok(SignedIn {
-            tokens: self.open_session(&user, device).await?,
-            user,
-        })
+        self.open_session(Credentials { user, password_hash }, device).await
     }
 
     /// Sends a mail, unless its recipient has had enough of the kind: then silently not.

@@ -6,7 +6,7 @@ use crate::domain::{
     Attempts, Device, EmailAddress, Occasion, Password, Profile, Reason, Refusal, Secret, Session, User,
 };
 use crate::password_hasher::PasswordHasher;
-use crate::store::{NewUser, Rotation, UserChange};
+use crate::store::{Credentials, Rotation};
 use chrono::{DateTime, Duration, Utc};
 use service::auth::{AccessClaims, Role, Scopes};
 
@@ -54,15 +54,12 @@ impl Accounts {
             created_at: now,
             updated_at: now,
         };
-        let new = NewUser {
-            user: user.clone(),
-            password_hash,
-        };
+        let new = Credentials { user, password_hash };
         let required = self.config.email_verification == EmailVerification::Required;
         // Asked before it is known whether there is an account, so that both ways take as many statements.
         let may_tell = [Attempts::mail_to(Occasion::AccountExists, email.as_str())];
         let may_tell = required && self.store.take_attempts(&may_tell, now).await?;
-        let created = self.store.create_user(new, now).await?;
+        let created = self.store.create_user(new.clone(), now).await?;
         if !created && !required {
             let message = "There is an account with this address already.";
             let refusal = Refusal::of("email", Reason::EmailTaken, message);
@@ -75,18 +72,14 @@ impl Accounts {
         if required {
             return Ok(None);
         }
-        Ok(Some(SignedIn {
-            tokens: self.open_session(&user, device).await?,
-            user,
-        }))
+        self.open_session(new, device).await.map(Some)
     }
 
     /// Signs in with address and password. The answer, and the time it takes, do not tell a wrong password from an
     /// unknown address.
     pub(crate) async fn login(&self, email: &str, password: &str, device: Device) -> Answer<SignedIn> {
-        let wrong = || Refusal::new(Reason::InvalidCredentials, "Email address or password is wrong.");
         let Ok(email) = EmailAddress::parse("email", email) else {
-            return Err(wrong().into());
+            return Err(wrong_credentials().into());
         };
         let account = Attempts::login_to(email.as_str());
         let network = device.network().map(Attempts::login_from);
@@ -96,29 +89,25 @@ impl Accounts {
             return Err(Refusal::new(Reason::TooManyAttempts, message).into());
         }
         let found = self.store.credentials(&email).await?;
-        let matches = self
-            .hasher
-            .verify(password, found.as_ref().map(|(_, hash)| hash.as_str()))
-            .await?;
-        let Some((user, hash)) = found.filter(|_| matches) else {
-            return Err(wrong().into());
+        let hash = found.as_ref().map(|found| found.password_hash.as_str());
+        let matches = self.hasher.verify(password, hash).await?;
+        let Some(mut verified) = found.filter(|_| matches) else {
+            return Err(wrong_credentials().into());
         };
         self.store.forget_attempts(&account).await?;
         if let Some(network) = network {
             self.store.give_attempt_back(&network).await?;
         }
-        if PasswordHasher::is_outdated(&hash) {
-            self.rehash(&user.id, password).await?;
+        if PasswordHasher::is_outdated(&verified.password_hash) {
+            verified = self.rehash(verified, password).await?;
         }
+        let user = &verified.user;
         if self.config.email_verification == EmailVerification::Required && !user.email_verified {
             self.send(Occasion::VerifyEmail, Some(&user.id), &user.email).await?;
             let message = "Confirm the email address first; a mail with a link is on its way.";
             return Err(Refusal::new(Reason::EmailNotVerified, message).into());
         }
-        Ok(SignedIn {
-            tokens: self.open_session(&user, device).await?,
-            user,
-        })
+        self.open_session(verified, device).await
     }
 
     /// Exchanges a refresh token for new tokens.
@@ -172,40 +161,52 @@ impl Accounts {
         current: &str,
         new: String,
     ) -> Answer<User> {
-        let user = self.confirm_password(user_id, "currentPassword", current).await?;
-        let password = Password::parse("newPassword", new, &user.email)?;
+        let verified = self.confirm_password(user_id, "currentPassword", current).await?;
+        let password = Password::parse("newPassword", new, &verified.user.email)?;
         let hash = self.hasher.hash(password.as_str()).await?;
-        self.store
-            .change_password(&user.id, session_id, hash, self.clock.now())
-            .await?;
+        let changed = self
+            .store
+            .change_password(&verified, session_id, hash, self.clock.now());
+        if !changed.await? {
+            return Err(wrong_password("currentPassword").into());
+        }
         self.outbox.notify_one();
         self.existing_user(user_id).await
     }
 
     /// The account, if `password` is its own. Counts like a login.
-    pub(super) async fn confirm_password(&self, user_id: &str, field: &str, password: &str) -> Answer<User> {
-        let wrong = || Refusal::of(field, Reason::InvalidCredentials, "The password is wrong.");
-        let (user, hash) = self.store.credentials_of(user_id).await?.ok_or_else(wrong)?;
-        let attempts = [Attempts::login_to(&user.email)];
+    pub(super) async fn confirm_password(&self, user_id: &str, field: &str, password: &str) -> Answer<Credentials> {
+        let wrong = || wrong_password(field);
+        let found = self.store.credentials_of(user_id).await?.ok_or_else(wrong)?;
+        let attempts = [Attempts::login_to(&found.user.email)];
         if !self.store.take_attempts(&attempts, self.clock.now()).await? {
             let message = "Too many failed attempts. Try again in 15 minutes.";
             return Err(Refusal::of(field, Reason::TooManyAttempts, message).into());
         }
-        if !self.hasher.verify(password, Some(&hash)).await? {
+        if !self.hasher.verify(password, Some(&found.password_hash)).await? {
             return Err(wrong().into());
         }
         self.store.forget_attempts(&attempts[0]).await?;
-        Ok(user)
+        Ok(found)
     }
 
     /// Stores the same password with today's parameters.
-    async fn rehash(&self, user_id: &str, password: &str) -> Answer<()> {
-        let change = UserChange {
-            password_hash: Some(self.hasher.hash(password).await?),
-            ..UserChange::default()
-        };
-        self.store.change_user(user_id, change, self.clock.now()).await?;
-        Ok(())
+    pub(super) async fn rehash(&self, verified: Credentials, password: &str) -> Answer<Credentials> {
+        let password_hash = self.hasher.hash(password).await?;
+        let now = self.clock.now();
+        if self.store.rehash(&verified, password_hash.clone(), now).await? {
+            return Ok(Credentials {
+                password_hash,
+                ..verified
+            });
+        }
+        // Another login did the same just now; or the password is another one.
+        let found = self.store.credentials_of(&verified.user.id).await?;
+        let found = found.ok_or_else(wrong_credentials)?;
+        if !self.hasher.verify(password, Some(&found.password_hash)).await? {
+            return Err(wrong_credentials().into());
+        }
+        Ok(found)
     }
 
     /// Counts an attempt, and refuses it when there were too many.
@@ -218,19 +219,25 @@ impl Accounts {
         Err(Refusal::new(Reason::TooManyAttempts, message).into())
     }
 
-    pub(super) async fn open_session(&self, user: &User, device: Device) -> Answer<Tokens> {
+    /// Signs in whoever has given the password, if that is the account's still.
+    pub(super) async fn open_session(&self, verified: Credentials, device: Device) -> Answer<SignedIn> {
         let now = self.clock.now();
         let session = Session {
             id: service::id::new("ses"),
-            user_id: user.id.clone(),
+            user_id: verified.user.id.clone(),
             device,
             created_at: now,
             last_used_at: now,
             expires_at: now + self.session_lifetime(),
         };
         let refresh = Secret::generate();
-        self.store.open_session(session.clone(), &refresh).await?;
-        self.tokens(user, &session, refresh)
+        if !self.store.open_session(session.clone(), &refresh, &verified).await? {
+            return Err(wrong_credentials().into());
+        }
+        Ok(SignedIn {
+            tokens: self.tokens(&verified.user, &session, refresh)?,
+            user: verified.user,
+        })
     }
 
     fn session_lifetime(&self) -> Duration {
@@ -259,6 +266,14 @@ impl Accounts {
             refresh_expires_at: session.expires_at,
         })
     }
+}
+
+fn wrong_credentials() -> Refusal {
+    Refusal::new(Reason::InvalidCredentials, "Email address or password is wrong.")
+}
+
+pub(super) fn wrong_password(field: &str) -> Refusal {
+    Refusal::of(field, Reason::InvalidCredentials, "The password is wrong.")
 }
 
 /// Every mistake in the form at once.

@@ -3,7 +3,7 @@
 use super::Store;
 use super::attempts::forget;
 use super::mail_outbox::{NewMail, insert_mail};
-use super::users::lock_user;
+use super::users::{Credentials, lock_verified};
 use crate::domain::{Attempts, Occasion};
 use crate::entity::{erased_user, mail_outbox, user};
 use chrono::{DateTime, Utc};
@@ -13,12 +13,13 @@ use service::events;
 
 impl Store {
     /// Deletes an account with all that belongs to it, and stores the event and a last mail; false when there is no
-    /// such account (any more).
-    pub(crate) async fn erase_user(&self, user_id: &str, now: DateTime<Utc>) -> Result<bool, DbErr> {
+    /// such account, or the password that was verified is not its own, any more.
+    pub(crate) async fn erase_user(&self, verified: &Credentials, now: DateTime<Utc>) -> Result<bool, DbErr> {
         let transaction = self.database.begin().await?;
-        let Some(erased) = lock_user(&transaction, user_id).await? else {
+        let Some(erased) = lock_verified(&transaction, verified).await? else {
             return Ok(false);
         };
+        let user_id = erased.id.as_str();
         // Addresses, sessions and tokens go with it.
         user::Entity::delete_by_id(user_id).exec(&transaction).await?;
         let of_user = mail_outbox::Column::UserId.eq(user_id);

@@ -1,6 +1,7 @@
 //! Mails that wait to be sent.
 
 use super::Store;
+use super::users::{Credentials, lock_verified};
 use crate::domain::Occasion;
 use crate::entity::mail_outbox;
 use chrono::{DateTime, Duration, Utc};
@@ -36,6 +37,22 @@ impl Store {
     /// Stores a mail to be sent.
     pub(crate) async fn enqueue_mail(&self, mail: NewMail, now: DateTime<Utc>) -> Result<(), DbErr> {
         insert_mail(self.database.write(), mail, now).await
+    }
+
+    /// The same for somebody who has given the password; false when that is not the account's any more.
+    pub(crate) async fn enqueue_verified_mail(
+        &self,
+        mail: NewMail,
+        verified: &Credentials,
+        now: DateTime<Utc>,
+    ) -> Result<bool, DbErr> {
+        let transaction = self.database.begin().await?;
+        if lock_verified(&transaction, verified).await?.is_none() {
+            return Ok(false);
+        }
+        insert_mail(&transaction, mail, now).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Mails to send now, oldest first; each is handed to one caller for `lease`.
@@ -113,5 +130,21 @@ pub(super) async fn insert_mail(
     mail_outbox::Entity::insert(model)
         .exec_without_returning(connection)
         .await?;
+    Ok(())
+}
+
+/// Forgets the mails that would confirm a new address of an account, whose row is locked.
+pub(super) async fn forget_address_changes(connection: &impl ConnectionTrait, user_id: &str) -> Result<(), DbErr> {
+    // Found first, since a deletion by these columns would lock every mail on MySQL.
+    let found = mail_outbox::Entity::find()
+        .select_only()
+        .column(mail_outbox::Column::Id)
+        .filter(mail_outbox::Column::UserId.eq(user_id))
+        .filter(mail_outbox::Column::Occasion.eq(Occasion::ChangeEmail.as_str()));
+    let ids: Vec<String> = found.into_tuple().all(connection).await?;
+    if !ids.is_empty() {
+        let these = mail_outbox::Entity::delete_many().filter(mail_outbox::Column::Id.is_in(ids));
+        these.exec(connection).await?;
+    }
     Ok(())
 }

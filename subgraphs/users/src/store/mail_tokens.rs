@@ -2,11 +2,11 @@
 //! effect, and with it all others that the effect makes pointless.
 
 use super::Store;
-use super::mail_outbox::{NewMail, insert_mail};
+use super::mail_outbox::{NewMail, forget_address_changes, insert_mail};
 use super::sessions::delete_sessions;
-use super::users::{UserChange, change_user, lock_user};
-use crate::domain::{Occasion, Purpose, Secret};
-use crate::entity::{mail_token, session};
+use super::users::{Credentials, UserChange, change_user, lock_user, lock_verified};
+use crate::domain::{Occasion, Purpose, Secret, User};
+use crate::entity::{mail_outbox, mail_token, session};
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, SqlErr};
 
@@ -31,13 +31,23 @@ pub(crate) enum Confirmation {
 }
 
 impl Store {
-    /// Stores a secret that is about to be sent. Earlier ones stay good: nobody knows which mail arrives.
+    /// Stores a secret that is about to be sent with the mail `mail_id`. Earlier ones stay good: nobody knows which mail
+    /// arrives. False when the mail does not wait any more, or the account is gone.
     pub(crate) async fn create_mail_token(
         &self,
+        mail_id: &str,
         token: &MailToken,
         secret: &Secret,
         now: DateTime<Utc>,
-    ) -> Result<(), DbErr> {
+    ) -> Result<bool, DbErr> {
+        let transaction = self.database.begin().await?;
+        // Whoever takes back what an account has asked for locks it, and then deletes mails and secrets: this mail is
+        // seen to be gone, or its secret goes too.
+        let user = lock_user(&transaction, &token.user_id).await?;
+        let waits = mail_outbox::Entity::find_by_id(mail_id).one(&transaction).await?;
+        if user.is_none() || waits.is_none() {
+            return Ok(false);
+        }
         let model = mail_token::ActiveModel {
             token_hash: Set(secret.hash()),
             user_id: Set(token.user_id.clone()),
@@ -47,9 +57,10 @@ impl Store {
             expires_at: Set(now + token.purpose.lifetime()),
         };
         mail_token::Entity::insert(model)
-            .exec_without_returning(self.database.write())
+            .exec_without_returning(&transaction)
             .await?;
-        Ok(())
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// What a secret for one of `purposes` allows, and whether it came in time; it stays as it is.
@@ -129,45 +140,51 @@ impl Store {
     ) -> Result<bool, DbErr> {
         let transaction = self.database.begin().await?;
         let user = lock_user(&transaction, &token.user_id).await?;
-        let is_owner = user.is_some_and(|user| user.email == token.email);
-        if !is_owner || !take(&transaction, secret).await? {
+        let Some(user) = user.filter(|user| user.email == token.email) else {
+            return Ok(false);
+        };
+        if !take(&transaction, secret).await? {
             return Ok(false);
         }
-        replace_password(&transaction, (&token.user_id, None), change, now).await?;
+        replace_password(&transaction, (user, None), change, now).await?;
         transaction.commit().await?;
         Ok(true)
     }
 
-    /// Replaces the password of an account, and ends all its sessions but `kept`.
+    /// Replaces the password of an account, and ends all its sessions but `kept`; false when the password that was
+    /// verified is not the account's any more.
     pub(crate) async fn change_password(
         &self,
-        user_id: &str,
+        verified: &Credentials,
         kept: Option<&str>,
         password_hash: String,
         now: DateTime<Utc>,
-    ) -> Result<(), DbErr> {
+    ) -> Result<bool, DbErr> {
         let transaction = self.database.begin().await?;
+        let Some(user) = lock_verified(&transaction, verified).await? else {
+            return Ok(false);
+        };
         let change = UserChange {
             password_hash: Some(password_hash),
             ..UserChange::default()
         };
-        replace_password(&transaction, (user_id, kept), change, now).await?;
-        transaction.commit().await
+        replace_password(&transaction, (user, kept), change, now).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 }
 
+/// What was asked for with the old password is void: sessions but `kept_session`, and a new address.
 async fn replace_password(
     transaction: &impl ConnectionTrait,
-    (user_id, kept_session): (&str, Option<&str>),
+    (user, kept_session): (User, Option<&str>),
     change: UserChange,
     now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
-    let Some(user) = lock_user(transaction, user_id).await? else {
-        return Ok(());
-    };
-    change_user(transaction, user_id, change, now).await?;
-    delete_tokens(transaction, user_id).await?;
-    let mut ended = session::Column::UserId.eq(user_id);
+    change_user(transaction, &user.id, change, now).await?;
+    delete_tokens(transaction, &user.id).await?;
+    forget_address_changes(transaction, &user.id).await?;
+    let mut ended = session::Column::UserId.eq(&user.id);
     if let Some(kept) = kept_session {
         ended = sea_orm::ExprTrait::and(ended, session::Column::Id.ne(kept));
     }

@@ -12,7 +12,7 @@ mod users;
 pub(crate) use mail_outbox::{DueMail, NewMail};
 pub(crate) use mail_tokens::{Confirmation, MailToken};
 pub(crate) use sessions::Rotation;
-pub(crate) use users::{NewUser, UserChange};
+pub(crate) use users::{Credentials, UserChange};
 
 use service::database::Database;
 

@@ -1,6 +1,7 @@
 //! Sessions and their refresh tokens.
 
 use super::Store;
+use super::users::{Credentials, lock_verified};
 use crate::domain::{Device, Secret, Session};
 use crate::entity::{refresh_token, session};
 use chrono::{DateTime, Duration, Utc};
@@ -35,9 +36,18 @@ pub(crate) enum Rotation {
 }
 
 impl Store {
-    /// Opens a session with its first refresh token, and forgets those of the user that have run out.
-    pub(crate) async fn open_session(&self, session: Session, token: &Secret) -> Result<(), DbErr> {
+    /// Opens a session with its first refresh token, and forgets those of the user that have run out; false when the
+    /// password that was verified for it is not the account's any more.
+    pub(crate) async fn open_session(
+        &self,
+        session: Session,
+        token: &Secret,
+        verified: &Credentials,
+    ) -> Result<bool, DbErr> {
         let transaction = self.database.begin().await?;
+        if lock_verified(&transaction, verified).await?.is_none() {
+            return Ok(false);
+        }
         let run_out = session::Column::UserId
             .eq(&session.user_id)
             .and(session::Column::ExpiresAt.lte(session.created_at));
@@ -57,7 +67,8 @@ impl Store {
             .await?;
         insert_token(&transaction, &id, token).await?;
         end_surplus(&transaction, &user_id).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Exchanges the refresh token `old` for `new`; the session then lives for `lifetime`.

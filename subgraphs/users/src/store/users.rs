@@ -16,8 +16,13 @@ use service::database::OneOf as _;
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 use std::collections::HashMap;
 
-/// An account that does not exist yet.
-pub(crate) struct NewUser {
+/// An account and the hash of its password.
+///
+/// Whoever has given a password that matches the hash is the owner only for as long as the account has this hash: it may
+/// be replaced while the password is checked. What a password allows is therefore done in a transaction that begins
+/// with [`lock_verified`].
+#[derive(Clone)]
+pub(crate) struct Credentials {
     pub(crate) user: User,
     pub(crate) password_hash: String,
 }
@@ -61,8 +66,8 @@ impl Store {
     }
 
     /// An account and the hash of its password, by address.
-    pub(crate) async fn credentials(&self, email: &EmailAddress) -> Result<Option<(User, String)>, DbErr> {
-        Ok(self.model_with_email(email.as_str()).await?.map(with_hash))
+    pub(crate) async fn credentials(&self, email: &EmailAddress) -> Result<Option<Credentials>, DbErr> {
+        Ok(self.model_with_email(email.as_str()).await?.map(Credentials::from))
     }
 
     /// The one place where an address finds an account. Compared here once more: to a database that takes `á` for `a`,
@@ -74,15 +79,36 @@ impl Store {
     }
 
     /// The same, by id.
-    pub(crate) async fn credentials_of(&self, id: &str) -> Result<Option<(User, String)>, DbErr> {
+    pub(crate) async fn credentials_of(&self, id: &str) -> Result<Option<Credentials>, DbErr> {
         Ok(user::Entity::find_by_id(id)
             .one(self.database.read())
             .await?
-            .map(with_hash))
+            .map(Credentials::from))
+    }
+
+    /// Replaces the hash by another one of the same password; false when the password is another one meanwhile, or
+    /// somebody else did the same.
+    pub(crate) async fn rehash(
+        &self,
+        verified: &Credentials,
+        password_hash: String,
+        now: DateTime<Utc>,
+    ) -> Result<bool, DbErr> {
+        let transaction = self.database.begin().await?;
+        let Some(user) = lock_verified(&transaction, verified).await? else {
+            return Ok(false);
+        };
+        let change = UserChange {
+            password_hash: Some(password_hash),
+            ..UserChange::default()
+        };
+        change_user(&transaction, &user.id, change, now).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Stores a new account and the mail that confirms its address; false when the address is taken.
-    pub(crate) async fn create_user(&self, new: NewUser, now: DateTime<Utc>) -> Result<bool, DbErr> {
+    pub(crate) async fn create_user(&self, new: Credentials, now: DateTime<Utc>) -> Result<bool, DbErr> {
         let mail = NewMail {
             occasion: Occasion::VerifyEmail,
             email: new.user.email.clone(),
@@ -104,7 +130,7 @@ impl Store {
     }
 
     /// Stores many new accounts and addresses, or none of them.
-    pub(crate) async fn create_all(&self, users: Vec<NewUser>, addresses: Vec<Address>) -> Result<(), DbErr> {
+    pub(crate) async fn create_all(&self, users: Vec<Credentials>, addresses: Vec<Address>) -> Result<(), DbErr> {
         let transaction = self.database.begin().await?;
         user::Entity::insert_many(users.into_iter().map(active))
             .exec_without_returning(&transaction)
@@ -192,12 +218,7 @@ fn unless_taken(answer: Result<bool, DbErr>) -> Result<bool, DbErr> {
     }
 }
 
-fn with_hash(mut model: user::Model) -> (User, String) {
-    let hash = std::mem::take(&mut model.password_hash);
-    (model.into(), hash)
-}
-
-fn active(NewUser { user, password_hash }: NewUser) -> user::ActiveModel {
+fn active(Credentials { user, password_hash }: Credentials) -> user::ActiveModel {
     user::ActiveModel {
         id: Set(user.id),
         email: Set(user.email),
@@ -217,6 +238,15 @@ fn active(NewUser { user, password_hash }: NewUser) -> user::ActiveModel {
 
 fn roles_text(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+impl From<user::Model> for Credentials {
+    fn from(mut model: user::Model) -> Credentials {
+        Credentials {
+            password_hash: std::mem::take(&mut model.password_hash),
+            user: model.into(),
+        }
+    }
 }
 
 impl From<user::Model> for User {
@@ -246,5 +276,19 @@ pub(super) async fn lock_user(connection: &impl ConnectionTrait, id: &str) -> Re
         .lock_exclusive()
         .one(connection)
         .await?
+        .map(User::from))
+}
+
+/// Locks the row of an account likewise; `None` when the password that was verified is not the account's any more.
+pub(super) async fn lock_verified(
+    connection: &impl ConnectionTrait,
+    verified: &Credentials,
+) -> Result<Option<User>, DbErr> {
+    let model = user::Entity::find_by_id(&verified.user.id)
+        .lock_exclusive()
+        .one(connection)
+        .await?;
+    Ok(model
+        .filter(|model| model.password_hash == verified.password_hash)
         .map(User::from))
 }
