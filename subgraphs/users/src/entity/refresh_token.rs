@@ -8,8 +8,10 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub token_hash: String,
     pub session_id: String,
-    /// When it was exchanged for the next one.
+    /// When it, or a token that was given out beside it, was exchanged for the next one.
     pub used_at: Option<DateTimeUtc>,
+    /// `None` for those of releases before the column.
+    pub issued_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -9,6 +9,7 @@ mod m0001_accounts;
 mod m0002_sessions;
 mod m0003_outboxes;
 mod m0004_exact_addresses;
+mod m0005_token_ages;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_outboxes::Migration),
             Box::new(service::events::Migration),
             Box::new(m0004_exact_addresses::Migration),
+            Box::new(m0005_token_ages::Migration),
         ]
     }
 }

@@ -17,7 +17,8 @@ use std::collections::HashMap;
 /// now. Within this time each of them gets a token of its own. The price: a copy that is used as quickly goes unnoticed
 /// until one of the two comes back with a token that is older.
 const REFRESH_GRACE: Duration = Duration::seconds(10);
-/// Good tokens of one session, beyond which even such haste is taken for a copy.
+/// Good tokens of one session, beyond which even such haste is taken for a copy. Those that nobody came back with do not
+/// count for long: see [`use_token`].
 const LIVE_TOKENS_MAX: u64 = 5;
 /// Sessions of one account; opening one more ends the one that was not used for longest.
 const SESSIONS_MAX: u64 = 50;
@@ -65,7 +66,7 @@ impl Store {
         session::Entity::insert(model)
             .exec_without_returning(&transaction)
             .await?;
-        insert_token(&transaction, &id, token).await?;
+        insert_token(&transaction, &id, token, session.created_at).await?;
         end_surplus(&transaction, &user_id).await?;
         transaction.commit().await?;
         Ok(true)
@@ -105,19 +106,16 @@ impl Store {
             transaction.commit().await?;
             return Ok(Rotation::Expired);
         }
-        refresh_token::Entity::update_many()
-            .col_expr(refresh_token::Column::UsedAt, Expr::val(now))
-            .filter(refresh_token::Column::TokenHash.eq(&token.token_hash))
-            .filter(refresh_token::Column::UsedAt.is_null())
-            .exec(&transaction)
-            .await?;
+        if token.used_at.is_none() {
+            use_token(&transaction, &token, now).await?;
+        }
         // A token that was used a lifetime ago would have run out by itself: its reuse proves nothing any more.
         refresh_token::Entity::delete_many()
             .filter(refresh_token::Column::SessionId.eq(&model.id))
             .filter(refresh_token::Column::UsedAt.lt(now - lifetime))
             .exec(&transaction)
             .await?;
-        insert_token(&transaction, &model.id, new).await?;
+        insert_token(&transaction, &model.id, new, now).await?;
         let expires_at = now + lifetime;
         let change = session::ActiveModel {
             last_used_at: Set(now),
@@ -182,6 +180,27 @@ async fn lock_session_of(
     Ok(token.one(transaction).await?.map(|token| (token, session)))
 }
 
+/// Marks a good token as used, and with it those that were given out beside an earlier one and that nobody came back with:
+/// otherwise each lost answer would leave a token that is good for as long as its session.
+///
+/// Two tabs share what either of them was given last, and one that still holds its own has [`REFRESH_GRACE`] as after any
+/// use. Whoever comes with it later has a copy, or is the owner of whom somebody else has one.
+async fn use_token(transaction: &Transaction, token: &refresh_token::Model, now: DateTime<Utc>) -> Result<(), DbErr> {
+    use refresh_token::Column;
+    // One that was given out just now may be the last that the tabs were given, whichever is used first.
+    let left_over = Column::IssuedAt
+        .is_null()
+        .or(Column::IssuedAt.lt(now - REFRESH_GRACE));
+    refresh_token::Entity::update_many()
+        .col_expr(Column::UsedAt, Expr::val(now))
+        .filter(Column::SessionId.eq(&token.session_id))
+        .filter(Column::UsedAt.is_null())
+        .filter(Column::TokenHash.eq(&token.token_hash).or(left_over))
+        .exec(transaction)
+        .await?;
+    Ok(())
+}
+
 /// How many tokens of a session are good.
 async fn live_tokens(transaction: &Transaction, session_id: &str) -> Result<u64, DbErr> {
     refresh_token::Entity::find()
@@ -217,11 +236,17 @@ pub(super) async fn delete_sessions(
     Ok(())
 }
 
-async fn insert_token(transaction: &Transaction, session_id: &str, token: &Secret) -> Result<(), DbErr> {
+async fn insert_token(
+    transaction: &Transaction,
+    session_id: &str,
+    token: &Secret,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
     let model = refresh_token::ActiveModel {
         token_hash: Set(token.hash()),
         session_id: Set(session_id.to_owned()),
         used_at: Set(None),
+        issued_at: Set(Some(now)),
     };
     refresh_token::Entity::insert(model)
         .exec_without_returning(transaction)

@@ -56,6 +56,68 @@ async fn two_tabs_that_refresh_at_once_both_go_on() {
     .await;
 }
 
+/// Over and over, two tabs refresh at once; then both hold what either of them stored last.
+#[tokio::test]
+async fn two_tabs_go_on_for_as_long_as_they_like() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let mut token = shop.register("mira").await["tokens"]["refreshToken"].clone();
+        let mut left_over = Value::Null;
+        for round in 0..10 {
+            shop.service.clock.advance(Duration::from_secs(15 * 60));
+            let (one, other) = tokio::join!(refresh(&shop, &token), refresh(&shop, &token));
+            let mut given = [one, other];
+            assert!(given.iter().all(|tab| tab["tokens"].is_object()), "round {round}: {given:?}");
+            // Now the one, now the other answer comes last.
+            given.rotate_left(round % 2);
+            left_over = given[0]["tokens"]["refreshToken"].clone();
+            token = given[1]["tokens"]["refreshToken"].clone();
+        }
+
+        // A copy of a token that nobody came back with is found out like any other.
+        shop.service.clock.advance(Duration::from_secs(15 * 60));
+        token = refresh(&shop, &token).await["tokens"]["refreshToken"].clone();
+        assert!(token.is_string());
+        shop.service.clock.advance(Duration::from_secs(11));
+        for token in [&left_over, &token] {
+            assert_eq!(user_errors(&refresh(&shop, token).await), "TOKEN_INVALID@refreshToken");
+        }
+    })
+    .await;
+}
+
+/// Tabs that keep their tokens to themselves, and refresh when their access tokens expire.
+#[tokio::test]
+async fn two_tabs_that_share_nothing_go_on_while_they_refresh_at_once() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let token = shop.register("mira").await["tokens"]["refreshToken"].clone();
+        let mut tabs = [token.clone(), token];
+        for round in 0..10 {
+            let (one, other) = tokio::join!(refresh(&shop, &tabs[0]), refresh(&shop, &tabs[1]));
+            tabs = [one, other].map(|tab| tab["tokens"]["refreshToken"].clone());
+            assert!(tabs.iter().all(Value::is_string), "round {round}");
+            shop.service.clock.advance(Duration::from_secs(15 * 60));
+        }
+    })
+    .await;
+}
+
+/// The answers of a hasty moment come in any order: whichever is stored last is good.
+#[tokio::test]
+async fn a_token_of_a_moment_ago_stays_good_beside_one_that_is_used() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let token = shop.register("mira").await["tokens"]["refreshToken"].clone();
+        let first = refresh(&shop, &token).await["tokens"]["refreshToken"].clone();
+        let stored_last = refresh(&shop, &token).await["tokens"]["refreshToken"].clone();
+        assert!(refresh(&shop, &first).await["tokens"].is_object());
+        shop.service.clock.advance(Duration::from_secs(15 * 60));
+        assert!(refresh(&shop, &stored_last).await["tokens"].is_object());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_storm_of_refreshes_with_one_token_ends_the_session() {
     each_database(|url| async move {
