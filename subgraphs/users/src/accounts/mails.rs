@@ -76,7 +76,7 @@ impl Accounts {
         let password = Password::parse("newPassword", new, "")?;
         let (secret, token) = self.token(secret, &[Purpose::ResetPassword]).await?;
         let user = self.existing_user(&token.user_id).await?;
-        let password_hash = self.hasher.hash(password.as_str()).await?;
+        let password_hash = self.hasher.place()?.hash(password.as_str()).await?;
         let change = UserChange {
             password_hash: Some(password_hash.clone()),
             // Who reads the mail owns the address.

@@ -5,10 +5,12 @@ use crate::config::EmailVerification;
 use crate::domain::{
     Attempts, Device, EmailAddress, Occasion, Password, Profile, Reason, Refusal, Secret, Session, User,
 };
-use crate::password_hasher::PasswordHasher;
+use crate::password_hasher::{PasswordHasher, Place};
 use crate::store::{Credentials, Rotation};
+use anyhow::Context;
 use chrono::{DateTime, Duration, Utc};
 use service::auth::{AccessClaims, Role, Scopes};
+use tracing::Instrument as _;
 
 /// What somebody fills in to get an account.
 #[derive(Clone)]
@@ -35,13 +37,31 @@ pub(crate) struct Tokens {
     pub(crate) refresh_expires_at: DateTime<Utc>,
 }
 
+/// A password that somebody gives for an account, and whose attempts it counts to.
+struct Guess {
+    password: String,
+    /// `None` when there is no such account.
+    found: Option<Credentials>,
+    account: Attempts,
+    network: Option<Attempts>,
+}
+
+/// What a guess is.
+enum Verdict {
+    Right(Credentials),
+    Wrong,
+    /// Not looked at: there were too many.
+    TooMany,
+}
+
 impl Accounts {
     /// Makes an account and signs it in; `None` when addresses must be confirmed first (then the answer does not say
     /// whether the address was known).
     pub(crate) async fn register(&self, new: NewAccount, device: Device) -> Answer<Option<SignedIn>> {
         let (email, password, profile) = checked(new).map_err(below("input"))?;
+        let place = self.hasher.place()?;
         self.limit(device.network().map(Attempts::registration_from)).await?;
-        let password_hash = self.hasher.hash(password.as_str()).await?;
+        let password_hash = place.hash(password.as_str()).await?;
         let now = self.clock.now();
         let user = User {
             id: service::id::new("usr"),
@@ -81,23 +101,20 @@ impl Accounts {
         let Ok(email) = EmailAddress::parse("email", email) else {
             return Err(wrong_credentials().into());
         };
-        let account = Attempts::login_to(email.as_str());
-        let network = device.network().map(Attempts::login_from);
-        let attempts: Vec<Attempts> = [account.clone()].into_iter().chain(network.clone()).collect();
-        if !self.store.take_attempts(&attempts, self.clock.now()).await? {
-            let message = "Too many failed logins. Try again in 15 minutes, or reset the password.";
-            return Err(Refusal::new(Reason::TooManyAttempts, message).into());
-        }
-        let found = self.store.credentials(&email).await?;
-        let hash = found.as_ref().map(|found| found.password_hash.as_str());
-        let matches = self.hasher.verify(password, hash).await?;
-        let Some(mut verified) = found.filter(|_| matches) else {
-            return Err(wrong_credentials().into());
+        let guess = Guess {
+            password: password.to_owned(),
+            found: self.store.credentials(&email).await?,
+            account: Attempts::login_to(email.as_str()),
+            network: device.network().map(Attempts::login_from),
         };
-        self.store.forget_attempts(&account).await?;
-        if let Some(network) = network {
-            self.store.give_attempt_back(&network).await?;
-        }
+        let mut verified = match self.check(guess).await? {
+            Verdict::Right(verified) => verified,
+            Verdict::Wrong => return Err(wrong_credentials().into()),
+            Verdict::TooMany => {
+                let message = "Too many failed logins. Try again in 15 minutes, or reset the password.";
+                return Err(Refusal::new(Reason::TooManyAttempts, message).into());
+            }
+        };
         if PasswordHasher::is_outdated(&verified.password_hash) {
             verified = self.rehash(verified, password).await?;
         }
@@ -163,7 +180,7 @@ impl Accounts {
     ) -> Answer<User> {
         let verified = self.confirm_password(user_id, "currentPassword", current).await?;
         let password = Password::parse("newPassword", new, &verified.user.email)?;
-        let hash = self.hasher.hash(password.as_str()).await?;
+        let hash = self.hasher.place()?.hash(password.as_str()).await?;
         let changed = self
             .store
             .change_password(&verified, session_id, hash, self.clock.now());
@@ -178,21 +195,55 @@ impl Accounts {
     pub(super) async fn confirm_password(&self, user_id: &str, field: &str, password: &str) -> Answer<Credentials> {
         let wrong = || wrong_password(field);
         let found = self.store.credentials_of(user_id).await?.ok_or_else(wrong)?;
-        let attempts = [Attempts::login_to(&found.user.email)];
+        let guess = Guess {
+            password: password.to_owned(),
+            account: Attempts::login_to(&found.user.email),
+            found: Some(found),
+            network: None,
+        };
+        match self.check(guess).await? {
+            Verdict::Right(verified) => Ok(verified),
+            Verdict::Wrong => Err(wrong().into()),
+            Verdict::TooMany => {
+                let message = "Too many failed attempts. Try again in 15 minutes.";
+                Err(Refusal::of(field, Reason::TooManyAttempts, message).into())
+            }
+        }
+    }
+
+    /// Judges a guess, unless we are too busy to; then it does not count either.
+    async fn check(&self, guess: Guess) -> Answer<Verdict> {
+        let (accounts, place) = (self.clone(), self.hasher.place()?);
+        // A task of its own, which goes on when the client leaves or the deadline passes: the attempt of a right password
+        // is taken back all the same.
+        let judging = async move { accounts.judge(guess, place).await };
+        let verdict = tokio::spawn(judging.in_current_span()).await;
+        verdict.context("the check of a password ended")?
+    }
+
+    async fn judge(&self, guess: Guess, place: Place) -> Answer<Verdict> {
+        let attempts: Vec<Attempts> = [guess.account.clone()]
+            .into_iter()
+            .chain(guess.network.clone())
+            .collect();
         if !self.store.take_attempts(&attempts, self.clock.now()).await? {
-            let message = "Too many failed attempts. Try again in 15 minutes.";
-            return Err(Refusal::of(field, Reason::TooManyAttempts, message).into());
+            return Ok(Verdict::TooMany);
         }
-        if !self.hasher.verify(password, Some(&found.password_hash)).await? {
-            return Err(wrong().into());
+        let hash = guess.found.as_ref().map(|found| found.password_hash.as_str());
+        let is_right = place.verify(&guess.password, hash).await?;
+        let Some(verified) = guess.found.filter(|_| is_right) else {
+            return Ok(Verdict::Wrong);
+        };
+        self.store.forget_attempts(&guess.account).await?;
+        if let Some(network) = guess.network {
+            self.store.give_attempt_back(&network).await?;
         }
-        self.store.forget_attempts(&attempts[0]).await?;
-        Ok(found)
+        Ok(Verdict::Right(verified))
     }
 
     /// Stores the same password with today's parameters.
     pub(super) async fn rehash(&self, verified: Credentials, password: &str) -> Answer<Credentials> {
-        let password_hash = self.hasher.hash(password).await?;
+        let password_hash = self.hasher.place()?.hash(password).await?;
         let now = self.clock.now();
         if self.store.rehash(&verified, password_hash.clone(), now).await? {
             return Ok(Credentials {
@@ -203,7 +254,8 @@ impl Accounts {
         // Another login did the same just now; or the password is another one.
         let found = self.store.credentials_of(&verified.user.id).await?;
         let found = found.ok_or_else(wrong_credentials)?;
-        if !self.hasher.verify(password, Some(&found.password_hash)).await? {
+        let place = self.hasher.place()?;
+        if !place.verify(password, Some(&found.password_hash)).await? {
             return Err(wrong_credentials().into());
         }
         Ok(found)

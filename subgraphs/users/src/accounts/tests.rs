@@ -2,10 +2,10 @@
 
 use super::{Accounts, Answer, Failure, NewAccount, Parts};
 use crate::config::UsersConfig;
-use crate::domain::{Device, EmailAddress, Occasion, Reason, Secret};
+use crate::domain::{Attempts, Device, EmailAddress, Occasion, Reason, Secret};
 use crate::keyring::Keyring;
 use crate::migration::Migrator;
-use crate::password_hasher::PasswordHasher;
+use crate::password_hasher::{PasswordHasher, Place};
 use crate::store::{Credentials, DueMail, MailToken, NewMail, Store};
 use chrono::TimeDelta;
 use service::auth::TokenSettings;
@@ -39,17 +39,20 @@ async fn with_ada(test: impl AsyncFn(Accounts)) {
             clock,
             config: UsersConfig::default(),
         });
-        let ada = NewAccount {
-            email: EMAIL.to_owned(),
-            password: PASSWORD.to_owned(),
-            display_name: "Ada".to_owned(),
-            locale: None,
-        };
-        accounts.register(ada, Device::default()).await.unwrap();
+        accounts.register(form(EMAIL), Device::default()).await.unwrap();
         test(accounts).await;
         database.close().await;
     })
     .await;
+}
+
+fn form(email: &str) -> NewAccount {
+    NewAccount {
+        email: email.to_owned(),
+        password: PASSWORD.to_owned(),
+        display_name: "Ada".to_owned(),
+        locale: None,
+    }
 }
 
 /// Ada's account, as whoever gives the right password finds it.
@@ -64,7 +67,11 @@ async fn ada(accounts: &Accounts) -> Credentials {
 async fn taken_mails(accounts: &Accounts) -> Vec<DueMail> {
     accounts.clock.advance(Duration::from_secs(60));
     let now = accounts.clock.now();
-    accounts.store.take_due_mails(now, TimeDelta::seconds(60)).await.unwrap()
+    accounts
+        .store
+        .take_due_mails(now, TimeDelta::seconds(60))
+        .await
+        .unwrap()
 }
 
 /// Makes a secret for the mail `due` to Ada; `None` when it is not to be sent any more.
@@ -180,4 +187,56 @@ async fn a_new_password_takes_back_a_new_address_that_was_asked_for() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_busy_moment_is_not_an_attempt() {
+    with_ada(async |accounts| {
+        let id = ada(&accounts).await.user.id;
+        let device = || Device::new(None, Some("192.0.2.1"));
+        let places: Vec<Place> = std::iter::from_fn(|| accounts.hasher.place().ok()).collect();
+        // More than a network may try.
+        for _ in 0..101 {
+            let login = accounts.login(EMAIL, PASSWORD, device()).await;
+            let confirmed = accounts.confirm_password(&id, "password", PASSWORD).await;
+            let registered = accounts.register(form("mira@example.com"), device()).await;
+            assert!(matches!(login, Err(Failure::Busy)));
+            assert!(matches!(confirmed, Err(Failure::Busy)));
+            assert!(matches!(registered, Err(Failure::Busy)));
+        }
+        drop(places);
+        assert_eq!(refused(accounts.login(EMAIL, PASSWORD, device()).await), []);
+        let registered = accounts.register(form("mira@example.com"), device()).await;
+        assert_eq!(refused(registered), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_right_password_whose_client_has_left_is_not_an_attempt() {
+    with_ada(async |accounts| {
+        let stopped = accounts.hasher.stop().await;
+        for attempt in 1..=10 {
+            tokio::select! {
+                _ = accounts.login(EMAIL, PASSWORD, Device::default()) => panic!("nothing is hashed"),
+                () = counted(&accounts, attempt) => {}
+            }
+        }
+        drop(stopped);
+        counted(&accounts, 0).await;
+        let login = accounts.login(EMAIL, PASSWORD, Device::default()).await;
+        assert_eq!(refused(login), []);
+    })
+    .await;
+}
+
+/// Waits until so many attempts at Ada's password are counted.
+async fn counted(accounts: &Accounts, attempts: i32) {
+    for _ in 0..1000 {
+        if accounts.store.attempts_counted(&Attempts::login_to(EMAIL)).await == attempts {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{attempts} attempts were not counted");
 }

@@ -16,9 +16,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // May be null: a release before this one does not write it.
         let mut table = Table::alter();
-        table
-            .table("refresh_token")
-            .add_column(timestamp(manager, "issued_at"));
+        table.table("refresh_token").add_column(timestamp(manager, "issued_at"));
         manager.alter_table(table).await
     }
 

@@ -24,6 +24,13 @@ impl Store {
         Ok(allowed)
     }
 
+    /// How many attempts are counted.
+    #[cfg(test)]
+    pub(crate) async fn attempts_counted(&self, attempts: &Attempts) -> i32 {
+        let counted = login_failure::Entity::find_by_id(&attempts.key).one(self.database.read());
+        counted.await.unwrap().map_or(0, |row| row.failures)
+    }
+
     /// Takes one attempt back: it succeeded.
     pub(crate) async fn give_attempt_back(&self, attempts: &Attempts) -> Result<(), DbErr> {
         use login_failure::Column;

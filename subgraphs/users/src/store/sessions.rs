@@ -188,9 +188,7 @@ async fn lock_session_of(
 async fn use_token(transaction: &Transaction, token: &refresh_token::Model, now: DateTime<Utc>) -> Result<(), DbErr> {
     use refresh_token::Column;
     // One that was given out just now may be the last that the tabs were given, whichever is used first.
-    let left_over = Column::IssuedAt
-        .is_null()
-        .or(Column::IssuedAt.lt(now - REFRESH_GRACE));
+    let left_over = Column::IssuedAt.is_null().or(Column::IssuedAt.lt(now - REFRESH_GRACE));
     refresh_token::Entity::update_many()
         .col_expr(Column::UsedAt, Expr::val(now))
         .filter(Column::SessionId.eq(&token.session_id))

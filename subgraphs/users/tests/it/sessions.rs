@@ -67,7 +67,10 @@ async fn two_tabs_go_on_for_as_long_as_they_like() {
             shop.service.clock.advance(Duration::from_secs(15 * 60));
             let (one, other) = tokio::join!(refresh(&shop, &token), refresh(&shop, &token));
             let mut given = [one, other];
-            assert!(given.iter().all(|tab| tab["tokens"].is_object()), "round {round}: {given:?}");
+            assert!(
+                given.iter().all(|tab| tab["tokens"].is_object()),
+                "round {round}: {given:?}"
+            );
             // Now the one, now the other answer comes last.
             given.rotate_left(round % 2);
             left_over = given[0]["tokens"]["refreshToken"].clone();

@@ -40,12 +40,20 @@ async fn addresses_that_differ_in_an_accent_are_two() {
             ("adá@hansa.example", "INVALID_CREDENTIALS@"),
             ("ada@hánsa.example", "INVALID_CREDENTIALS@"),
         ] {
-            assert_eq!(user_errors(&shop.login(email, "demo-password-1").await), expected, "{email}");
+            assert_eq!(
+                user_errors(&shop.login(email, "demo-password-1").await),
+                expected,
+                "{email}"
+            );
         }
         let (mira, other) = (shop.register("mira").await, shop.register("mirá").await);
         assert_eq!(other["user"]["email"], "mirá@example.com");
         for (email, registered) in [("mira@example.com", mira), ("MIRÁ@example.com", other)] {
-            assert_eq!(shop.login(email, PASSWORD).await["user"]["id"], registered["user"]["id"], "{email}");
+            assert_eq!(
+                shop.login(email, PASSWORD).await["user"]["id"],
+                registered["user"]["id"],
+                "{email}"
+            );
         }
     })
     .await;
