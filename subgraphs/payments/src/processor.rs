@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
 use crate::domain::{
-    Begun, CALL_LEASE, Payment, RemotePayment, Transaction, TransactionKind, TransactionStatus, fresh_payment,
+    Begun, CALL_LEASE, KEY_TIME, Payment, RemotePayment, Transaction, TransactionKind, TransactionStatus, fresh_payment,
 };
 use crate::event::is_news;
 use crate::gateway::{Action, CreatePayment, Gateway, GatewayError, Guarded, Idempotency, KnownRefund, Lookup};
@@ -38,6 +38,9 @@ const WORKED_AT_ONCE: usize = 8;
 
 /// A repeat with the same key stops this long before the gateway may have forgotten the key.
 const KEY_MARGIN: TimeDelta = TimeDelta::hours(1);
+
+/// Error code of what the gateway does not know although it was asked for long ago.
+const NOT_FOUND: &str = "not_found_at_gateway";
 
 /// Longest token or URL that is taken, in bytes.
 const TEXT_BYTES_MAX: usize = 2_000;
@@ -59,6 +62,18 @@ pub enum CommandError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What is done about a call that the gateway has not carried out.
+enum Repeat {
+    /// It is made again, and cannot be done twice for its key.
+    WithItsKey,
+    /// It is made again with another key: it cannot be done twice anyway.
+    WithNewKey,
+    /// It is not known whether it could be done twice: a person is to look.
+    NotNow,
+    /// It was not carried out and will not be; the code says why. Whoever wants it asks anew.
+    Never(&'static str),
 }
 
 /// Carries commands out. Cheap to clone.
@@ -133,9 +148,18 @@ impl Processor {
     /// [`CommandError::Refused`] for a request that makes no sense, an id used before with another request, or an
     /// order that has an open payment.
     pub async fn authorize(&self, payment_id: &str, request: AuthorizeRequest) -> Result<Payment, CommandError> {
-        let (gateway, currency) = self.checked(payment_id, &request)?;
+        let request_hash = request_hash(&request);
+        let (gateway, currency) = match self.checked(payment_id, &request) {
+            Ok(checked) => checked,
+            // Another replica, of another configuration, may have begun it.
+            Err(refusal) => {
+                let known = self.store.payment(payment_id).await?;
+                let known = known.filter(|payment| payment.request_hash == request_hash);
+                return known.ok_or(refusal);
+            }
+        };
         let mut payment = fresh_payment(payment_id, gateway, &request, currency, self.now());
-        payment.request_hash = request_hash(&request);
+        payment.request_hash = request_hash;
         match self.store.create(&payment).await? {
             Created::New => {
                 let transaction = payment.transactions.first().cloned();
@@ -174,13 +198,31 @@ impl Processor {
             .await
     }
 
-    /// Asks the gateway now how the payment stands, and stores the answer.
+    /// Asks the gateway now how the payment stands, and stores the answer. An authorization that the gateway does not know,
+    /// so long after the call that its key may be forgotten, has failed: the runner leaves that to a person.
     ///
     /// # Errors
     /// [`CommandError`]; a gateway that does not answer is not an error: the payment stays as it was.
     pub async fn reconcile(&self, id: &str) -> Result<Payment, CommandError> {
         let payment = self.store.payment(id).await?.ok_or(CommandError::NotFound)?;
-        Ok(self.ask(payment.clone()).await?.unwrap_or(payment))
+        let asked = match self.lookup(&payment).await {
+            Ok(None) => return self.give_up_authorization(payment).await,
+            asked => asked,
+        };
+        Ok(self.heard(payment.clone(), asked).await?.unwrap_or(payment))
+    }
+
+    /// Closes the open authorization of a payment that the gateway does not know, unless its call may still be repeated.
+    async fn give_up_authorization(&self, payment: Payment) -> Result<Payment, CommandError> {
+        let open = payment.transactions.iter().find(|transaction| {
+            let open = transaction.kind == TransactionKind::Authorize && transaction.status.is_open();
+            open && !payment.never_sent(transaction) && self.key_is_forgotten(&payment, transaction)
+        });
+        let Some(id) = open.map(|transaction| transaction.id.clone()) else {
+            return Ok(payment);
+        };
+        self.change(&payment, |payment, now| payment.refuse(&id, NOT_FOUND, now))
+            .await
     }
 
     /// Does everything whose time has come: open transactions and received webhooks.
@@ -302,7 +344,16 @@ impl Processor {
 
     /// What the gateway says of a payment, stored; `None` when it says nothing.
     async fn ask(&self, payment: Payment) -> Result<Option<Payment>, CommandError> {
-        match self.lookup(&payment).await {
+        let asked = self.lookup(&payment).await;
+        self.heard(payment, asked).await
+    }
+
+    async fn heard(
+        &self,
+        payment: Payment,
+        asked: Result<Option<RemotePayment>, GatewayError>,
+    ) -> Result<Option<Payment>, CommandError> {
+        match asked {
             // Nothing that was not known before it was asked: whoever has moved the payment since has heard more.
             Ok(Some(remote)) if !payment.clone().settle(&remote, self.now()) => Ok(Some(payment)),
             Ok(Some(remote)) => self.settle(&payment, &remote).await.map(Some),
@@ -352,7 +403,7 @@ impl Processor {
                 Err(error) => return self.postpone_unasked(&payment, transaction_id, &error).await,
             }
         };
-        let payment = match &remote {
+        let mut payment = match &remote {
             Some(remote) => self.settle(&payment, remote).await?,
             None => payment,
         };
@@ -363,16 +414,52 @@ impl Processor {
         if transaction.kind == TransactionKind::Authorize && remote.is_some() {
             return Ok(());
         }
-        if !never_sent && !self.key_is_good(&payment, &transaction) {
-            self.change(&payment, |payment, now| payment.unknown(transaction_id, now))
-                .await?;
-            return Ok(());
+        match self.repeat(&payment, &transaction, remote.as_ref()) {
+            Repeat::Never(error_code) => {
+                self.change(&payment, |payment, now| payment.refuse(transaction_id, error_code, now))
+                    .await?;
+                return Ok(());
+            }
+            Repeat::NotNow if !never_sent => {
+                self.change(&payment, |payment, now| payment.unknown(transaction_id, now))
+                    .await?;
+                return Ok(());
+            }
+            Repeat::WithNewKey => {
+                payment = self
+                    .change(&payment, |payment, now| payment.rekey(transaction_id, now))
+                    .await?;
+            }
+            Repeat::WithItsKey | Repeat::NotNow => {}
         }
-        let payment = self
+        payment = self
             .change(&payment, |payment, now| payment.calling(transaction_id, now))
             .await?;
-        self.call(payment, &transaction, never_sent).await?;
+        if let Some(transaction) = open(&payment) {
+            self.call(payment, &transaction, never_sent).await?;
+        }
         Ok(())
+    }
+
+    /// How a call is repeated that the gateway has not carried out by what it says.
+    ///
+    /// * `remote`: how the payment stands there; `None` when it was not asked or has nothing.
+    fn repeat(&self, payment: &Payment, transaction: &Transaction, remote: Option<&RemotePayment>) -> Repeat {
+        let is_good = self.key_is_good(payment, transaction);
+        let Some(remote) = remote else {
+            return if is_good { Repeat::WithItsKey } else { Repeat::NotNow };
+        };
+        if transaction.kind.is_once_only() && self.now() - transaction.keyed_at() > KEY_TIME {
+            return Repeat::WithNewKey;
+        }
+        let is_known = remote.refunds.iter().any(|refund| refund.reference == transaction.id);
+        match transaction.kind {
+            _ if is_good => Repeat::WithItsKey,
+            TransactionKind::Refund if !is_known && self.key_is_forgotten(payment, transaction) => {
+                Repeat::Never(NOT_FOUND)
+            }
+            _ => Repeat::NotNow,
+        }
     }
 
     /// The gateway could not be asked what became of a call: asked again later.
@@ -395,15 +482,24 @@ impl Processor {
 
     /// Whether a repeat of the call still cannot do anything twice.
     fn key_is_good(&self, payment: &Payment, transaction: &Transaction) -> bool {
-        let Some(gateway) = self.gateway(Some(&payment.gateway)) else {
-            return false;
-        };
-        match gateway.caps().idempotency {
-            Idempotency::MerchantReference => true,
-            Idempotency::Header { hours } => {
-                self.now() - transaction.created_at < TimeDelta::hours(i64::from(hours)) - KEY_MARGIN
-            }
-        }
+        self.key_life(payment, transaction)
+            .is_some_and(|end| end.is_none_or(|end| self.now() < end - KEY_MARGIN))
+    }
+
+    /// Whether the last call with the key is [`KEY_MARGIN`] ago, and more.
+    fn key_is_forgotten(&self, payment: &Payment, transaction: &Transaction) -> bool {
+        self.key_life(payment, transaction)
+            .is_some_and(|end| end.is_some_and(|end| self.now() >= end))
+    }
+
+    /// Until when the gateway remembers the key, `Some(None)` for ever; `None` when the gateway is not there to be asked.
+    #[allow(clippy::option_option, reason = "two different kinds of nothing")]
+    fn key_life(&self, payment: &Payment, transaction: &Transaction) -> Option<Option<DateTime<Utc>>> {
+        let gateway = self.gateway(Some(&payment.gateway))?;
+        Some(match gateway.caps().idempotency {
+            Idempotency::MerchantReference => None,
+            Idempotency::Header { hours } => Some(transaction.keyed_at() + TimeDelta::hours(i64::from(hours))),
+        })
     }
 
     /// Calls the gateway and stores the outcome, whatever it is.
@@ -448,7 +544,7 @@ impl Processor {
     async fn send(&self, payment: &Payment, transaction: &Transaction) -> Result<RemotePayment, GatewayError> {
         // A gateway that was taken out of the configuration cannot be asked; the payment waits for its return.
         let gateway = self.gateway(Some(&payment.gateway)).ok_or(GatewayError::NotSent)?;
-        let key = transaction.id.clone();
+        let key = transaction.gateway_key();
         let action = || Action {
             key: key.clone(),
             amount_minor: transaction.amount_minor,

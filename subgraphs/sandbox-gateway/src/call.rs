@@ -48,6 +48,7 @@ enum FaultAnswer {
     TimeoutBefore,
     ErrorAfter,
     ErrorBefore,
+    ErrorStored,
     #[serde(rename = "slow_5s")]
     Slow5s,
 }
@@ -77,6 +78,7 @@ impl CallFaults {
             FaultAnswer::TimeoutBefore => Answer::HangBefore,
             FaultAnswer::ErrorAfter => Answer::ErrorAfter,
             FaultAnswer::ErrorBefore => Answer::ErrorBefore,
+            FaultAnswer::ErrorStored => Answer::ErrorStored,
             FaultAnswer::Slow5s => Answer::Slow(Duration::from_secs(5)),
         })
     }
@@ -176,6 +178,10 @@ impl Call {
             if hangs {
                 tokio::time::sleep(sandbox.config.hang).await;
             }
+            return error;
+        }
+        if *answer == Answer::ErrorStored {
+            self.finish(error.0, error.1.clone());
             return error;
         }
         if let Answer::Slow(delay) = *answer {

@@ -391,10 +391,13 @@ impl Ledger {
     /// [`LedgerError::NotFound`], [`LedgerError::NotVoidable`].
     pub fn void(&self, id: &str) -> Result<Payment, LedgerError> {
         self.change(id, |payment| {
-            if !matches!(
-                payment.status,
-                Status::Authorized | Status::RequiresAction | Status::Processing
-            ) {
+            let voidable = match payment.status {
+                Status::Authorized | Status::RequiresAction | Status::Processing => true,
+                // An intent waits for another card.
+                Status::Declined => payment.dialect == Dialect::Stripe,
+                _ => false,
+            };
+            if !voidable {
                 return Err(LedgerError::NotVoidable);
             }
             payment.next_action = None;

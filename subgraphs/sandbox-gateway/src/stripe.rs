@@ -240,14 +240,24 @@ async fn search(State(sandbox): Shared, Query(search): Query<Search>, headers: H
 #[derive(Deserialize)]
 struct OfIntent {
     payment_intent: String,
+    limit: Option<usize>,
+    /// The last refund of the page before.
+    starting_after: Option<String>,
 }
 
 async fn refunds(State(sandbox): Shared, Query(of): Query<OfIntent>, headers: HeaderMap) -> Result<Response, Problem> {
     authorize(&sandbox, &headers)?;
     let payment = sandbox.ledger.get(&of.payment_intent).ok_or_else(Problem::missing)?;
-    let newest_first = payment.refunds.iter().rev().take(LISTED_MAX);
-    let data: Vec<Value> = newest_first.map(|refund| refund_json(&payment, refund)).collect();
-    Ok(axum::Json(json!({"object": "list", "data": data, "has_more": false})).into_response())
+    let mut newest_first = payment.refunds.iter().rev();
+    if let Some(last) = &of.starting_after {
+        newest_first.find(|refund| refund.id == *last);
+    }
+    let listed = newest_first
+        .by_ref()
+        .take(of.limit.unwrap_or(LISTED_MAX).min(LISTED_MAX));
+    let data: Vec<Value> = listed.map(|refund| refund_json(&payment, refund)).collect();
+    let has_more = newest_first.next().is_some();
+    Ok(axum::Json(json!({"object": "list", "data": data, "has_more": has_more})).into_response())
 }
 
 /// A read, which may be struck by a fault as well.

@@ -51,6 +51,8 @@ pub enum Answer {
     ErrorBeforeOnce,
     /// The work is done, and 500 is answered, for this key for ever.
     ErrorAfter,
+    /// Nothing is done, and 500 is answered, for this key for ever.
+    ErrorStored,
 }
 
 /// Every token, its fate, and the words of the README and of the start page.

@@ -36,6 +36,8 @@ enum Step {
     HeldBack(usize),
     Calling(usize),
     Undecided(usize),
+    Refuse(usize),
+    Rekey(usize),
     /// Time goes by.
     Wait(i64),
 }
@@ -55,7 +57,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => open.clone().prop_map(Step::NotSent),
         1 => open.clone().prop_map(Step::HeldBack),
         1 => open.clone().prop_map(Step::Calling),
-        1 => open.prop_map(Step::Undecided),
+        1 => open.clone().prop_map(Step::Undecided),
+        2 => open.clone().prop_map(Step::Refuse),
+        1 => open.prop_map(Step::Rekey),
         1 => (1..3_000_i64).prop_map(Step::Wait),
     ]
 }
@@ -208,7 +212,28 @@ impl World {
                     _ => self.payment.undecided(&id, now),
                 }
             }
+            Step::Refuse(number) => {
+                if let Some((id, kind, _)) = self.open(*number).filter(|(id, kind, _)| !self.is_done(id, *kind)) {
+                    self.payment.refuse(&id, kind.as_str(), now);
+                }
+            }
+            Step::Rekey(number) => {
+                if let Some((id, ..)) = self.open(*number) {
+                    self.payment.rekey(&id, now);
+                }
+            }
             Step::Wait(seconds) => self.now += TimeDelta::seconds(*seconds),
+        }
+    }
+
+    /// Whether the gateway has done what a transaction asks, and refuses no repeat of it. What can be done once only it
+    /// refuses under another key.
+    fn is_done(&self, id: &str, kind: TransactionKind) -> bool {
+        let refunds = self.books.now.iter().flat_map(|remote| &remote.refunds);
+        match kind {
+            TransactionKind::Authorize => self.books.now.is_some(),
+            TransactionKind::Capture | TransactionKind::Void => false,
+            TransactionKind::Refund => refunds.into_iter().any(|refund| refund.reference == id),
         }
     }
 }
@@ -249,8 +274,11 @@ fn check(before: &Payment, after: &Payment) -> Result<(), TestCaseError> {
             transaction.next_at.is_some(),
             "open means due some time"
         );
-        if let Some(old) = before.transaction(&transaction.id).filter(|old| !old.status.is_open()) {
-            prop_assert_eq!(old, transaction, "what is closed stays closed");
+        let old = before.transaction(&transaction.id);
+        if let Some(old) = old.filter(|old| !old.status.is_open() && *old != transaction) {
+            let is_taken_up = old.kind.is_once_only() && old.status == TransactionStatus::Failed;
+            prop_assert!(is_taken_up, "what is closed stays closed");
+            prop_assert_ne!(old.gateway_key(), transaction.gateway_key());
         }
     }
     let ended = [
@@ -302,4 +330,27 @@ proptest! {
         check(&before, &world.payment)?;
         agree(&world)?;
     }
+}
+
+#[test]
+fn a_refused_capture_is_taken_up_again_with_another_key() {
+    let mut world = World::new();
+    world.play(&Step::Arrive(0));
+    world.play(&Step::Approve);
+    world.play(&Step::Hear(0));
+    let now = world.now;
+    let Ok(Begun::New(id)) = world.payment.begin_capture("capture", None, now) else {
+        panic!("not capturable: {:?}", world.payment);
+    };
+    world.payment.refuse(&id, "resource_missing", now);
+    let later = now + TimeDelta::minutes(1);
+    assert_eq!(world.payment.begin_capture("capture", None, later), Ok(Begun::Known));
+    let taken_up = world.payment.transaction(&id).unwrap();
+    assert_eq!(
+        (taken_up.status, taken_up.next_at),
+        (TransactionStatus::Unknown, Some(later))
+    );
+    assert_ne!(taken_up.gateway_key(), id);
+    // While it is open, nothing else begins.
+    assert!(world.payment.begin_void("void", later).is_err());
 }

@@ -10,4 +10,4 @@ pub use payment::{
     Begun, CardSummary, NextAction, Payment, Transaction, TransactionKind, TransactionStatus, fresh_payment,
 };
 pub use remote::{RefundOutcome, RemotePayment, RemoteRefund, RemoteStatus};
-pub use schedule::CALL_LEASE;
+pub use schedule::{CALL_LEASE, KEY_TIME};

@@ -64,7 +64,7 @@ pub struct Payment {
 /// One thing asked of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
-    /// `txn_…`; also the idempotency key towards the gateway, and the reference of a refund.
+    /// `txn_…`; also the reference of a refund at the gateway.
     pub id: String,
     /// The caller's key for it, unique within the payment.
     pub key: String,
@@ -84,6 +84,8 @@ pub struct Transaction {
     pub next_at: Option<DateTime<Utc>>,
     /// When it was written down.
     pub created_at: DateTime<Utc>,
+    /// When it got another key towards the gateway, the last time that it did.
+    pub rekeyed_at: Option<DateTime<Utc>>,
 }
 
 /// What was asked of the gateway.
@@ -100,6 +102,12 @@ pub enum TransactionKind {
 }
 
 impl TransactionKind {
+    /// Whether a gateway does it no second time, whatever the key: what is taken is not held any more.
+    #[must_use]
+    pub fn is_once_only(self) -> bool {
+        matches!(self, Self::Capture | Self::Void)
+    }
+
     /// Its name, as in an abort point.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -247,7 +255,8 @@ impl Payment {
         self.transactions.iter().find(|transaction| transaction.id == id)
     }
 
-    /// Writes a capture down; `amount_minor` of `None` takes all that is held.
+    /// Writes a capture down; `amount_minor` of `None` takes all that is held. One that the gateway has refused is taken up
+    /// again by the same key, for as long as the money is held.
     ///
     /// # Errors
     /// The reason why it must not be captured now.
@@ -258,13 +267,11 @@ impl Payment {
         now: DateTime<Utc>,
     ) -> Result<Begun, RefusalCode> {
         let amount_minor = amount_minor.unwrap_or(self.authorized_minor);
+        let capturable = self.status == PaymentStatus::Authorized && !self.is_being_decided();
         if let Some(begun) = self.known(TransactionKind::Capture, key, Some(amount_minor))? {
-            return Ok(begun);
+            return Ok(self.again_if_refused(begun, key, capturable, now));
         }
-        if self.status != PaymentStatus::Authorized
-            || self.has_open(TransactionKind::Capture)
-            || self.has_open(TransactionKind::Void)
-        {
+        if !capturable {
             return Err(RefusalCode::NotCapturable);
         }
         if amount_minor <= 0 || amount_minor > self.authorized_minor {
@@ -273,16 +280,18 @@ impl Payment {
         Ok(Begun::New(self.begin(TransactionKind::Capture, key, amount_minor, now)))
     }
 
-    /// Writes a void down. Good for a payment that waits for the shopper too; never while a capture is undecided.
+    /// Writes a void down. Good for a payment that waits for the shopper too; never while a capture is undecided. One that
+    /// the gateway has refused is taken up again by the same key.
     ///
     /// # Errors
     /// The reason why it must not be voided now.
     pub fn begin_void(&mut self, key: &str, now: DateTime<Utc>) -> Result<Begun, RefusalCode> {
+        let waits = matches!(self.status, PaymentStatus::Authorized | PaymentStatus::RequiresAction);
+        let voidable = waits && !self.is_being_decided();
         if let Some(begun) = self.known(TransactionKind::Void, key, None)? {
-            return Ok(begun);
+            return Ok(self.again_if_refused(begun, key, voidable, now));
         }
-        let voidable = matches!(self.status, PaymentStatus::Authorized | PaymentStatus::RequiresAction);
-        if !voidable || self.has_open(TransactionKind::Capture) || self.has_open(TransactionKind::Void) {
+        if !voidable {
             return Err(RefusalCode::NotVoidable);
         }
         Ok(Begun::New(self.begin(
@@ -402,6 +411,15 @@ impl Payment {
         }
     }
 
+    /// The gateway gets another key with the next call: it may answer for ever what it has once answered for the old one.
+    pub fn rekey(&mut self, transaction_id: &str, now: DateTime<Utc>) {
+        let before = self.clone();
+        if let Some(transaction) = self.open_mut(transaction_id) {
+            transaction.rekeyed_at = Some(now);
+        }
+        self.touch_if_changed(&before, now);
+    }
+
     /// A call is about to be made again: until its answer is stored, it may have arrived.
     pub fn calling(&mut self, transaction_id: &str, now: DateTime<Utc>) {
         let before = self.clone();
@@ -452,6 +470,7 @@ impl Payment {
             attempt: 0,
             next_at: Some(now + CALL_LEASE),
             created_at: now,
+            rekeyed_at: None,
         });
         self.version += 1;
         self.updated_at = now;
@@ -467,6 +486,26 @@ impl Payment {
             return Err(RefusalCode::IdempotencyKeyReused);
         }
         Ok(Some(Begun::Known))
+    }
+
+    /// Takes up again what the gateway has refused, if it is still to be done: the runner first asks how the payment stands.
+    /// The reason of the refusal may be gone, a wrong account say.
+    fn again_if_refused(&mut self, begun: Begun, key: &str, is_to_be_done: bool, now: DateTime<Utc>) -> Begun {
+        let before = self.clone();
+        let known = self.transactions.iter_mut().find(|transaction| transaction.key == key);
+        if let Some(refused) = known.filter(|known| is_to_be_done && known.status == TransactionStatus::Failed) {
+            refused.status = TransactionStatus::Unknown;
+            refused.error_code = None;
+            refused.next_at = Some(now);
+            refused.rekeyed_at = Some(now);
+        }
+        self.touch_if_changed(&before, now);
+        begun
+    }
+
+    /// Whether a capture or a void has no outcome yet.
+    fn is_being_decided(&self) -> bool {
+        self.has_open(TransactionKind::Capture) || self.has_open(TransactionKind::Void)
     }
 
     fn has_open(&self, kind: TransactionKind) -> bool {
@@ -515,6 +554,20 @@ impl Payment {
 }
 
 impl Transaction {
+    /// The idempotency key towards the gateway.
+    #[must_use]
+    pub fn gateway_key(&self) -> String {
+        let id = &self.id;
+        self.rekeyed_at
+            .map_or_else(|| id.clone(), |at| format!("{id}-{}", at.timestamp_millis()))
+    }
+
+    /// Since when it has this key.
+    #[must_use]
+    pub fn keyed_at(&self) -> DateTime<Utc> {
+        self.rekeyed_at.unwrap_or(self.created_at)
+    }
+
     /// * `age`: how long ago the payment was begun.
     fn settle(&mut self, remote: &RemotePayment, now: DateTime<Utc>, age: TimeDelta) {
         if !self.status.is_open() {

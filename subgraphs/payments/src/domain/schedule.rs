@@ -6,6 +6,9 @@ use chrono::TimeDelta;
 /// the answer.
 pub const CALL_LEASE: TimeDelta = TimeDelta::seconds(15);
 
+/// After this, a call that the gateway has not carried out will not be carried out any more, and is made with another key.
+pub const KEY_TIME: TimeDelta = TimeDelta::minutes(5);
+
 /// How long an authorization that surely never reached the gateway is tried: a little longer than an order waits to be
 /// paid.
 pub(super) const UNSENT_TIME_MAX: TimeDelta = TimeDelta::minutes(20);

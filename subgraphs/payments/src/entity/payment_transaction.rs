@@ -19,6 +19,8 @@ pub(crate) struct Model {
     /// When the runner looks at it; null when closed.
     pub next_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
+    /// When the key towards the gateway was made anew; null: it is the id.
+    pub rekeyed_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

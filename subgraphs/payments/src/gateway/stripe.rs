@@ -24,11 +24,14 @@ use super::signature::StripeSecrets;
 use super::{
     Action, Caps, CreatePayment, Credential, Gateway, GatewayError, Idempotency, Lookup, Webhook, WebhookError,
 };
-use crate::domain::RemotePayment;
+use crate::domain::{RemotePayment, RemoteStatus};
 use wire::{ErrorBody, Event, Intent, List, Refund};
 
 /// The version whose shapes [`wire`] knows. Stripe serves old versions for years.
 const API_VERSION: &str = "2024-06-20";
+
+/// Pages of a hundred refunds that are read of one payment.
+const REFUND_PAGES_MAX: usize = 20;
 
 /// How long Stripe keeps a key at least.
 const KEY_HOURS: u32 = 24;
@@ -124,7 +127,8 @@ impl StripeGateway {
             return Err(refusal(&answer.body));
         }
         // The answer is the refund; what it did to the payment is asked for. Its failure leaves the refund to a lookup.
-        let found = self.find(action.payment).await?;
+        let found = self.find(action.payment).await;
+        let found = found.map_err(|error| GatewayError::unknown(error.to_string()))?;
         found.ok_or_else(|| GatewayError::unknown("the payment of a refund is not found"))
     }
 
@@ -147,12 +151,47 @@ impl StripeGateway {
         let refunds = if lookup.refunds.is_empty() && !intent.has_refunds() {
             Vec::new()
         } else {
-            let url = self.url("/refunds");
-            let query = [("payment_intent", id.as_str()), ("limit", "100")];
-            let answer = self.send(self.client.get(url).query(&query)).await?;
-            success::<List<Refund>>(&answer)?.data
+            self.refunds(&id).await?
         };
-        Ok(Some(intent.remote(refunds, self.publishable_key.as_deref())?))
+        self.told(intent, refunds).await.map(Some)
+    }
+
+    /// The payment as its intent tells it. An intent that the bank has declined is cancelled before it is told of: the
+    /// shopper's browser has its secret, and could confirm it with another card when the shop has done with it.
+    async fn told(&self, intent: Intent, refunds: Vec<Refund>) -> Result<RemotePayment, GatewayError> {
+        let path = format!("/payment_intents/{}/cancel", intent.id);
+        let remote = intent.remote(refunds, self.publishable_key.as_deref())?;
+        if remote.status != RemoteStatus::Declined {
+            return Ok(remote);
+        }
+        // Without a key: who cancels twice does nothing twice. Until it is cancelled, nothing is decided.
+        let answer = self.send(self.client.post(self.url(&path))).await;
+        let answer = answer.map_err(|error| GatewayError::unknown(error.to_string()))?;
+        if answer.status.is_success() {
+            return Ok(remote);
+        }
+        // Confirmed in this moment, say.
+        match parse::<ErrorBody>(&answer.body)?.error.payment_intent {
+            Some(intent) => intent.remote(Vec::new(), self.publishable_key.as_deref()),
+            None => Err(GatewayError::unknown("a declined intent could not be cancelled")),
+        }
+    }
+
+    /// All refunds of an intent: what is not among them was not made.
+    async fn refunds(&self, intent_id: &str) -> Result<Vec<Refund>, GatewayError> {
+        let mut refunds: Vec<Refund> = Vec::new();
+        for _ in 0..REFUND_PAGES_MAX {
+            let mut query = vec![("payment_intent", intent_id), ("limit", "100")];
+            query.extend(refunds.last().map(|last| ("starting_after", last.id.as_str())));
+            let request = self.client.get(self.url("/refunds")).query(&query);
+            let page: List<Refund> = success(&self.send(request).await?)?;
+            let is_last = !page.has_more || page.data.is_empty();
+            refunds.extend(page.data);
+            if is_last {
+                return Ok(refunds);
+            }
+        }
+        Err(GatewayError::unknown("the payment has more refunds than are read"))
     }
 
     /// The id of the intent with our id. The index lags behind by up to a minute, and longer when Stripe has trouble: so
@@ -177,7 +216,7 @@ impl StripeGateway {
             let error = parse::<ErrorBody>(&answer.body)?.error;
             *error.payment_intent.ok_or_else(|| refusal(&answer.body))?
         };
-        intent.remote(Vec::new(), self.publishable_key.as_deref())
+        self.told(intent, Vec::new()).await
     }
 
     /// An answer that is a success or a refusal.

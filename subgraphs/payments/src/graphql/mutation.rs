@@ -59,7 +59,7 @@ impl Mutation {
         act(context, input, Act::Refund).await
     }
 
-    /// Asks the gateway now what became of a PROCESSING payment.
+    /// Asks the gateway now what became of a PROCESSING payment. One that it does not know a day later has failed.
     #[graphql(
         requires_scopes = "payments:write",
         tag = "admin",

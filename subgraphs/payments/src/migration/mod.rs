@@ -7,6 +7,7 @@
 
 mod m20261123_000001_payments;
 mod m20261127_000002_references;
+mod m20261128_000003_rekeyed;
 
 use sea_orm_migration::prelude::*;
 
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000001_payments::Migration),
             Box::new(m20261127_000002_references::Migration),
             Box::new(service::events::Migration),
+            Box::new(m20261128_000003_rekeyed::Migration),
         ]
     }
 }

@@ -170,6 +170,7 @@ fn transaction_from_row(row: payment_transaction::Model) -> Result<Transaction, 
         attempt: row.attempt,
         next_at: row.next_at,
         created_at: row.created_at,
+        rekeyed_at: row.rekeyed_at,
     })
 }
 
@@ -189,6 +190,7 @@ pub(super) fn transaction_to_row(payment_id: &str, transaction: &Transaction) ->
         attempt: Set(transaction.attempt),
         next_at: Set(transaction.next_at),
         created_at: Set(transaction.created_at),
+        rekeyed_at: Set(transaction.rekeyed_at),
     }
 }
 

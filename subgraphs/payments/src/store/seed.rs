@@ -111,6 +111,7 @@ fn transactions(order: &SeedOrder, seed: &SeedPayment) -> Vec<Transaction> {
         attempt: 0,
         next_at: None,
         created_at: seed.created_at,
+        rekeyed_at: None,
     };
     let mut transactions = vec![authorize.clone()];
     if !declined {

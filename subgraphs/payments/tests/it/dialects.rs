@@ -325,6 +325,45 @@ async fn the_shoppers_browser_confirms_with_the_client_secret() {
     .await;
 }
 
+/// Its secret is in a browser, and the shop has closed the payment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declined_intent_cannot_be_confirmed_with_another_card() {
+    let sqlite = service::testing::TempSqlite::new();
+    let shop = Shop::open(&sqlite.url, ShopOptions::default()).await;
+    for (token, decision) in [("tok_declined", None), ("tok_3ds", Some("decline"))] {
+        let payment_id = id::new("pay");
+        shop.authorize(&payment_id, &request_through("stripe", token))
+            .await
+            .unwrap();
+        if let Some(decision) = decision {
+            let page = shop.open_page(&shop.action_url(&payment_id).await).await;
+            shop.decide(&page, decision).await;
+        }
+        shop.wait_for(&payment_id, "DECLINED").await;
+        assert_eq!(shop.booked(&payment_id).await[0]["status"], "voided", "{token}");
+    }
+}
+
+/// A release that adds a gateway is not everywhere at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_replica_has_begun_another_without_its_gateway_answers_for() {
+    let sqlite = service::testing::TempSqlite::new();
+    let new = Shop::open(&sqlite.url, ShopOptions::default()).await;
+    let without = ShopOptions {
+        flags: vec![("gateways", "generic".to_owned())],
+        ..ShopOptions::default()
+    };
+    let old = Shop::open(&sqlite.url, without).await;
+    let (payment_id, request) = (id::new("pay"), request_through("stripe", "tok_ok"));
+    let fresh = old
+        .authorize(&id::new("pay"), &request_through("stripe", "tok_ok"))
+        .await;
+    assert_eq!(outcome(fresh), "422 GATEWAY_UNKNOWN");
+    new.authorize(&payment_id, &request).await.unwrap();
+    let repeated = outcome(old.authorize(&payment_id, &request).await);
+    assert_eq!(repeated, "AUTHORIZED held 4597 taken 0 back 0");
+}
+
 /// Refunds at the same time never give back more than was taken, whichever database decides.
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_refunds_never_exceed_what_was_captured() {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sandbox_gateway::config::{DEMO_API_KEY, DEMO_WEBHOOK_SECRET};
 use serde_json::json;
+use service::auth::Role;
 use service::clock::Clock;
+use service::contract::payments::RefundStatus;
 use service::id;
 
 use crate::shop::{Shop, ShopOptions, StoredWebhook, each_shop, listener, request, shown, with_webhooks};
@@ -119,9 +121,74 @@ async fn a_key_is_not_used_again_after_the_gateway_may_have_forgotten_it() {
             }
             assert_eq!(shop.state(&payment_id).await.status.as_str(), "PROCESSING");
             assert!(shop.booked(&payment_id).await.is_empty());
+            // Until a person looks.
+            let reconcile = "mutation($id: ID!) { paymentReconcile(id: $id) { payment { status declineCode } } }";
+            let staff = shop.token(0, &[Role::Admin]);
+            let answer = shop
+                .service
+                .query(reconcile, json!({ "id": payment_id }), Some(&staff))
+                .await;
+            let payment = &answer["data"]["paymentReconcile"]["payment"];
+            assert_eq!(
+                *payment,
+                json!({"status": "FAILED", "declineCode": "not_found_at_gateway"}),
+                "{answer}"
+            );
         },
     )
     .await;
+}
+
+/// Stripe answers for a key what it has once answered for it, a 500 too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_done_once_only_is_asked_for_with_another_key() {
+    let options = ShopOptions {
+        clock: Some(Clock::manual(Utc::now())),
+        ..ShopOptions::default()
+    };
+    each_shop(options, async |shop: Shop| {
+        let clock = shop.service.clock.clone();
+        for (act, end) in [("capture", "CAPTURED"), ("void", "VOIDED")] {
+            let payment_id = id::new("pay");
+            shop.pay(&payment_id, "tok_ok").await;
+            shop.call_fault(act, "error_stored").await;
+            let state = shop.act(&payment_id, act, "a", None).await.unwrap();
+            assert_eq!(shown(&state), "AUTHORIZED held 4597 taken 0 back 0");
+            wait_moving(&shop, &clock, &payment_id, end).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_the_gateway_has_not_made_a_day_later_has_failed() {
+    let clock = Clock::manual(Utc::now());
+    let options = ShopOptions {
+        clock: Some(clock.clone()),
+        ..ShopOptions::default()
+    };
+    let sqlite = service::testing::TempSqlite::new();
+    let shop = Shop::open(&sqlite.url, options).await;
+    let payment_id = id::new("pay");
+    shop.pay(&payment_id, "tok_ok").await;
+    shop.act(&payment_id, "capture", "c", None).await.unwrap();
+    shop.call_fault("refund", "error_stored").await;
+    let state = shop.act(&payment_id, "refunds", "r", Some(500)).await.unwrap();
+    assert_eq!(shown(&state), "CAPTURED held 4597 taken 4597 back 0 Pending 500");
+    for hours in 0..60 {
+        clock.advance(Duration::from_secs(3_600));
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let state = shop.state(&payment_id).await;
+        if state.refunds[0].status != RefundStatus::Pending {
+            assert!(hours >= 22, "too soon for the key");
+            break;
+        }
+    }
+    let state = shop.act(&payment_id, "refunds", "r2", Some(500)).await.unwrap();
+    assert_eq!(
+        shown(&state),
+        "PARTIALLY_REFUNDED held 4597 taken 4597 back 500 Failed 500 Succeeded 500"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

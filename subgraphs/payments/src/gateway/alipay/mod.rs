@@ -150,7 +150,11 @@ impl AlipayGateway {
             }
             Outcome::Done(_) => {}
         }
-        let found = self.query(&lookup).await?;
+        // The refund was accepted: that it cannot be asked for now does not make it a refusal.
+        let found = self
+            .query(&lookup)
+            .await
+            .map_err(|error| GatewayError::unknown(error.to_string()))?;
         found.ok_or_else(|| GatewayError::unknown("the trade of a refund is not found"))
     }
 

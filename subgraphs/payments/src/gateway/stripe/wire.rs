@@ -19,6 +19,8 @@ const COUNTED_IN_HUNDREDTHS: &[&str] = &["ISK", "UGX"];
 #[derive(Deserialize)]
 pub(super) struct List<T> {
     pub(super) data: Vec<T>,
+    #[serde(default)]
+    pub(super) has_more: bool,
 }
 
 #[derive(Deserialize)]
@@ -43,7 +45,7 @@ pub(super) struct ErrorDetail {
 
 #[derive(Deserialize)]
 pub(super) struct Intent {
-    id: String,
+    pub(super) id: String,
     status: Status,
     amount: i64,
     currency: String,
@@ -120,7 +122,7 @@ struct Card {
 
 #[derive(Deserialize)]
 pub(super) struct Refund {
-    id: String,
+    pub(super) id: String,
     amount: i64,
     status: Option<String>,
     #[serde(default)]
