@@ -38,6 +38,8 @@ pub async fn round(driver: &Driver) -> Result<(), StoreError> {
     }
     let overdue = seconds_since(driver.store().longest_due().await?, now);
     gauge!("saga_overdue_seconds", "service" => "orders").set(overdue);
+    let held_up = driver.store().held_up(now).await?;
+    gauge!("saga_held_up", "service" => "orders").set(as_f64(held_up));
     Ok(())
 }
 

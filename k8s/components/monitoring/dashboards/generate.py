@@ -95,6 +95,8 @@ def sagas():
               (f"max by (step) (saga_open{{{NAMESPACE}}})", "{{step}}")),
         panel("Overdue orders", "For how long the step that waits longest has been due.", "s",
               (f"max(saga_overdue_seconds{{{NAMESPACE}}})", "overdue")),
+        panel("Orders held up", "Whose step failed or was refused so often that the next try is more than 30 s away.", "short",
+              (f"max(saga_held_up{{{NAMESPACE}}})", "held up")),
     ]
 
 

@@ -132,7 +132,7 @@ pub struct Event {
 pub struct Refund {
     /// `rfd_…`; also the key at payments, and the id of the restock at products.
     pub id: String,
-    /// The caller's key, unique within the order.
+    /// The caller's key, unique within the order; the id of one that nobody asked for.
     pub key: String,
     /// Hash of the request.
     pub request_hash: String,
@@ -341,16 +341,19 @@ impl OrderFile {
         self.order.expires_at = None;
         if step == Step::Refund {
             let lines = self.returnable_lines();
-            self.give_back("cancel", self.refundable_minor(), lines, true);
+            self.give_back(self.refundable_minor(), lines, true);
         }
         self.saga.go_to(step, edit.now);
         true
     }
 
-    /// Sent; false when it is not paid or was sent before.
+    /// Sent; false when it is not paid. One that was sent before stays as it is.
     pub fn fulfill(&mut self, tracking_url: Option<&str>, edit: &Edit<'_>) -> bool {
+        if self.order.fulfilled_at.is_some() {
+            return true;
+        }
         let waiting = matches!(self.order.status, OrderStatus::Paid | OrderStatus::PartiallyRefunded);
-        if !waiting || self.order.fulfilled_at.is_some() || self.saga.step != Step::Done {
+        if !waiting || self.saga.step != Step::Done {
             return false;
         }
         self.order.fulfilled_at = Some(edit.now);
@@ -386,8 +389,9 @@ impl OrderFile {
         if amount_minor <= 0 || amount_minor > left {
             return Err(RefundError::TooLarge);
         }
-        self.give_back(&request.key, amount_minor, lines, request.restock);
+        self.give_back(amount_minor, lines, request.restock);
         if let Some(refund) = self.refunds.last_mut() {
+            refund.key.clone_from(&request.key);
             refund.request_hash.clone_from(&request.request_hash);
         }
         self.note(
@@ -408,15 +412,17 @@ impl OrderFile {
         self.order.total_minor - self.order.refunded_minor - pending.map(|refund| refund.amount_minor).sum::<i64>()
     }
 
-    pub(super) fn give_back(&mut self, key: &str, amount_minor: i64, lines: Vec<RefundedLine>, restock: bool) {
+    pub(super) fn give_back(&mut self, amount_minor: i64, lines: Vec<RefundedLine>, restock: bool) {
         for back in &lines {
             if let Some(line) = self.lines.iter_mut().find(|line| line.id == back.line_id) {
                 line.refunded_quantity += back.quantity;
             }
         }
+        let id = service::id::new("rfd");
         self.refunds.push(Refund {
-            id: service::id::new("rfd"),
-            key: key.to_owned(),
+            // Nobody else's: a caller chooses theirs freely.
+            key: id.clone(),
+            id,
             request_hash: String::new(),
             status: if amount_minor == 0 {
                 RefundStatus::Restocking

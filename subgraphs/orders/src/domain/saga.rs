@@ -40,6 +40,16 @@ const EXTENSION: TimeDelta = TimeDelta::hours(1);
 /// How often a shopper's decision is asked for, should its event get lost.
 const ACTION_POLL: TimeDelta = TimeDelta::seconds(20);
 
+/// How long until money that nobody bought anything for is given back once more, by the number of times that was refused.
+fn refused_refund_delay(refused: usize) -> TimeDelta {
+    match refused {
+        ..=1 => TimeDelta::minutes(1),
+        2 => TimeDelta::minutes(10),
+        3 => TimeDelta::hours(1),
+        _ => TimeDelta::hours(6),
+    }
+}
+
 /// Where a saga is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -168,7 +178,7 @@ pub enum Answer {
     Restock(RestockReply),
     /// To every command for payments.
     Payment(Box<PaymentState>),
-    /// Payments refused an [`Command::Authorize`] or [`Command::Refund`].
+    /// Payments refused an [`Command::Authorize`].
     Refused(RefusalCode),
     /// Payments knows no such payment.
     PaymentUnknown,
@@ -255,6 +265,10 @@ impl OrderFile {
                 };
                 self.saga.reserved_until = Some(extended);
             }
+            // It was begun before, by what looked like another request: how it stands is asked.
+            (Command::Authorize(..), Answer::Refused(RefusalCode::IdempotencyKeyReused)) => {
+                self.saga.go_to(Step::AwaitOutcome, now);
+            }
             (Command::Authorize(..), Answer::Refused(code)) if code != RefusalCode::PaymentOpen => {
                 self.order.payment_id = None;
                 if self.order.status == OrderStatus::Cancelled {
@@ -292,7 +306,7 @@ impl OrderFile {
                 // Cancelled while the commit was on its way, and the commit was faster.
                 self.saga.stock_committed = true;
                 let lines = self.returnable_lines();
-                self.give_back("release", 0, lines, true);
+                self.give_back(0, lines, true);
                 self.saga.go_to(Step::Refund, now);
             }
             (Command::Expire, _) => {
@@ -309,18 +323,17 @@ impl OrderFile {
         if self.order.payment_id.as_deref() != Some(&state.payment_id) {
             return;
         }
-        let waits = [
-            Step::AwaitOutcome,
-            Step::CommitStock,
-            Step::Capture,
-            Step::Void,
-            Step::Refund,
-        ];
-        if waits.contains(&self.saga.step) {
+        let waits = match self.saga.step {
+            Step::AwaitOutcome | Step::CommitStock | Step::Capture | Step::Void => true,
+            // One that was not asked for yet waits because the last was refused.
+            Step::Refund => self.saga.attempt > 0,
+            _ => false,
+        };
+        if waits {
             // What is due already is perhaps being asked at this moment, and stays as it is.
             self.saga.next_at = Some(self.saga.next_at.map_or(now, |due| due.min(now)));
         }
-        if self.order.status.is_paid() && self.saga.step == Step::Done {
+        if self.order.status.is_paid() {
             self.take_over_refunds(state.refunded_minor, &Edit { actor: "staff", now });
         }
     }
@@ -403,7 +416,14 @@ impl OrderFile {
             P::Captured | P::PartiallyRefunded | P::Refunded if self.order.status == OrderStatus::Cancelled => {
                 // The capture won over the cancellation, so what it took goes back.
                 let lines = self.returnable_lines();
-                self.give_back("cancel", state.captured_minor - state.refunded_minor, lines, true);
+                self.give_back(state.captured_minor - state.refunded_minor, lines, true);
+                self.saga.go_to(Step::Refund, edit.now);
+            }
+            P::Captured | P::PartiallyRefunded | P::Refunded if state.captured_minor < self.order.total_minor => {
+                // Staff took a part at payments, or the gateway held no more: too little for the goods.
+                self.fail(FailureReason::Internal, None, edit);
+                let lines = self.returnable_lines();
+                self.give_back(state.captured_minor - state.refunded_minor, lines, true);
                 self.saga.go_to(Step::Refund, edit.now);
             }
             P::Captured | P::PartiallyRefunded | P::Refunded => {
@@ -416,7 +436,7 @@ impl OrderFile {
                 // Somebody let the hold go behind our back: the goods come back as well.
                 self.fail(FailureReason::PaymentDeclined, None, edit);
                 let lines = self.returnable_lines();
-                self.give_back("uncaptured", 0, lines, true);
+                self.give_back(0, lines, true);
                 self.saga.go_to(Step::Refund, edit.now);
             }
             P::Created | P::RequiresAction | P::Processing | P::Authorized => self.saga.try_again(edit.now),
@@ -429,7 +449,7 @@ impl OrderFile {
             P::Voided | P::Declined | P::Failed | P::Refunded => self.saga.go_to(Step::Release, now),
             P::Captured | P::PartiallyRefunded => {
                 // Too late to let it go, so it goes back.
-                self.give_back("void", state.captured_minor - state.refunded_minor, Vec::new(), false);
+                self.give_back(state.captured_minor - state.refunded_minor, Vec::new(), false);
                 self.saga.go_to(Step::Refund, now);
             }
             P::Created | P::RequiresAction | P::Processing | P::Authorized => self.saga.try_again(now),
@@ -437,39 +457,77 @@ impl OrderFile {
     }
 
     fn hear_refund(&mut self, refund_id: &str, answer: &Answer, edit: &Edit<'_>) {
-        let pending = self.refunds.iter().find(|refund| refund.id == refund_id);
-        if pending.is_none_or(|refund| refund.status != RefundStatus::Pending) {
+        let asked = self.refunds.iter().find(|refund| refund.id == refund_id).cloned();
+        let Some(asked) = asked.filter(|refund| refund.status == RefundStatus::Pending) else {
             // An answer that came late: counted before.
             return;
-        }
+        };
         let outcome = match answer {
+            // A state that does not know the refund came instead of a refusal.
             Answer::Payment(state) => {
                 let told = state.refunds.iter().find(|refund| refund.idempotency_key == refund_id);
-                told.map(|refund| refund.status)
+                Some(told.map_or(PaymentRefund::Failed, |refund| refund.status))
             }
-            Answer::Refused(_) | Answer::PaymentUnknown => Some(PaymentRefund::Failed),
+            Answer::PaymentUnknown => Some(PaymentRefund::Failed),
             _ => None,
         };
-        match outcome {
-            None | Some(PaymentRefund::Pending) => self.saga.try_again(edit.now),
-            Some(PaymentRefund::Succeeded) => {
-                let refund = self.refunds.iter().find(|refund| refund.id == refund_id);
-                let (amount_minor, restock) = refund.map_or((0, false), |refund| {
-                    (refund.amount_minor, refund.restock && !refund.lines.is_empty())
-                });
-                let status = if restock {
+        match (outcome, answer) {
+            (Some(PaymentRefund::Succeeded), Answer::Payment(state)) => {
+                let status = if asked.restock && !asked.lines.is_empty() {
                     RefundStatus::Restocking
                 } else {
                     RefundStatus::Succeeded
                 };
                 self.settle_refund(refund_id, status, edit.now);
-                self.take_over_refunds(self.order.refunded_minor + amount_minor, edit);
+                self.take_over_refunds(state.refunded_minor.max(self.given_back_minor()), edit);
             }
-            Some(PaymentRefund::Failed) => {
+            (Some(PaymentRefund::Failed), answer) => {
                 self.settle_refund(refund_id, RefundStatus::Failed, edit.now);
                 self.note(Some("The refund was refused by the gateway".to_owned()), edit);
+                if let Answer::Payment(state) = answer
+                    && self.order.status.is_called_off()
+                {
+                    self.take_over_refunds(state.refunded_minor, edit);
+                    self.give_back_once_more(&asked, state, edit.now);
+                }
             }
+            _ => self.saga.try_again(edit.now),
         }
+    }
+
+    /// Nothing was bought, so what was taken must go back, however often that is refused: a gateway refuses, say, for want
+    /// of money in the shop's account. Or staff gives it back at payments, and all that is left to do is to take the goods.
+    fn give_back_once_more(&mut self, refused: &Refund, state: &PaymentState, now: DateTime<Utc>) {
+        let pending = state
+            .refunds
+            .iter()
+            .filter(|refund| refund.status == PaymentRefund::Pending);
+        let pending_minor: i64 = pending.map(|refund| refund.amount_minor).sum();
+        let left_minor = state.captured_minor - state.refunded_minor;
+        // What others have asked for may be refused as well, and is counted then.
+        let amount_minor = match left_minor - pending_minor {
+            free if free > 0 => free,
+            _ => left_minor,
+        };
+        let times = self
+            .refunds
+            .iter()
+            .filter(|refund| refund.status == RefundStatus::Failed)
+            .count();
+        if left_minor > 0 {
+            self.give_back(amount_minor, refused.lines.clone(), refused.restock);
+            self.saga.go_to(Step::Refund, now + refused_refund_delay(times));
+        } else if refused.restock && !refused.lines.is_empty() {
+            self.give_back(0, refused.lines.clone(), true);
+            self.saga.go_to(Step::Refund, now);
+        }
+    }
+
+    /// What is known to be back of what this order has asked for.
+    fn given_back_minor(&self) -> i64 {
+        let back = [RefundStatus::Restocking, RefundStatus::Succeeded];
+        let back = self.refunds.iter().filter(|refund| back.contains(&refund.status));
+        back.map(|refund| refund.amount_minor).sum()
     }
 
     /// Moves a refund on, and goes to the next one or, after the last, to where the saga ends.

@@ -133,6 +133,13 @@ impl OrderStatus {
         self == Self::AwaitingPayment
     }
 
+    /// Whether nothing was bought in the end: the shop may keep no money for it.
+    #[must_use]
+    pub fn is_called_off(self) -> bool {
+        use OrderStatus as S;
+        matches!(self, S::Cancelled | S::Expired | S::Failed)
+    }
+
     /// Whether the shop holds money of the shopper.
     #[must_use]
     pub fn is_paid(self) -> bool {

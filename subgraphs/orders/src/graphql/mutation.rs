@@ -275,6 +275,7 @@ impl Mutation {
         driven(context, &order.id).await
     }
 
+    /// The order was handed to the carrier. Again: changes nothing, the address that was told first stays.
     #[graphql(
         requires_scopes = "orders:write",
         tag = "admin",
@@ -303,7 +304,7 @@ impl Mutation {
         match changed.await? {
             None => Ok(order_failed(not_found(&["id"]))),
             Some(Err(())) => {
-                let message = "Only an order that is paid and was not sent yet can be sent.";
+                let message = "Only an order that is paid can be sent.";
                 Ok(order_failed(
                     OrderUserError::new(OrderErrorCode::Invalid, message).at(&["id"]),
                 ))

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 use super::updates::{self, Change, Extra, Update};
 use super::{Placed, Store, StoreError};
-use crate::domain::{LEASE, OrderFile};
+use crate::domain::{LEASE, OrderFile, Step};
 use crate::entity::{idempotency_key, orders};
 
 /// How often a change is tried again when somebody else was faster.
@@ -16,6 +16,9 @@ const CHANGE_ATTEMPTS_MAX: u32 = 5;
 
 /// Most sagas that the runner takes at once.
 const DUE_MAX: u64 = 50;
+
+/// A saga whose next try is further away than this was tried often.
+const HELD_UP: TimeDelta = TimeDelta::seconds(30);
 
 /// A key of a caller: what it is for, and what was asked with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,6 +238,25 @@ impl Store {
             .all(self.database.read())
             .await?;
         Ok(counts.into_iter().collect())
+    }
+
+    /// How many sagas wait for long until a step is tried again that nobody but another service has to take: it failed, or
+    /// was refused, time and again.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn held_up(&self, now: DateTime<Utc>) -> Result<i64, StoreError> {
+        use orders::Column;
+        let waits_for_people = [Step::AwaitPayment, Step::AwaitOutcome].map(Step::as_str);
+        let count = orders::Entity::find()
+            .select_only()
+            .column_as(Column::Id.count(), "count")
+            .filter(Column::SagaNextAt.gt(now + HELD_UP))
+            .filter(Column::SagaStep.is_not_in(waits_for_people))
+            .into_tuple::<i64>()
+            .one(self.database.read())
+            .await?;
+        Ok(count.unwrap_or_default())
     }
 
     /// Since when the saga is due that has been due the longest.

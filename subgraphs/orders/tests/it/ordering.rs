@@ -1,5 +1,8 @@
 //! Placing, paying, cancelling and refunding orders when everybody answers.
 
+use std::time::Duration;
+
+use chrono::Utc;
 use expect_test::expect;
 use serde_json::json;
 use service::auth::Role;
@@ -204,6 +207,30 @@ async fn cancelling_gives_everything_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_refund_of_a_cancelled_order_is_asked_for_again() {
+    let clock = Clock::manual(Utc::now());
+    let shop = Shop::open_at(clock.clone()).await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let order_id = shop.place(&[(&shoe, 2)]).await;
+    shop.pay(&order_id, "tok_refund_refused").await;
+    shop.cancel(&order_id).await;
+    let refused = async || shop.story(&order_id).await.matches("refused by the gateway").count();
+    for (wait, times) in [(0, 1), (50, 1), (11, 2), (590, 2), (11, 3)] {
+        clock.advance(Duration::from_secs(wait));
+        for _ in 0..100 {
+            if refused().await >= times {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Nothing is asked for too soon, such as by the event that the refusal is.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(refused().await, times, "{}", shop.story(&order_id).await);
+    }
+    assert_eq!(shop.payments(&order_id).await, ["CAPTURED 184.70 back 0.00"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn staff_sends_and_refunds() {
     let shop = Shop::open().await;
     let (shoe, lace) = (shop.shelf.stock(1, 8_990, 5), shop.shelf.stock(2, 350, 5));
@@ -223,10 +250,12 @@ async fn staff_sends_and_refunds() {
         )
     };
     let mut story = refund("unpaid", json!({})).await;
-    shop.pay(&order_id, "tok_ok").await;
     let fulfill = "mutation($id: ID!) { orderFulfill(id: $id, trackingUrl: \"https://parcel.test/1\") { order { status } userErrors { code field variant { id } } } }";
     let staff = shop.token(0, &[Role::Admin]);
-    for _ in 0..2 {
+    for attempt in 0..3 {
+        if attempt == 1 {
+            shop.pay(&order_id, "tok_ok").await;
+        }
         let answer = shop
             .orders
             .query(fulfill, json!({ "id": order_id }), Some(&staff))
@@ -246,8 +275,9 @@ async fn staff_sends_and_refunds() {
     story += &refund("more", json!({})).await;
     expect![[r#"
         unpaid: - INVALID at input.orderId back null
-        fulfill: FULFILLED
         fulfill: - INVALID at id
+        fulfill: FULFILLED
+        fulfill: FULFILLED
         one shoe: PARTIALLY_REFUNDED back "89.90"
         one shoe: PARTIALLY_REFUNDED back "89.90"
         one shoe: - IDEMPOTENCY_KEY_REUSED at input.idempotencyKey back null

@@ -53,6 +53,12 @@ enum Act {
     Wait(i64),
     /// Somebody else buys what is left, if it is not reserved.
     SellOut,
+    /// The gateway refuses so many refunds.
+    RefuseRefunds(u32),
+    /// Staff gives money back at payments.
+    RefundAtPayments(i64),
+    /// Staff takes a part of what is held at payments.
+    CaptureAtPayments(i64),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -73,6 +79,9 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Event),
         3 => (1..600_i64).prop_map(Act::Wait),
         1 => Just(Act::SellOut),
+        1 => (1..6_u32).prop_map(Act::RefuseRefunds),
+        1 => (1..20_000_i64).prop_map(Act::RefundAtPayments),
+        1 => (1..10_000_i64).prop_map(Act::CaptureAtPayments),
     ]
 }
 
@@ -91,6 +100,7 @@ struct World {
     restocks: BTreeMap<String, u32>,
     payments: BTreeMap<String, PaymentState>,
     payment_count: u32,
+    refusals_left: u32,
 }
 
 impl World {
@@ -149,6 +159,7 @@ impl World {
             restocks: BTreeMap::new(),
             payments: BTreeMap::new(),
             payment_count: 0,
+            refusals_left: 0,
         }
     }
 
@@ -188,16 +199,31 @@ impl World {
             Act::Fulfill => {
                 self.file.fulfill(None, &edit);
             }
-            Act::Event => {
-                for state in self.payments.clone().values() {
-                    self.file.hear_event(state, self.now);
-                }
-            }
+            Act::Event => self.tell(),
             Act::Wait(seconds) => self.now += TimeDelta::seconds(*seconds),
             Act::SellOut => {
                 self.sweep();
                 self.free = 0;
             }
+            Act::RefuseRefunds(count) => self.refusals_left = *count,
+            Act::RefundAtPayments(amount_minor) => {
+                for state in self.payments.values_mut() {
+                    give_back(state, format!("staff {amount_minor}"), *amount_minor);
+                }
+            }
+            Act::CaptureAtPayments(amount_minor) => {
+                for state in self.payments.values_mut() {
+                    if state.status == PaymentStatus::Authorized {
+                        capture(state, *amount_minor);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        for state in self.payments.clone().values() {
+            self.file.hear_event(state, self.now);
         }
     }
 
@@ -260,8 +286,7 @@ impl World {
             Command::Capture(id, _) => {
                 self.change(id, |state| {
                     if state.status == PaymentStatus::Authorized {
-                        state.status = PaymentStatus::Captured;
-                        state.captured_minor = state.amount_minor;
+                        capture(state, state.amount_minor);
                     }
                 });
                 self.payment(id)
@@ -276,7 +301,12 @@ impl World {
             }
             Command::Refund(id, request) => {
                 let (key, amount_minor) = (request.idempotency_key.clone(), request.amount_minor.unwrap());
-                self.change(id, |state| give_back(state, key, amount_minor));
+                let is_refused = self.refusals_left > 0;
+                self.refusals_left = self.refusals_left.saturating_sub(1);
+                self.change(id, |state| match is_refused {
+                    true => note_refund(state, key, RefundStatus::Failed, amount_minor),
+                    false => give_back(state, key, amount_minor),
+                });
                 self.payment(id)
             }
             Command::Expire => Answer::TimeIsUp,
@@ -400,7 +430,8 @@ impl World {
     fn settle(&mut self) {
         for _ in 0..200 {
             let Some(next_at) = self.file.saga.next_at else {
-                return;
+                // No event is lost.
+                return self.tell();
             };
             self.now = self.now.max(next_at);
             for state in self.payments.values_mut() {
@@ -453,11 +484,15 @@ impl World {
     }
 }
 
+fn capture(state: &mut PaymentState, amount_minor: i64) {
+    state.status = PaymentStatus::Captured;
+    state.captured_minor = amount_minor;
+}
+
+/// Nothing when more would go back than was taken.
 fn give_back(state: &mut PaymentState, key: String, amount_minor: i64) {
     let known = state.refunds.iter().any(|refund| refund.idempotency_key == key);
-    let fits = state.captured_minor - state.refunded_minor >= amount_minor;
-    if known || !fits {
-        assert!(fits || known, "more would go back than was taken");
+    if known || state.captured_minor - state.refunded_minor < amount_minor {
         return;
     }
     state.refunded_minor += amount_minor;
@@ -466,9 +501,16 @@ fn give_back(state: &mut PaymentState, key: String, amount_minor: i64) {
     } else {
         PaymentStatus::PartiallyRefunded
     };
+    note_refund(state, key, RefundStatus::Succeeded, amount_minor);
+}
+
+fn note_refund(state: &mut PaymentState, key: String, status: RefundStatus, amount_minor: i64) {
+    if state.refunds.iter().any(|refund| refund.idempotency_key == key) {
+        return;
+    }
     state.refunds.push(RefundState {
         idempotency_key: key,
-        status: RefundStatus::Succeeded,
+        status,
         amount_minor,
     });
 }
