@@ -37,21 +37,17 @@ pub(crate) struct Tokens {
     pub(crate) refresh_expires_at: DateTime<Utc>,
 }
 
-/// A password that somebody gives for an account, and whose attempts it counts to.
+/// A password that somebody gives for an account.
 struct Guess {
     password: String,
     /// `None` when there is no such account.
     found: Option<Credentials>,
+    /// What it counts to.
     account: Attempts,
     network: Option<Attempts>,
-}
-
-/// What a guess is.
-enum Verdict {
-    Right(Credentials),
-    Wrong,
-    /// Not looked at: there were too many.
-    TooMany,
+    /// What is answered when it is wrong, and when there were too many.
+    wrong: Refusal,
+    too_many: Refusal,
 }
 
 impl Accounts {
@@ -101,20 +97,16 @@ impl Accounts {
         let Ok(email) = EmailAddress::parse("email", email) else {
             return Err(wrong_credentials().into());
         };
+        let too_many = "Too many failed logins. Try again in 15 minutes, or reset the password.";
         let guess = Guess {
             password: password.to_owned(),
             found: self.store.credentials(&email).await?,
             account: Attempts::login_to(email.as_str()),
             network: device.network().map(Attempts::login_from),
+            wrong: wrong_credentials(),
+            too_many: Refusal::new(Reason::TooManyAttempts, too_many),
         };
-        let mut verified = match self.check(guess).await? {
-            Verdict::Right(verified) => verified,
-            Verdict::Wrong => return Err(wrong_credentials().into()),
-            Verdict::TooMany => {
-                let message = "Too many failed logins. Try again in 15 minutes, or reset the password.";
-                return Err(Refusal::new(Reason::TooManyAttempts, message).into());
-            }
-        };
+        let mut verified = self.check(guess).await?;
         if PasswordHasher::is_outdated(&verified.password_hash) {
             verified = self.rehash(verified, password).await?;
         }
@@ -193,52 +185,45 @@ impl Accounts {
 
     /// The account, if `password` is its own. Counts like a login.
     pub(super) async fn confirm_password(&self, user_id: &str, field: &str, password: &str) -> Answer<Credentials> {
-        let wrong = || wrong_password(field);
-        let found = self.store.credentials_of(user_id).await?.ok_or_else(wrong)?;
+        let found = self.store.credentials_of(user_id).await?;
+        let found = found.ok_or_else(|| wrong_password(field))?;
+        let too_many = "Too many failed attempts. Try again in 15 minutes.";
         let guess = Guess {
             password: password.to_owned(),
             account: Attempts::login_to(&found.user.email),
             found: Some(found),
             network: None,
+            wrong: wrong_password(field),
+            too_many: Refusal::of(field, Reason::TooManyAttempts, too_many),
         };
-        match self.check(guess).await? {
-            Verdict::Right(verified) => Ok(verified),
-            Verdict::Wrong => Err(wrong().into()),
-            Verdict::TooMany => {
-                let message = "Too many failed attempts. Try again in 15 minutes.";
-                Err(Refusal::of(field, Reason::TooManyAttempts, message).into())
-            }
-        }
+        self.check(guess).await
     }
 
-    /// Judges a guess, unless we are too busy to; then it does not count either.
-    async fn check(&self, guess: Guess) -> Answer<Verdict> {
+    /// The account, if the guess is right. It counts as an attempt until it is known to be, but not when we are too busy
+    /// to judge it.
+    async fn check(&self, guess: Guess) -> Answer<Credentials> {
         let (accounts, place) = (self.clone(), self.hasher.place()?);
         // A task of its own, which goes on when the client leaves or the deadline passes: the attempt of a right password
         // is taken back all the same.
         let judging = async move { accounts.judge(guess, place).await };
-        let verdict = tokio::spawn(judging.in_current_span()).await;
-        verdict.context("the check of a password ended")?
+        let judged = tokio::spawn(judging.in_current_span()).await;
+        judged.context("the check of a password ended")?
     }
 
-    async fn judge(&self, guess: Guess, place: Place) -> Answer<Verdict> {
-        let attempts: Vec<Attempts> = [guess.account.clone()]
-            .into_iter()
-            .chain(guess.network.clone())
-            .collect();
+    async fn judge(&self, guess: Guess, place: Place) -> Answer<Credentials> {
+        let attempts = [guess.account.clone()].into_iter().chain(guess.network.clone());
+        let attempts: Vec<Attempts> = attempts.collect();
         if !self.store.take_attempts(&attempts, self.clock.now()).await? {
-            return Ok(Verdict::TooMany);
+            return Err(guess.too_many.into());
         }
         let hash = guess.found.as_ref().map(|found| found.password_hash.as_str());
         let is_right = place.verify(&guess.password, hash).await?;
-        let Some(verified) = guess.found.filter(|_| is_right) else {
-            return Ok(Verdict::Wrong);
-        };
+        let verified = guess.found.filter(|_| is_right).ok_or(guess.wrong)?;
         self.store.forget_attempts(&guess.account).await?;
         if let Some(network) = guess.network {
             self.store.give_attempt_back(&network).await?;
         }
-        Ok(Verdict::Right(verified))
+        Ok(verified)
     }
 
     /// Stores the same password with today's parameters.
