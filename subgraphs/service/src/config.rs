@@ -153,6 +153,7 @@ impl DatabaseConfig {
             connections_max: self.database_connections_max,
             durable,
             free_bytes_min: self.sqlite_free_bytes_min,
+            ..DatabaseOptions::default()
         }
     }
 }

@@ -49,6 +49,9 @@ pub struct DatabaseOptions {
     pub durable: bool,
     /// Bytes that must be free where a SQLite file is; with less, [`Database::has_room`] says no.
     pub free_bytes_min: u64,
+    /// Longest wait for the answer of a server to a statement, `BEGIN`, `COMMIT` and `ROLLBACK` among them; not to those of
+    /// migrations. After it the connection is taken for broken.
+    pub answer_timeout: Duration,
 }
 
 impl Default for DatabaseOptions {
@@ -57,6 +60,7 @@ impl Default for DatabaseOptions {
             connections_max: 8,
             durable: false,
             free_bytes_min: 64 << 20,
+            answer_timeout: ANSWER_TIMEOUT,
         }
     }
 }
@@ -97,6 +101,10 @@ pub enum ConnectError {
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A server answers each statement of ours within moments, or after 5 s that it could not have a lock; who has heard nothing
+/// after four times that will hear nothing any more, since the machine is gone, or what is between has forgotten the connection.
+/// The system would notice after a quarter of an hour, and never if nothing was on its way.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 const STATEMENT_CACHE: usize = 256;
 /// A connection that was in use so shortly ago is not asked whether it still works: that would be one more round trip
 /// for each statement.
@@ -160,7 +168,7 @@ impl Database {
             }
             Some("postgres" | "postgresql" | "mysql") => {
                 let pool = open(networked(url, options.connections_max)).await?;
-                (Source::Server(server(&pool, options.connections_max)), pool)
+                (Source::Server(server(&pool, options)), pool)
             }
             _ => return Err(ConnectError::UnknownScheme),
         };
@@ -246,7 +254,7 @@ impl Database {
         }
     }
 
-    /// For statements about tables, as migrations run them; each is a transaction of its own.
+    /// For statements about tables, as migrations run them; each is a transaction of its own, and takes as long as it takes.
     #[must_use]
     pub fn schema(&self) -> SchemaManager<'_> {
         SchemaManager::new(self.for_schema())
@@ -302,7 +310,9 @@ impl Database {
         let large = Statement::from_string(DatabaseBackend::Postgres, LARGE_TABLES);
         for row in self.reader.query_all_raw(large).await? {
             let table: String = row.try_get("", "name")?;
-            self.writer.execute_unprepared(&format!("ANALYZE {table}")).await?;
+            // Like a migration, this takes as long as it takes.
+            let analyze = format!("ANALYZE {table}");
+            self.for_schema().execute_unprepared(&analyze).await?;
         }
         Ok(())
     }
@@ -533,17 +543,11 @@ fn networked(url: &str, connections_max: u32) -> ConnectOptions {
 }
 
 /// What keeps the connections of `pool` at hand.
-fn server(pool: &DatabaseConnection, connections_max: u32) -> Arc<dyn Server> {
+fn server(pool: &DatabaseConnection, options: &DatabaseOptions) -> Arc<dyn Server> {
     if pool.get_database_backend() == DatabaseBackend::MySql {
-        Arc::new(ServerPool::new(
-            pool.get_mysql_connection_pool().clone(),
-            connections_max,
-        ))
+        Arc::new(ServerPool::new(pool.get_mysql_connection_pool().clone(), options))
     } else {
-        Arc::new(ServerPool::new(
-            pool.get_postgres_connection_pool().clone(),
-            connections_max,
-        ))
+        Arc::new(ServerPool::new(pool.get_postgres_connection_pool().clone(), options))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Does at once what several ask for at the same time: while something is done, what is asked for meanwhile is gathered, and
 //! done next, all of it. Nobody waits while there is little to do, and the more there is, the less each of it costs. But one
-//! that takes long holds all others up: a statement waits for a lock for 5 s at most (`database`).
+//! that takes long holds all others up: a statement waits for a lock for 5 s at most, and for a server that has fallen silent
+//! for 20 s (`database`).
 //!
 //! Knows nothing of what is done, but for what is stored: [`Stored`] goes into one transaction.
 

@@ -67,7 +67,21 @@ pub const BATCH_PATH: &str = "/internal/events/batch";
 pub const BATCH_MAX: usize = 50;
 
 /// What became of each event of a batch, in their order: `null` when it was taken, else why it was not.
-pub type BatchReply = Vec<Option<String>>;
+pub type BatchReply = Vec<Option<NotTaken>>;
+
+/// Why a reader did not take an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum NotTaken {
+    /// What is wrong with the event, a string; 400 when it comes alone.
+    Refused(String),
+    /// The reader could not store it, which says nothing about the event: `{"later": "why"}`; 503 when it comes alone.
+    /// A relay of an older release cannot read such a reply, and sends all of the batch again.
+    Later {
+        /// Why.
+        later: String,
+    },
+}
 
 /// Names of the services that read events of this type.
 #[must_use]

@@ -2,9 +2,10 @@
 //!
 //! The driver's pool makes them, and tests each that is given back by asking the server once more, which takes as long as
 //! a short statement. So one that has just answered is kept at hand here for whoever comes next, and given back only when
-//! it is not sure to work: it was left in the middle of something, has failed, or has not been used for a while.
+//! it is not sure to work: it was left in the middle of something, has failed, or has not been used for a while. The driver
+//! itself waits for answers without end; here nobody does, neither who asks nor what is done in the background.
 
-use super::{CONNECT_TIMEOUT, TRUSTED_FOR};
+use super::{CONNECT_TIMEOUT, DatabaseOptions, TRUSTED_FOR};
 use sea_orm::sea_query::Values;
 use sea_orm::sqlx::pool::{Pool, PoolConnection};
 use sea_orm::sqlx::query::Query;
@@ -12,9 +13,12 @@ use sea_orm::sqlx::{self, AssertSqlSafe, Executor, IntoArguments};
 use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 /// A connection is given back so often at least: the driver closes those that are too old.
 const KEPT_FOR: Duration = Duration::from_secs(60);
@@ -75,29 +79,32 @@ pub(super) struct ServerPool<DB: sqlx::Database> {
     kept: Arc<Mutex<Vec<Kept<DB>>>>,
     permits: Arc<Semaphore>,
     max: u32,
+    answer_timeout: Duration,
 }
 
 #[derive(Debug)]
 struct Kept<DB: sqlx::Database> {
-    connection: PoolConnection<DB>,
+    connection: Lent<DB>,
     since: Instant,
     used_at: Instant,
 }
 
 impl<DB: sqlx::Database> ServerPool<DB> {
-    /// At most `max` at once; `pool` must not have fewer.
-    pub(super) fn new(pool: Pool<DB>, max: u32) -> ServerPool<DB> {
+    /// At most `connections_max` at once; `pool` must not have fewer.
+    pub(super) fn new(pool: Pool<DB>, options: &DatabaseOptions) -> ServerPool<DB> {
+        let max = options.connections_max;
         let permits = usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS);
         ServerPool {
             pool,
             kept: Arc::default(),
             permits: Arc::new(Semaphore::new(permits)),
             max,
+            answer_timeout: options.answer_timeout,
         }
     }
 
     async fn acquire(&self) -> Result<Lease<DB>, DbErr> {
-        let permit = tokio::time::timeout(CONNECT_TIMEOUT, Arc::clone(&self.permits).acquire_owned());
+        let permit = timeout(CONNECT_TIMEOUT, Arc::clone(&self.permits).acquire_owned());
         let permit = permit
             .await
             .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?
@@ -109,10 +116,16 @@ impl<DB: sqlx::Database> ServerPool<DB> {
         };
         let (connection, since) = match kept {
             Some(kept) => (kept.connection, kept.since),
-            None => (self.pool.acquire().await.map_err(not_acquired)?, Instant::now()),
+            None => {
+                let connection = Lent {
+                    connection: Some(self.pool.acquire().await.map_err(not_acquired)?),
+                    answer_timeout: self.answer_timeout,
+                };
+                (connection, Instant::now())
+            }
         };
         Ok(Lease {
-            connection: Some(connection),
+            connection,
             state: State::Free,
             since,
             kept: Arc::clone(&self.kept),
@@ -161,11 +174,56 @@ fn failed(error: sqlx::Error) -> DbErr {
     }
 }
 
+/// A connection of the driver's pool. Who drops it gives it back: the driver tests it in the background, and reads what is
+/// left of an answer.
+#[derive(Debug)]
+struct Lent<DB: sqlx::Database> {
+    /// `None` once it is closed.
+    connection: Option<PoolConnection<DB>>,
+    answer_timeout: Duration,
+}
+
+impl<DB: sqlx::Database> Lent<DB> {
+    /// Leaves one here that is closed.
+    fn take(&mut self) -> Lent<DB> {
+        Lent {
+            connection: self.connection.take(),
+            answer_timeout: self.answer_timeout,
+        }
+    }
+
+    /// Takes leave of the server, in the background and for 5 s at most.
+    fn close(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.close_on_drop();
+        }
+    }
+
+    /// Closes it at once: nobody is there to take leave of.
+    fn cut(&mut self) {
+        drop(self.connection.take().map(PoolConnection::detach));
+    }
+}
+
+impl<DB: sqlx::Database> Drop for Lent<DB> {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        // What the driver does when a connection is dropped, but for the bound: a place in its pool is held until then.
+        let (giving_back, answer_timeout) = (connection.return_to_pool(), self.answer_timeout);
+        tokio::spawn(async move {
+            if timeout(answer_timeout, giving_back).await.is_err() {
+                tracing::warn!("A connection to the database was closed, since its test was not answered in time");
+            }
+        });
+    }
+}
+
 /// A connection in use.
 #[derive(Debug)]
 struct Lease<DB: sqlx::Database> {
-    /// `None` only while it is dropped.
-    connection: Option<PoolConnection<DB>>,
+    connection: Lent<DB>,
     state: State,
     since: Instant,
     kept: Arc<Mutex<Vec<Kept<DB>>>>,
@@ -183,17 +241,26 @@ enum State {
 }
 
 impl<DB: sqlx::Database> Lease<DB> {
+    fn answer_timeout(&self) -> Duration {
+        self.connection.answer_timeout
+    }
+
     /// Where the next statement goes. When it is given up half-way, the state tells.
     fn connection(&mut self) -> Result<&mut DB::Connection, DbErr> {
         if self.state == State::Free {
             self.state = State::Statement;
         }
         let closed = || DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed);
-        self.connection.as_deref_mut().ok_or_else(closed)
+        self.connection.connection.as_deref_mut().ok_or_else(closed)
     }
 
-    /// The answer to a statement. What the database itself says of it, success or not, is all that comes.
-    fn heard<T>(&mut self, answer: Result<T, sqlx::Error>) -> Result<T, DbErr> {
+    /// The answer to a statement. What the database itself says of it, success or not, is all that comes. When nothing came
+    /// in time, the connection is broken, and nothing more is asked on it, no rollback either.
+    fn heard<T>(&mut self, answer: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T, DbErr> {
+        let answer = answer.unwrap_or_else(|_| {
+            self.connection.cut();
+            Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
+        });
         let is_heard = match &answer {
             Ok(_) => true,
             Err(error) => matches!(error, sqlx::Error::Database(_)) && !is_of_connection(error),
@@ -246,22 +313,26 @@ where
     QueryResult: From<DB::Row>,
 {
     async fn execute(&mut self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let done = query(statement).execute(self.connection()?).await;
+        let answer_timeout = self.answer_timeout();
+        let done = timeout(answer_timeout, query(statement).execute(self.connection()?)).await;
         self.heard(done).map(ExecResult::from)
     }
 
     async fn execute_unprepared(&mut self, sql: String) -> Result<ExecResult, DbErr> {
-        let done = self.connection()?.execute(AssertSqlSafe(sql)).await;
+        let answer_timeout = self.answer_timeout();
+        let done = timeout(answer_timeout, self.connection()?.execute(AssertSqlSafe(sql))).await;
         self.heard(done).map(ExecResult::from)
     }
 
     async fn query_one(&mut self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let row = query(statement).fetch_optional(self.connection()?).await;
+        let answer_timeout = self.answer_timeout();
+        let row = timeout(answer_timeout, query(statement).fetch_optional(self.connection()?)).await;
         Ok(self.heard(row)?.map(QueryResult::from))
     }
 
     async fn query_all(&mut self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let rows = query(statement).fetch_all(self.connection()?).await;
+        let answer_timeout = self.answer_timeout();
+        let rows = timeout(answer_timeout, query(statement).fetch_all(self.connection()?)).await;
         Ok(self.heard(rows)?.into_iter().map(QueryResult::from).collect())
     }
 
@@ -297,9 +368,6 @@ where
 
 impl<DB: sqlx::Database> Drop for Lease<DB> {
     fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else {
-            return;
-        };
         match self.state {
             State::Free if self.since.elapsed() < KEPT_FOR => {
                 let mut kept = locked(&self.kept);
@@ -307,16 +375,15 @@ impl<DB: sqlx::Database> Drop for Lease<DB> {
                 // Asked under the lock: who closes takes all that are kept after that.
                 if !self.permit.semaphore().is_closed() {
                     kept.push(Kept {
-                        connection,
+                        connection: self.connection.take(),
                         since: self.since,
                         used_at: Instant::now(),
                     });
                 }
             }
-            // The driver tests it, and reads what is left of the answer.
             State::Free | State::Statement => {}
             // Whether it has begun or ended may not be known: the server ends it with the connection.
-            State::Transaction => connection.close_on_drop(),
+            State::Transaction => self.connection.close(),
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) mod outbox {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Table `event_parked`: events of others that failed here too often.
+/// Table `event_parked`: events of others that were refused here too often.
 pub(super) mod parked {
     use sea_orm::entity::prelude::*;
 

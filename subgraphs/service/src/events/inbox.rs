@@ -2,7 +2,7 @@
 
 use super::entity::inbox::{ActiveModel, Column, Entity};
 use super::migration::ID_BYTES_MAX;
-use crate::contract::events::{BATCH_MAX, BATCH_PATH, BatchReply, Event, PATH, Unreadable};
+use crate::contract::events::{BATCH_MAX, BATCH_PATH, BatchReply, Event, NotTaken, PATH, Unreadable};
 use crate::database::Database;
 use crate::together::{Stored, Storing, Together};
 use axum::extract::State;
@@ -31,7 +31,7 @@ pub enum ConsumeError {
     /// Its data is not what its type promises.
     #[error(transparent)]
     Malformed(#[from] Unreadable),
-    /// It could not be stored.
+    /// It could not be stored. Says nothing about the event, which comes again until it can.
     #[error("the event could not be stored")]
     Failed(#[source] anyhow::Error),
 }
@@ -192,7 +192,7 @@ pub(super) async fn prune(database: &Database, before: DateTime<Utc>) -> Result<
 /// `POST /internal/events` and `POST /internal/events/batch`, as [`super::PeerTransport`] sends them.
 ///
 /// The first answers 204 for an event that took effect, had before, or is of no interest here; 400 for one that cannot be
-/// read. The second answers 200 with what became of each, or 413 for too many.
+/// read; 503 while it cannot be stored. The second answers 200 with what became of each, or 413 for too many.
 pub(crate) fn router(consumer: Arc<dyn EventConsumer>) -> Router {
     Router::new()
         .route(PATH, post(receive))
@@ -203,7 +203,8 @@ pub(crate) fn router(consumer: Arc<dyn EventConsumer>) -> Router {
 async fn receive(State(consumer): State<Arc<dyn EventConsumer>>, Json(event): Json<Event>) -> Response {
     match take(&*consumer, &event).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err((status, reason)) => (status, reason + "\n").into_response(),
+        Err(NotTaken::Refused(reason)) => (StatusCode::BAD_REQUEST, reason + "\n").into_response(),
+        Err(NotTaken::Later { later }) => (StatusCode::SERVICE_UNAVAILABLE, later + "\n").into_response(),
     }
 }
 
@@ -214,24 +215,19 @@ async fn receive_batch(State(consumer): State<Arc<dyn EventConsumer>>, Json(even
     }
     // At the same time, so that what they store can be stored together.
     let taken = join_all(events.iter().map(|event| take(&*consumer, event))).await;
-    let reply: BatchReply = taken
-        .into_iter()
-        .map(|taken| taken.err().map(|(_, reason)| reason))
-        .collect();
+    let reply: BatchReply = taken.into_iter().map(Result::err).collect();
     Json(reply).into_response()
 }
 
-/// Lets an event take effect; else says with which status, and why not.
-async fn take(consumer: &dyn EventConsumer, event: &Event) -> Result<(), (StatusCode, String)> {
+/// Lets an event take effect; else says why not.
+async fn take(consumer: &dyn EventConsumer, event: &Event) -> Result<(), NotTaken> {
     if !(1..=ID_BYTES_MAX as usize).contains(&event.id.len()) {
         let reason = format!("the id of an event is 1 to {ID_BYTES_MAX} bytes");
-        return Err((StatusCode::BAD_REQUEST, reason));
+        return Err(NotTaken::Refused(reason));
     }
     match consumer.consume(event).await {
         Ok(()) => Ok(()),
-        Err(error @ ConsumeError::Malformed(_)) => {
-            Err((StatusCode::BAD_REQUEST, format!("{:#}", anyhow::Error::from(error))))
-        }
+        Err(error @ ConsumeError::Malformed(_)) => Err(NotTaken::Refused(format!("{:#}", anyhow::Error::from(error)))),
         // Not stored, so not acknowledged: it comes again. Why is for our log alone.
         Err(error @ ConsumeError::Failed(_)) => {
             let error = format!("{:#}", anyhow::Error::from(error));
@@ -242,10 +238,9 @@ async fn take(consumer: &dyn EventConsumer, event: &Event) -> Result<(), (Status
                 "Event `{}` failed",
                 event.id
             );
-            Err((
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the event could not be stored".to_owned(),
-            ))
+            Err(NotTaken::Later {
+                later: "the event could not be stored".to_owned(),
+            })
         }
     }
 }

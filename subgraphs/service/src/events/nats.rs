@@ -4,11 +4,11 @@
 //! when the broker has stored it, and as taken when the transaction of its effect is committed. The broker drops what is
 //! sent twice within [`DUPLICATES_WINDOW`]; the inbox knows the rest.
 
-use super::EventConsumer;
 use super::migration::ID_BYTES_MAX;
 use super::parked::Parked;
 use super::relay::delay;
 use super::transport::{SendError, Transport};
+use super::{ConsumeError, EventConsumer};
 use crate::clock::Clock;
 use crate::contract::events::Event;
 use crate::fault;
@@ -183,7 +183,7 @@ pub(crate) struct Subscriber {
     pub(crate) consumer: Arc<dyn EventConsumer>,
     pub(crate) parked: Parked,
     pub(crate) clock: Clock,
-    /// Deliveries after which an event is parked.
+    /// Deliveries after which an event is parked that is refused.
     pub(crate) refusals_max: i32,
 }
 
@@ -226,22 +226,30 @@ impl Subscriber {
     async fn take(&self, message: Message) -> Result<(), async_nats::Error> {
         let delivered = message.info().map_or(1, |info| info.delivered);
         let taken = match serde_json::from_slice::<Event>(&message.payload) {
-            Ok(event) => self.consumer.consume(&event).await.map_err(anyhow::Error::from),
-            Err(error) => Err(anyhow::Error::from(error).context("no event")),
+            Ok(event) => self.consumer.consume(&event).await.map_err(|error| {
+                let is_refusal = matches!(error, ConsumeError::Malformed(_));
+                (is_refusal, anyhow::Error::from(error))
+            }),
+            Err(error) => Err((true, anyhow::Error::from(error).context("no event"))),
         };
-        let Err(error) = taken else {
+        let Err((is_refusal, error)) = taken else {
             fault::point(&format!("{}.events.taken", self.service));
             return message.ack().await;
         };
         let (id, error) = (id_of(&message), format!("{error:#}"));
-        if delivered < i64::from(self.refusals_max) {
+        // A database that fails says nothing about the event, however often it comes.
+        if !is_refusal || delivered < i64::from(self.refusals_max) {
             tracing::warn!(event.id = id, error, "Event `{id}` failed; it comes again");
             return self.later(&message, delivered).await;
         }
         let text = String::from_utf8_lossy(&message.payload);
         match self.parked.park(&id, &text, &error, self.clock.now()).await {
             Ok(()) => {
-                tracing::error!(event.id = id, error, "Event `{id}` failed too often, and is parked");
+                tracing::error!(
+                    event.id = id,
+                    error,
+                    "Event `{id}` was refused too often, and is parked"
+                );
                 message.ack().await
             }
             Err(unstored) => {

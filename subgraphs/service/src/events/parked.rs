@@ -1,4 +1,4 @@
-//! The table `event_parked`: events of others that failed here too often, until an operator replays them.
+//! The table `event_parked`: events of others that were refused here too often, until an operator replays them.
 //!
 //! Only a broker needs it: without one, whoever wrote an event keeps it in the outbox until it is taken, and parks it
 //! there.

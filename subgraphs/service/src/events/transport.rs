@@ -1,6 +1,6 @@
 //! How events reach those who read them.
 
-use crate::contract::events::{BATCH_MAX, BATCH_PATH, BatchReply, Event, PATH, readers};
+use crate::contract::events::{BATCH_MAX, BATCH_PATH, BatchReply, Event, NotTaken, PATH, readers};
 use crate::peer::{PeerClient, PeerError, Peers};
 use futures::future::join_all;
 use http::{Method, StatusCode};
@@ -101,7 +101,8 @@ async fn push_batch(peer: &PeerClient, events: &[&Event]) -> Vec<Result<(), Send
 fn heard(reply: &BatchReply, place: usize) -> Result<(), SendError> {
     match reply.get(place) {
         Some(None) => Ok(()),
-        Some(Some(reason)) => Err(SendError::Refused(reason.clone())),
+        Some(Some(NotTaken::Refused(reason))) => Err(SendError::Refused(reason.clone())),
+        Some(Some(NotTaken::Later { later })) => Err(SendError::Unreachable(later.clone())),
         None => Err(SendError::Unreachable(
             "the reader did not say what became of it".to_owned(),
         )),

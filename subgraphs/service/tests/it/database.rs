@@ -6,7 +6,7 @@ use service::database::{Database, DatabaseOptions, is_of_statement};
 use service::testing::{TempSqlite, each_database};
 use std::time::Duration;
 
-struct Migrator;
+pub(super) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
@@ -42,11 +42,11 @@ impl MigrationTrait for Counter {
     }
 }
 
-async fn connect(url: &str) -> Database {
+pub(super) async fn connect(url: &str) -> Database {
     Database::connect(url, &DatabaseOptions::default()).await.unwrap()
 }
 
-async fn value(database: &Database) -> i32 {
+pub(super) async fn value(database: &Database) -> i32 {
     let statement =
         sea_orm::Statement::from_string(database.read().get_database_backend(), "SELECT value FROM counter");
     database
@@ -145,7 +145,7 @@ async fn what_is_wrong_with_an_address_is_said_in_a_line() {
     }
 }
 
-async fn increment(database: &Database) {
+pub(super) async fn increment(database: &Database) {
     database
         .write()
         .execute_unprepared("UPDATE counter SET value = value + 1")
@@ -154,7 +154,7 @@ async fn increment(database: &Database) {
 }
 
 /// Drops `future` after `polls`, between which what it sent is answered.
-async fn given_up(future: impl Future, polls: i32) {
+pub(super) async fn given_up(future: impl Future, polls: i32) {
     let mut future = Box::pin(future);
     for _ in 0..polls {
         if futures::poll!(&mut future).is_ready() {

@@ -7,5 +7,6 @@ mod endpoint;
 mod group_commit;
 mod peer;
 mod schema;
+mod silence;
 mod tokens;
 mod update_all;

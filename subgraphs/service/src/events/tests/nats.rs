@@ -8,7 +8,7 @@ use crate::events::parked::Parked;
 use crate::events::transport::{SendError, Transport};
 use crate::events::{ConsumeError, Event, EventConsumer, EventOptions, Relay, RelayBell, operator, take_in, write};
 use crate::testing::TempSqlite;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -30,11 +30,22 @@ fn options() -> Option<NatsOptions> {
     })
 }
 
-/// Remembers what took effect; may be out of order.
+/// Remembers what took effect; may be in trouble, with every event then.
 struct Reader {
     database: Database,
     taken: Mutex<Vec<String>>,
-    is_broken: AtomicBool,
+    failed: AtomicU32,
+    trouble: Mutex<Option<Trouble>>,
+}
+
+type Trouble = fn(&Event) -> ConsumeError;
+
+fn cannot_store(_: &Event) -> ConsumeError {
+    ConsumeError::failed(anyhow::anyhow!("out of order"))
+}
+
+fn cannot_read(event: &Event) -> ConsumeError {
+    event.read::<u8>().unwrap_err().into()
 }
 
 impl Reader {
@@ -42,8 +53,13 @@ impl Reader {
         Arc::new(Reader {
             database: database.clone(),
             taken: Mutex::default(),
-            is_broken: AtomicBool::new(false),
+            failed: AtomicU32::new(0),
+            trouble: Mutex::default(),
         })
+    }
+
+    fn has_trouble(&self, trouble: Option<Trouble>) {
+        *self.trouble.lock().unwrap() = trouble;
     }
 
     async fn wait_for(&self, ids: &[String]) {
@@ -61,8 +77,10 @@ impl Reader {
 #[async_trait::async_trait]
 impl EventConsumer for Reader {
     async fn consume(&self, event: &Event) -> Result<(), ConsumeError> {
-        if self.is_broken.load(Ordering::SeqCst) {
-            return Err(ConsumeError::failed(anyhow::anyhow!("out of order")));
+        let trouble = *self.trouble.lock().unwrap();
+        if let Some(trouble) = trouble {
+            self.failed.fetch_add(1, Ordering::SeqCst);
+            return Err(trouble(event));
         }
         let transaction = self.database.begin().await.map_err(ConsumeError::failed)?;
         let is_new = take_in(&transaction, &event.id, event.time)
@@ -151,7 +169,7 @@ async fn replicas_of_a_reader_share_what_a_relay_publishes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_reader_cannot_take_is_parked_and_replayed() {
+async fn what_a_reader_refuses_is_parked_and_replayed() {
     let Some(options) = options() else { return };
     let sqlite = TempSqlite::new();
     let database = open::<Migrator>(&sqlite.url).await;
@@ -159,7 +177,7 @@ async fn what_a_reader_cannot_take_is_parked_and_replayed() {
     let nats = Nats::connect(options, "both").await.unwrap();
     let reader = Reader::new(&database);
     subscribe(&nats, &reader, &stop);
-    reader.is_broken.store(true, Ordering::SeqCst);
+    reader.has_trouble(Some(cannot_read));
     let event = event("usr_a", 1, &Clock::System);
     nats.send(&event).await.unwrap();
     nats.send_raw("not an event").await;
@@ -171,15 +189,15 @@ async fn what_a_reader_cannot_take_is_parked_and_replayed() {
         "{lines:?}"
     );
     assert!(
-        lines[0].ends_with("\tthe event could not be stored: out of order"),
+        lines[0].contains("\tthe data of `test.changed` cannot be read: "),
         "{lines:?}"
     );
     assert!(lines[1].starts_with("nats:2\tread\t?\t?\t?\tno event: "), "{lines:?}");
 
     // It fails again, and then not.
     let relay = relay(&nats, &reader);
-    for (is_broken, left) in [(true, 2), (false, 1)] {
-        reader.is_broken.store(is_broken, Ordering::SeqCst);
+    for (trouble, left) in [(Some(cannot_store as Trouble), 2), (None, 1)] {
+        reader.has_trouble(trouble);
         assert_eq!(
             operator::replay(&database, Some(&event.id), Clock::System.now())
                 .await
@@ -190,6 +208,27 @@ async fn what_a_reader_cannot_take_is_parked_and_replayed() {
         assert_eq!(operator::list(&database).await.unwrap().len(), left);
     }
     reader.wait_for(&[event.id]).await;
+    stop.cancel();
+    nats.delete_stream().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reader_cannot_store_comes_until_it_can() {
+    let Some(options) = options() else { return };
+    let sqlite = TempSqlite::new();
+    let database = open::<Migrator>(&sqlite.url).await;
+    let stop = CancellationToken::new();
+    let nats = Nats::connect(options, "both").await.unwrap();
+    let reader = Reader::new(&database);
+    subscribe(&nats, &reader, &stop);
+    reader.has_trouble(Some(cannot_store));
+    let event = event("usr_a", 1, &Clock::System);
+    nats.send(&event).await.unwrap();
+    // Once more than it may be refused.
+    wait_until(async || reader.failed.load(Ordering::SeqCst) >= 3).await;
+    reader.has_trouble(None);
+    reader.wait_for(&[event.id]).await;
+    assert_eq!(operator::list(&database).await.unwrap(), []);
     stop.cancel();
     nats.delete_stream().await;
 }

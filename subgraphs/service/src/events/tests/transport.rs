@@ -5,14 +5,17 @@ use crate::auth::InternalKey;
 use crate::contract::events::{BATCH_PATH, ORDERS_PAID, PATH, USERS_ERASED};
 use crate::events::{ConsumeError, EventConsumer, PeerTransport, router};
 use crate::peer::Peers;
+use crate::testing::TempSqlite;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use http::StatusCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Takes every event but those of subjects that are called `bad`.
+/// Takes every event but those of subjects that are called `bad`; those that begin with `full` once there is room.
 #[derive(Default)]
 struct Reader {
+    has_room: AtomicBool,
     taken: Mutex<Vec<String>>,
     paths: Mutex<Vec<String>>,
 }
@@ -21,6 +24,9 @@ struct Reader {
 impl EventConsumer for Reader {
     async fn consume(&self, event: &Event) -> Result<(), ConsumeError> {
         if event.subject == "bad" {
+            event.read::<u8>()?;
+        }
+        if event.subject.starts_with("full") && !self.has_room.load(Ordering::SeqCst) {
             return Err(ConsumeError::failed(anyhow::anyhow!("no room")));
         }
         self.taken.lock().unwrap().push(event.subject.clone());
@@ -85,11 +91,12 @@ async fn several_events_are_one_request_to_each_reader() {
     let events = [
         of_type(ORDERS_PAID, "ord_1"),
         of_type(ORDERS_PAID, "bad"),
+        of_type(ORDERS_PAID, "full"),
         of_type(USERS_ERASED, "usr_1"),
         of_type("nobody.cares", "x"),
     ];
     let outcomes = PeerTransport::new(peers).send_all(&events).await;
-    assert_eq!(words(outcomes), ["taken", "refused", "taken", "taken"]);
+    assert_eq!(words(outcomes), ["taken", "refused", "unreachable", "taken", "taken"]);
     assert_eq!(
         (reviews.taken(), reviews.paths()),
         (vec!["ord_1".into(), "usr_1".into()], vec![BATCH_PATH.into()])
@@ -104,11 +111,11 @@ async fn several_events_are_one_request_to_each_reader() {
 async fn a_reader_that_takes_no_lists_is_asked_for_each() {
     let (peers, reviews) = (peers(), Arc::new(Reader::default()));
     peers.reviews.as_ref().unwrap().bind(reviews.serve(false));
-    let events = ["ord_1", "bad", "ord_2"].map(|subject| of_type(ORDERS_PAID, subject));
+    let events = ["ord_1", "bad", "full", "ord_2"].map(|subject| of_type(ORDERS_PAID, subject));
     let outcomes = PeerTransport::new(peers).send_all(&events).await;
-    assert_eq!(words(outcomes), ["taken", "refused", "taken"]);
+    assert_eq!(words(outcomes), ["taken", "refused", "unreachable", "taken"]);
     assert_eq!(reviews.taken(), ["ord_1", "ord_2"]);
-    assert_eq!(reviews.paths(), [BATCH_PATH, PATH, PATH, PATH]);
+    assert_eq!(reviews.paths(), [BATCH_PATH, PATH, PATH, PATH, PATH]);
 }
 
 #[tokio::test]
@@ -120,4 +127,36 @@ async fn who_is_away_says_nothing_about_events_of_others() {
     let outcomes = PeerTransport::new(peers).send_all(&events).await;
     assert_eq!(words(outcomes), ["taken", "unreachable"]);
     assert_eq!(reviews.taken(), ["ord_1", "usr_1"]);
+}
+
+#[tokio::test]
+async fn a_reader_whose_database_fails_for_long_has_every_event_in_the_end() {
+    let clock = Clock::manual(Utc::now());
+    let sqlite = TempSqlite::new();
+    let database = open::<Migrator>(&sqlite.url).await;
+    let (peers, reviews) = (peers(), Arc::new(Reader::default()));
+    peers.reviews.as_ref().unwrap().bind(reviews.serve(true));
+    let relay = Relay {
+        transport: Arc::new(PeerTransport::new(peers)),
+        ..relay(&database, &Recorder::new(take), &clock)
+    };
+    let outbox = crate::events::outbox::Outbox::new(database.clone());
+    // The first alone, the others in one request.
+    for subjects in [vec!["full_1"], vec!["full_2", "full_3", "bad"]] {
+        let events: Vec<Event> = subjects.iter().map(|subject| of_type(ORDERS_PAID, subject)).collect();
+        write(database.write(), &events).await.unwrap();
+        for _ in 0..10 {
+            round(&relay).await;
+            clock.advance(Duration::from_secs(60));
+        }
+    }
+    assert_eq!(
+        (outbox.waiting().await.unwrap(), outbox.parked().await.unwrap()),
+        (3, 1),
+        "only what was refused is parked"
+    );
+    reviews.has_room.store(true, Ordering::SeqCst);
+    round(&relay).await;
+    assert_eq!(reviews.taken(), ["full_1", "full_2", "full_3"]);
+    assert_eq!(outbox.waiting().await.unwrap(), 0);
 }
