@@ -2,7 +2,7 @@
 //!
 //! Owns the entity `Review` (`id`), and adds `rating` and `reviews` to `Product`, and `reviews` to `User`, of which it
 //! knows only the ids. Invariants: one review for each person and product; a review by a buyer is marked as such, also
-//! when the order is paid after it was written.
+//! when the order is paid after it was written; of an account that was erased nothing is here, and nothing comes any more.
 
 mod config;
 mod domain;

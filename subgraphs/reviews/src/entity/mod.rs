@@ -6,5 +6,6 @@
     reason = "the derive makes public items that carry no text"
 )]
 
+pub mod person;
 pub mod purchase;
 pub mod review;

@@ -4,9 +4,10 @@ use super::loaders::Loaders;
 use super::review::Review;
 use crate::config::ReviewsConfig;
 use crate::domain::{NewReview, Problem, ProblemCode};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use service::auth::{RequireUser, ViewerExt};
+use service::graphql::{UNAUTHENTICATED, error};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "ProblemCode")]
@@ -44,11 +45,10 @@ impl Mutation {
         };
         let require_purchase = context.data::<ReviewsConfig>()?.require_purchase;
         let created = match new.check() {
-            Ok(new) => context
-                .data::<Store>()?
-                .create(new, require_purchase)
-                .await?
-                .map_err(|problem| vec![problem]),
+            Ok(new) => match context.data::<Store>()?.create(new, require_purchase).await {
+                Err(StoreError::Erased) => return Err(error(UNAUTHENTICATED, "this account was deleted")),
+                created => created?.map_err(|problem| vec![problem]),
+            },
             Err(problems) => Err(problems),
         };
         Ok(match created {

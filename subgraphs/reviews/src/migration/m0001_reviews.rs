@@ -8,7 +8,7 @@ use sea_orm_migration::schema::{big_integer, boolean, integer, string_len, strin
 use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait};
 
 /// Length of ids: a prefix of up to five letters and 26 digits.
-const ID: u32 = 32;
+pub(super) const ID: u32 = 32;
 
 /// See the module.
 #[derive(DeriveMigrationName)]

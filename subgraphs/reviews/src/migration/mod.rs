@@ -10,6 +10,7 @@
 )]
 
 mod m0001_reviews;
+mod m0002_people;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -18,6 +19,10 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_reviews::Migration), Box::new(service::events::Migration)]
+        vec![
+            Box::new(m0001_reviews::Migration),
+            Box::new(service::events::Migration),
+            Box::new(m0002_people::Migration),
+        ]
     }
 }

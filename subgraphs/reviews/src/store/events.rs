@@ -1,6 +1,6 @@
 //! What events of other services do here; each once.
 
-use super::{Result, Store};
+use super::{Result, Store, people};
 use crate::entity::{purchase, review};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
@@ -9,15 +9,23 @@ use service::contract::events::BATCH_MAX;
 use service::database::{Database, OneOf as _, Transaction};
 use service::events;
 use service::together::{Stored, Storing, Together};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What an event does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Somebody bought these products.
     Bought { user_id: String, product_ids: Vec<String> },
-    /// Somebody's account was deleted; so is what they wrote.
+    /// Somebody's account was deleted; so is what they wrote, and nothing of theirs is taken in any more.
     Erased { user_id: String },
+}
+
+impl Effect {
+    fn user_id(&self) -> &str {
+        match self {
+            Effect::Bought { user_id, .. } | Effect::Erased { user_id } => user_id,
+        }
+    }
 }
 
 /// Lets events take effect, those that come at the same time in one transaction.
@@ -68,13 +76,16 @@ impl Stored for Effects {
         // In one order for all, so that two replicas never wait for each other in a circle.
         let ids: BTreeSet<_> = arrivals.iter().map(|one| (one.event_id.as_str(), one.now)).collect();
         events::take_in_all(&transaction, ids).await?;
-        add_purchases(&transaction, &purchases(arrivals)).await?;
-        // An account that is gone has bought nothing, whatever comes beside it.
+        let people = arrivals.iter().map(|one| one.effect.user_id()).collect();
+        let mut erased = people::lock(&transaction, &people).await?;
         for arrival in arrivals {
             if let Effect::Erased { user_id } = &arrival.effect {
-                erase(&transaction, user_id).await?;
+                erase(&transaction, user_id, arrival.now).await?;
+                erased.insert(user_id.clone());
             }
         }
+        // An account that is gone has bought nothing, whatever comes beside it or later.
+        add_purchases(&transaction, &purchases(arrivals, &erased)).await?;
         transaction.commit().await?;
         Ok(vec![(); arrivals.len()])
     }
@@ -83,10 +94,12 @@ impl Stored for Effects {
 /// Who bought which products.
 type Purchases<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
-fn purchases(arrivals: &[Arrival]) -> Purchases<'_> {
+fn purchases<'a>(arrivals: &'a [Arrival], erased: &HashSet<String>) -> Purchases<'a> {
     let mut purchases = Purchases::new();
     for arrival in arrivals {
-        if let Effect::Bought { user_id, product_ids } = &arrival.effect {
+        if let Effect::Bought { user_id, product_ids } = &arrival.effect
+            && !erased.contains(user_id)
+        {
             let theirs = purchases.entry(user_id).or_default();
             theirs.extend(product_ids.iter().map(String::as_str));
         }
@@ -125,7 +138,8 @@ async fn add_purchases(transaction: &Transaction, purchases: &Purchases<'_>) -> 
     Ok(())
 }
 
-async fn erase(transaction: &Transaction, user_id: &str) -> std::result::Result<(), DbErr> {
+async fn erase(transaction: &Transaction, user_id: &str, now: DateTime<Utc>) -> std::result::Result<(), DbErr> {
+    people::mark_erased(transaction, user_id, now).await?;
     review::Entity::delete_many()
         .filter(review::Column::UserId.eq(user_id))
         .exec(transaction)

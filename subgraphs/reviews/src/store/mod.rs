@@ -1,6 +1,7 @@
 //! Every query of this service. Takes and gives domain types; rows stay inside.
 
 mod events;
+mod people;
 mod ratings;
 mod seeding;
 
@@ -19,7 +20,7 @@ use service::database::{Database, OneOf as _};
 use service::id;
 use service::paging::{Cursor, Keyset, PAGE_PARENT, Page, PageArgs};
 use service::together::{Storing, Together};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,10 +36,13 @@ pub(crate) struct Store {
     applying: Applying,
 }
 
-/// The database failed. Not the caller's fault.
+/// Why nothing was read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// A statement failed.
+    /// Whose it would be has no account any more.
+    #[error("the account was erased")]
+    Erased,
+    /// The database failed: not the caller's fault.
     #[error("a statement failed")]
     Database(#[from] DbErr),
 }
@@ -177,13 +181,20 @@ impl Store {
     }
 
     /// Writes a review. Gives its id.
+    ///
+    /// # Errors
+    /// [`StoreError::Erased`] when the author was; a token outlives an account by some minutes.
     pub(crate) async fn create(
         &self,
         new: NewReview,
         require_purchase: bool,
     ) -> Result<std::result::Result<String, Problem>> {
-        // In one transaction with the purchase, so that a payment that comes at the same time is not missed.
         let transaction = self.database.begin().await?;
+        // A payment that comes at the same time finds the review, or this finds the purchase.
+        let erased = people::lock(&transaction, &BTreeSet::from([new.user_id.as_str()])).await?;
+        if !erased.is_empty() {
+            return Err(StoreError::Erased);
+        }
         let key = (new.user_id.clone(), new.product_id.clone());
         let is_verified = purchase::Entity::find_by_id(key).count(&transaction).await? > 0;
         if require_purchase && !is_verified {

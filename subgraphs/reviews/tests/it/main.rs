@@ -1,6 +1,7 @@
 //! The reviews service, through GraphQL and its internal endpoint only.
 
 mod access_table;
+mod people;
 
 use axum::body::Body;
 use expect_test::expect_file;
@@ -57,6 +58,44 @@ fn fresh_product() -> String {
 
 fn input(rating: i32, body: &str) -> Value {
     json!({ "input": {"productId": fresh_product(), "rating": rating, "title": " Nice ", "body": body} })
+}
+
+/// Has the service take an event in.
+async fn send(service: &TestService, event_id: &str, event_type: &str, data: Value) -> Result<(), PeerError> {
+    let peer = PeerClient::in_process("reviews", service.internal_key.clone());
+    peer.bind(service.app.internal.clone());
+    let event = Event {
+        specversion: "1.0".to_owned(),
+        id: event_id.to_owned(),
+        source: "orders".to_owned(),
+        event_type: event_type.to_owned(),
+        subject: "ord_1".to_owned(),
+        time: service.clock.now(),
+        aggregate_version: 1,
+        data,
+    };
+    peer.call(http::Method::POST, "/internal/events", Some(&event)).await
+}
+
+/// User 5 has bought the fresh product, in two lines.
+fn paid() -> Value {
+    let line = OrderPaidLine {
+        product_id: fresh_product(),
+        variant_id: id::seeded("var", 1),
+        quantity: 1,
+    };
+    json!(OrderPaid {
+        order_id: "ord_1".to_owned(),
+        user_id: id::seeded("usr", 5),
+        lines: vec![line.clone(), line],
+    })
+}
+
+/// The account of user 5 is gone.
+fn erased() -> Value {
+    json!(UserErased {
+        user_id: id::seeded("usr", 5)
+    })
 }
 
 #[test]
@@ -207,22 +246,7 @@ async fn every_mistake_is_told_at_once() {
 async fn events_take_effect_once() {
     each_database(|url| async move {
         let service = started(&url, ReviewsConfig::default()).await;
-        let peer = PeerClient::in_process("reviews", service.internal_key.clone());
-        peer.bind(service.app.internal.clone());
-        let send = async |event_id: &str, event_type: &str, data: Value| {
-            let event = Event {
-                specversion: "1.0".to_owned(),
-                id: event_id.to_owned(),
-                source: "orders".to_owned(),
-                event_type: event_type.to_owned(),
-                subject: "ord_1".to_owned(),
-                time: service.clock.now(),
-                aggregate_version: 1,
-                data,
-            };
-            peer.call::<_, ()>(http::Method::POST, "/internal/events", Some(&event))
-                .await
-        };
+        let send = async |event_id, event_type, data| send(&service, event_id, event_type, data).await;
         let author = token(&service, 5, Role::Customer);
         let created = data(&service, CREATE, input(4, "Good."), Some(&author)).await;
         let read = "query($id: ID!) { review(id: $id) { verifiedPurchase } }";
@@ -230,18 +254,8 @@ async fn events_take_effect_once() {
         let verified =
             async || data(&service, read, variables.clone(), None).await["review"]["verifiedPurchase"].clone();
         assert_eq!(verified().await, false);
-        let line = OrderPaidLine {
-            product_id: fresh_product(),
-            variant_id: id::seeded("var", 1),
-            quantity: 1,
-        };
-        let paid = OrderPaid {
-            order_id: "ord_1".to_owned(),
-            user_id: id::seeded("usr", 5),
-            lines: vec![line.clone(), line],
-        };
         for _ in 0..2 {
-            send("evt_1", ORDERS_PAID, json!(paid)).await.unwrap();
+            send("evt_1", ORDERS_PAID, paid()).await.unwrap();
         }
         assert_eq!(verified().await, true);
         send("evt_2", "orders.unheard", json!({})).await.unwrap();
@@ -250,15 +264,7 @@ async fn events_take_effect_once() {
             matches!(bad, Err(PeerError::Status { status, .. }) if status == 400),
             "{bad:?}"
         );
-        send(
-            "evt_4",
-            USERS_ERASED,
-            json!(UserErased {
-                user_id: id::seeded("usr", 5)
-            }),
-        )
-        .await
-        .unwrap();
+        send("evt_4", USERS_ERASED, erased()).await.unwrap();
         assert_eq!(
             data(&service, read, variables.clone(), None).await["review"],
             Value::Null
