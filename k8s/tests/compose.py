@@ -15,7 +15,7 @@ from environment import names_known_to
 # Servers of others: their images decide who they run as.
 SERVERS = {"nats", "postgres"}
 # Used by router.yaml, not by the binary itself.
-ROUTER_FILE = {"PLAYGROUND", "USERS_URL", "PRODUCTS_URL", "ORDERS_URL", "PAYMENTS_URL", "REVIEWS_URL",
+ROUTER_FILE = {"PLAYGROUND", "TRUSTED_PROXIES", "USERS_URL", "PRODUCTS_URL", "ORDERS_URL", "PAYMENTS_URL", "REVIEWS_URL",
                "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 

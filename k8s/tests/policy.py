@@ -7,6 +7,7 @@ it), `local` (needs nothing from outside), `production` (also `ack` and canaries
 monitoring, migrations). policy_breaks.py shows that each rule can fail. Needs PyYAML.
 """
 
+import re
 import sys
 from urllib.parse import urlsplit
 
@@ -294,6 +295,31 @@ def check_place(m):
         m.check(modes == ["restricted"] * 3, name, "the namespace enforces `restricted`")
 
 
+def trusted_proxies_of(m, router):
+    """`headers.trusted_proxies` as the router reads it: the environment is put in, and an entry may hold several."""
+    pod, config_maps = pod_of(router), {name: o["data"] for name, o in m.of("ConfigMap").items()}
+    environment = {}
+    for source in pod["containers"][0].get("envFrom", []):
+        environment |= config_maps.get(source["configMapRef"]["name"], {})
+    name = next(v["configMap"]["name"] for v in pod["volumes"] if v["name"] == "config")
+    text = re.sub(r"\$\{env\.(\w+)\}", lambda found: environment.get(found[1], ""), config_maps[name]["router.yaml"])
+    entries = yaml.safe_load(text).get("headers", {}).get("trusted_proxies", [])
+    return {network.strip() for entry in entries for network in entry.split(",") if network.strip()}
+
+
+def check_trusted_proxies(m):
+    """Behind an edge the router must know it, or users counts everybody's wrong passwords as one client's."""
+    admitted = {peer["ipBlock"]["cidr"] for rule in m.of("NetworkPolicy").get("router", {}).get("spec", {}).get("ingress", [])
+                for peer in rule.get("from", []) if "ipBlock" in peer}
+    for name, deployment in m.ours().items():
+        if component_of(name) == "router":
+            trusted = trusted_proxies_of(m, deployment)
+            m.check(trusted, name, "the router trusts the edge in front of it")
+            # Where the edge is a namespace, nothing says its addresses.
+            if admitted:
+                m.check(admitted <= trusted, name, "the router trusts the addresses that its policy admits")
+
+
 def check_edge(m):
     """Whatever leads in from outside reaches no port that is ours alone."""
     routed = [(o["metadata"]["name"], str(backend.get("port"))) for o in m.of("HTTPRoute").values()
@@ -302,6 +328,8 @@ def check_edge(m):
                for rule in o["spec"]["rules"] for path in rule["http"]["paths"]]
     for name, port in routed:
         m.check(port in ("80", "5002", "http", "webhook"), name, "the edge reaches `http` and `webhook` alone")
+    if routed:
+        check_trusted_proxies(m)
     for name, service in m.of("Service").items():
         m.check(service["spec"].get("type", "ClusterIP") == "ClusterIP", name, "no Service is open to the outside")
 

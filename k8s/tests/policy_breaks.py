@@ -204,6 +204,7 @@ PRODUCTION_SINGLE_BREAKS = [
 GATEWAY_BREAKS = [
     ("the edge reaches `http` and `webhook` alone",
      lambda c: c.get("HTTPRoute", "router")["spec"]["rules"][0]["backendRefs"][0].update(port=9000)),
+    ("the router trusts the edge in front of it", lambda c: c.config("router").update(TRUSTED_PROXIES="")),
 ]
 NATS_BREAKS = [
     ("services with events alone reach NATS", network("events-to-nats", lambda spec: spec.update(podSelector={}))),
@@ -216,6 +217,9 @@ NATS_BREAKS = [
 ALB_BREAKS = [
     ("the edge reaches `http` and `webhook` alone",
      lambda c: c.get("Ingress", "router")["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"].update(name="admin")),
+    ("the router trusts the edge in front of it", lambda c: c.config("router").update(TRUSTED_PROXIES="")),
+    ("the router trusts the addresses that its policy admits",
+     lambda c: c.config("router").update(TRUSTED_PROXIES="REPLACE_VSWITCH_CIDR_1")),
 ]
 LOCAL_BREAKS = [
     ("the Secrets that it names are made",

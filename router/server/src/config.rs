@@ -25,7 +25,7 @@ pub use crate::override_labels::LabelShare;
 
 pub use cors::{CorsConfig, Origin};
 pub use headers::{HeaderChanges, HeaderList, HeadersConfig};
-pub use ip_network::IpNetwork;
+pub use ip_network::{IpNetwork, IpNetworks};
 pub use tracing::TracingConfig;
 pub(crate) use yaml::{nearest, read_yaml};
 

@@ -23,7 +23,7 @@ impl Propagation {
     pub(crate) fn new(config: &HeadersConfig) -> Self {
         Self {
             request_names: config.request_names(),
-            trusted_proxies: config.trusted_proxies.clone(),
+            trusted_proxies: config.trusted_proxies.0.clone(),
         }
     }
 

@@ -3,7 +3,7 @@
 use http::{HeaderName, header};
 use serde::Deserialize;
 
-use super::IpNetwork;
+use super::IpNetworks;
 
 /// Passed on to subgraphs when nothing is configured.
 const REQUEST_DEFAULTS: [HeaderName; 4] = [
@@ -44,8 +44,9 @@ pub struct HeadersConfig {
     pub request: HeaderChanges,
     /// From subgraphs to clients. By default `set-cookie`.
     pub response: HeaderChanges,
-    /// Proxies in front of the router, as networks (`10.0.0.0/8`): only their `x-forwarded-for` is believed.
-    pub trusted_proxies: Vec<IpNetwork>,
+    /// Proxies in front of the router, as networks (`10.0.0.0/8`): only their `x-forwarded-for` is believed. Behind one that
+    /// is not listed, subgraphs take all clients for one. For whoever puts a load balancer in front.
+    pub trusted_proxies: IpNetworks,
 }
 
 impl HeadersConfig {

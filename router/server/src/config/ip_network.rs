@@ -1,12 +1,28 @@
-//! An address range like `10.0.0.0/8` (RFC 4632).
+//! Address ranges like `10.0.0.0/8` (RFC 4632).
 
 use std::net::IpAddr;
 
 use serde::Deserialize;
 
+/// Ranges of addresses. An entry of the list may hold several with commas between, or none: one environment variable then
+/// says all that are in front of a router, also where nothing is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct IpNetworks(pub Vec<IpNetwork>);
+
+impl TryFrom<Vec<String>> for IpNetworks {
+    type Error = String;
+
+    fn try_from(entries: Vec<String>) -> Result<Self, String> {
+        let texts = entries.iter().flat_map(|entry| entry.split(',')).map(str::trim);
+        let parse = |text: &str| IpNetwork::try_from(text.to_owned());
+        let networks: Result<_, _> = texts.filter(|text| !text.is_empty()).map(parse).collect();
+        networks.map(Self)
+    }
+}
+
 /// A range of addresses: all that share the first `prefix_bits` with `address`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IpNetwork {
     address: IpAddr,
     prefix_bits: u32,

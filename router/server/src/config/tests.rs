@@ -5,6 +5,8 @@ use super::*;
 fn parse(text: &str) -> Result<RouterConfig, String> {
     let environment = |name: &str| match name {
         "PORT" => Some("4100".to_owned()),
+        "PROXIES" => Some("10.0.0.0/8, fd00::/8".to_owned()),
+        "EMPTY" => Some(String::new()),
         "TWO_LINES" => Some("a\nb".to_owned()),
         _ => None,
     };
@@ -45,6 +47,24 @@ fn values_come_from_the_environment() {
 }
 
 #[test]
+fn one_variable_holds_several_proxies_or_none() {
+    for (list, expected) in [
+        ("[\"${env.PROXIES}\"]", &["10.0.0.0/8", "fd00::/8"][..]),
+        (
+            "[192.0.2.1, \"${env.PROXIES}\"]",
+            &["192.0.2.1", "10.0.0.0/8", "fd00::/8"],
+        ),
+        ("[\"${env.EMPTY}\"]", &[]),
+        ("[]", &[]),
+    ] {
+        let config = parse(&format!("headers:\n  trusted_proxies: {list}\n")).expect("sound");
+        let network = |text: &&str| IpNetwork::try_from((*text).to_owned()).expect("a network");
+        let expected: Vec<_> = expected.iter().map(network).collect();
+        assert_eq!(config.headers.trusted_proxies.0, expected, "{list}");
+    }
+}
+
+#[test]
 fn faults_say_where_and_what_to_write_instead() {
     let mut found = String::new();
     for text in [
@@ -78,7 +98,7 @@ fn faults_say_where_and_what_to_write_instead() {
         router.yaml:2:13: `https://shop.example/path` is not an origin: write scheme, host and port only, like `https://shop.example`, or "*"
         router.yaml: `cors.credentials` with the origin "*" would let any page act as the signed-in user: name the origins
         router.yaml:3:10: `content-length` belongs to one connection, or is written by the router itself
-        router.yaml:2:21: `10.0.0.0/40` is not a network: write an address or a range like `10.0.0.0/8`
+        router.yaml:2:20: `10.0.0.0/40` is not a network: write an address or a range like `10.0.0.0/8`
         router.yaml: `supergraph.file` and `supergraph.subgraphs` exclude each other: keep one
         router.yaml: `traffic.subgraphs.products.query_timeout_ms` is 0: no request could ever succeed; leave it out for the default
         router.yaml:2:9: a share of requests is `true`, `false`, or a percentage from 0 to 100
