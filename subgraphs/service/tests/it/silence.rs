@@ -62,7 +62,7 @@ async fn carry(mut client: TcpStream, target: (String, u16), mut forgotten: watc
 async fn connect_by(line: &Line) -> Database {
     let options = DatabaseOptions {
         connections_max: 1,
-        answer_timeout: Duration::from_millis(300),
+        answer_timeout: Duration::from_secs(1),
         ..DatabaseOptions::default()
     };
     Database::connect(&line.url, &options).await.unwrap()
