@@ -403,7 +403,7 @@ impl Processor {
                 Err(error) => return self.postpone_unasked(&payment, transaction_id, &error).await,
             }
         };
-        let mut payment = match &remote {
+        let payment = match &remote {
             Some(remote) => self.settle(&payment, remote).await?,
             None => payment,
         };
@@ -414,28 +414,20 @@ impl Processor {
         if transaction.kind == TransactionKind::Authorize && remote.is_some() {
             return Ok(());
         }
-        match self.repeat(&payment, &transaction, remote.as_ref()) {
-            Repeat::Never(error_code) => {
-                self.change(&payment, |payment, now| payment.refuse(transaction_id, error_code, now))
-                    .await?;
-                return Ok(());
-            }
-            Repeat::NotNow if !never_sent => {
-                self.change(&payment, |payment, now| payment.unknown(transaction_id, now))
-                    .await?;
-                return Ok(());
-            }
-            Repeat::WithNewKey => {
-                payment = self
-                    .change(&payment, |payment, now| payment.rekey(transaction_id, now))
-                    .await?;
-            }
-            Repeat::WithItsKey | Repeat::NotNow => {}
-        }
-        payment = self
-            .change(&payment, |payment, now| payment.calling(transaction_id, now))
+        let repeat = self.repeat(&payment, &transaction, remote.as_ref());
+        let payment = self
+            .change(&payment, |payment, now| match repeat {
+                Repeat::WithItsKey => payment.calling(transaction_id, now),
+                Repeat::WithNewKey => {
+                    payment.rekey(transaction_id, now);
+                    payment.calling(transaction_id, now);
+                }
+                Repeat::NotNow => payment.unknown(transaction_id, now),
+                Repeat::Never(error_code) => payment.refuse(transaction_id, error_code, now),
+            })
             .await?;
-        if let Some(transaction) = open(&payment) {
+        let is_repeated = matches!(repeat, Repeat::WithItsKey | Repeat::WithNewKey);
+        if let Some(transaction) = open(&payment).filter(|_| is_repeated) {
             self.call(payment, &transaction, never_sent).await?;
         }
         Ok(())
@@ -445,7 +437,7 @@ impl Processor {
     ///
     /// * `remote`: how the payment stands there; `None` when it was not asked or has nothing.
     fn repeat(&self, payment: &Payment, transaction: &Transaction, remote: Option<&RemotePayment>) -> Repeat {
-        let is_good = self.key_is_good(payment, transaction);
+        let is_good = self.key_is_good(payment, transaction) || payment.never_sent(transaction);
         let Some(remote) = remote else {
             return if is_good { Repeat::WithItsKey } else { Repeat::NotNow };
         };
@@ -482,23 +474,22 @@ impl Processor {
 
     /// Whether a repeat of the call still cannot do anything twice.
     fn key_is_good(&self, payment: &Payment, transaction: &Transaction) -> bool {
-        self.key_life(payment, transaction)
-            .is_some_and(|end| end.is_none_or(|end| self.now() < end - KEY_MARGIN))
+        let end = self.end_of_key(payment, transaction);
+        end.is_some_and(|end| self.now() < end - KEY_MARGIN)
     }
 
-    /// Whether the last call with the key is [`KEY_MARGIN`] ago, and more.
+    /// Whether the last call with the key was made [`KEY_MARGIN`] ago or earlier.
     fn key_is_forgotten(&self, payment: &Payment, transaction: &Transaction) -> bool {
-        self.key_life(payment, transaction)
-            .is_some_and(|end| end.is_some_and(|end| self.now() >= end))
+        let end = self.end_of_key(payment, transaction);
+        end.is_some_and(|end| self.now() >= end)
     }
 
-    /// Until when the gateway remembers the key, `Some(None)` for ever; `None` when the gateway is not there to be asked.
-    #[allow(clippy::option_option, reason = "two different kinds of nothing")]
-    fn key_life(&self, payment: &Payment, transaction: &Transaction) -> Option<Option<DateTime<Utc>>> {
+    /// When the gateway may forget the key; `None` when the gateway is not there to be asked.
+    fn end_of_key(&self, payment: &Payment, transaction: &Transaction) -> Option<DateTime<Utc>> {
         let gateway = self.gateway(Some(&payment.gateway))?;
         Some(match gateway.caps().idempotency {
-            Idempotency::MerchantReference => None,
-            Idempotency::Header { hours } => Some(transaction.keyed_at() + TimeDelta::hours(i64::from(hours))),
+            Idempotency::MerchantReference => DateTime::<Utc>::MAX_UTC,
+            Idempotency::Header { hours } => transaction.keyed_at() + TimeDelta::hours(i64::from(hours)),
         })
     }
 

@@ -1,5 +1,8 @@
 //! The reviews service, through GraphQL and its internal endpoint only.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::large_futures, reason = "a whole service is a local of each test")]
+
 mod access_table;
 mod people;
 
