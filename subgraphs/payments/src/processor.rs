@@ -2,8 +2,8 @@
 //!
 //! The call always comes after its transaction is stored, and the answer is stored in a transaction of its own. What a
 //! crash or a lost answer leaves open, [`Processor::work`] finds and settles: it asks the gateway, and repeats the
-//! call with the same key only when the gateway has nothing. Commands come from orders (`internal`) and from staff
-//! (`graphql`); both end here.
+//! call with the same key only when the gateway has nothing, and with another one only what cannot be done twice. Commands
+//! come from orders (`internal`) and from staff (`graphql`); both end here.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

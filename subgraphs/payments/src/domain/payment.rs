@@ -187,7 +187,7 @@ pub struct CardSummary {
 pub enum Begun {
     /// A transaction was added under this id: call the gateway.
     New(String),
-    /// The key is known: the payment answers for the first call.
+    /// The key is known: the payment answers for the first call, and the runner makes what is left to do.
     Known,
 }
 

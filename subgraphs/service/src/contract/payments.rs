@@ -108,7 +108,8 @@ pub struct AuthorizeRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActionRequest {
-    /// Names this action for ever: a repeat with the same key answers for the first.
+    /// Names this action for ever: a repeat with the same key answers for the first. A capture or void that the gateway has
+    /// refused is taken up again by it, for as long as the money is held.
     pub idempotency_key: String,
     /// Integer minor units; all that is left when absent. Ignored by void.
     pub amount_minor: Option<i64>,
