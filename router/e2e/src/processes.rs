@@ -76,7 +76,7 @@ pub fn workspace_root() -> &'static Path {
         .expect("e2e is two folders below the workspace's root")
 }
 
-/// `target/debug`, `target/release` or `target/dist`: two folders above this test's own binary.
+/// `target/debug` or `target/release`: two folders above this test's own binary.
 fn profile_directory() -> Result<PathBuf> {
     let test = std::env::current_exe().context("the path of this test is unknown")?;
     let directory = test

@@ -118,8 +118,8 @@ impl Reloader {
             // A source that could not be read for a while is as good, or as bad, as it was before.
             Ok(Reload::Unchanged) => self.report(last.error.clone()),
             Ok(Reload::Swapped) => {
-                self.state.set_reload_error(None);
                 telemetry::reloaded(&self.state.graph().hash.to_string());
+                self.state.set_reload_error(None);
             }
             Err(error) => self.report(Some(error_chain(error))),
         }

@@ -2,8 +2,7 @@
 //!
 //! `cargo bench -p composition` prints three tables; `CONFORMANCE_DIR` adds the conformance cases to the first. An
 //! argument (`cargo bench -p composition -- keys`) runs the families and graphs whose names contain it. Times are of
-//! whole calls of `compose`: SDL in, SDL out; with `--profile dist` they are those of a release. Without optimisation
-//! (`cargo test --benches`) every row runs once, and small.
+//! whole calls of `compose`: SDL in, SDL out. Without optimisation (`cargo test --benches`) every row runs once, and small.
 
 // Standard output is where people read a benchmark.
 #![allow(clippy::print_stdout)]

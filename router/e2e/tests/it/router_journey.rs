@@ -209,7 +209,7 @@ async fn somebody_elses_subgraphs_are_served() {
         a_page_of_another_origin_may_ask(&project, &serving).await;
         the_tenant_is_passed_on(&project, &serving).await;
         a_slow_subgraph_costs_only_its_part(&project, &serving).await;
-        a_schema_change_is_taken_up_and_a_broken_one_is_not(&project, &serving).await;
+        a_schema_change_is_taken_up_and_a_broken_one_is_not(&project, &mut serving).await;
         metrics_tell_what_happened(&serving).await;
         it_ends_when_what_is_under_way_is_answered(&project, &mut serving).await;
     }
@@ -368,7 +368,7 @@ async fn a_slow_subgraph_costs_only_its_part(project: &Project, serving: &Servin
     );
 }
 
-async fn a_schema_change_is_taken_up_and_a_broken_one_is_not(project: &Project, serving: &Serving) {
+async fn a_schema_change_is_taken_up_and_a_broken_one_is_not(project: &Project, serving: &mut Serving) {
     let file = format!("{}.graphql", project.last_subgraph());
     let before = fs::read_to_string(project.path(&file)).expect("it was written");
     let hash = serving.readiness().await["supergraph"]["hash"].clone();
@@ -384,7 +384,11 @@ async fn a_schema_change_is_taken_up_and_a_broken_one_is_not(project: &Project, 
     let error = readiness["last_reload"]["error"].as_str().expect("a reason");
     assert!(error.contains("do not compose") && error.contains("Unknown"), "{error}");
     assert_eq!(readiness["status"], "ready");
-    assert!(serving.process.output().contains("Keeping the last good supergraph"));
+    // What it printed is read on another thread than the answer.
+    serving
+        .process
+        .wait_for_output("Keeping the last good supergraph")
+        .expect("it is logged");
     assert!(
         serving.has_query_field("addedLater").await,
         "the last good graph is served"
