@@ -5,7 +5,6 @@
 #     docker build --build-arg SERVICE=users -t hansa/users .
 #
 # SERVICE: users, products, orders, payments, reviews, sandbox-gateway, router, or hansa (everything in one process).
-# PROFILE: `dist` is smaller and faster and takes minutes more than `release`.
 # BASE: `gcr.io/distroless/cc-debian12:debug-nonroot` adds a shell, to look into a container.
 ARG BASE=gcr.io/distroless/cc-debian12:nonroot
 
@@ -18,7 +17,6 @@ RUN npm run build
 
 FROM docker.io/library/rust:1.95-bookworm AS build
 ARG SERVICE
-ARG PROFILE=dist
 WORKDIR /build
 COPY . .
 COPY --from=page /page/dist /page/dist
@@ -26,8 +24,8 @@ COPY --from=page /page/dist /page/dist
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
     test -n "$SERVICE" || { echo "pass --build-arg SERVICE=<binary>" >&2; exit 1; } \
-    && ROUTER_PLAYGROUND_DIST=/page/dist cargo build --locked --workspace --profile "$PROFILE" --bin "$SERVICE" \
-    && cp "target/$PROFILE/$SERVICE" /service
+    && ROUTER_PLAYGROUND_DIST=/page/dist cargo build --locked --workspace --release --bin "$SERVICE" \
+    && cp "target/release/$SERVICE" /service
 
 # No shell, no package manager; certificates, and a user 65532 that owns nothing.
 # hadolint ignore=DL3006

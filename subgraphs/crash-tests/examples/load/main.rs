@@ -1,7 +1,7 @@
 //! How many orders the shop takes: shoppers browse, search, fill a cart, order and pay, for a minute.
 //!
-//!     cargo run --profile dist -p crash-tests --example load                 # hansa, SQLite
-//!     cargo run --profile dist -p crash-tests --example load -- --shape six --database-server 'postgres://postgres@127.0.0.1/postgres?sslmode=disable'
+//!     cargo run --release -p crash-tests --example load                 # hansa, SQLite
+//!     cargo run --release -p crash-tests --example load -- --shape six --database-server 'postgres://postgres@127.0.0.1/postgres?sslmode=disable'
 //!
 //! Starts the shop itself, on loopback, and ends it. An answer that no shopper would expect ends the run with code 1;
 //! allowed are only stock that has run out, and declines that were asked for.
