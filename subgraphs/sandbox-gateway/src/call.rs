@@ -247,6 +247,7 @@ pub(crate) fn is_authorized(sandbox: &Sandbox, headers: &axum::http::HeaderMap) 
     let given = given
         .and_then(|value| value.strip_prefix("Bearer "))
         .unwrap_or_default();
-    let mut keys = sandbox.config.api_keys.iter();
+    // A list that ends in a comma has an empty key, which would let in whoever sends none.
+    let mut keys = sandbox.config.api_keys.iter().filter(|key| !key.is_empty());
     keys.any(|key| bool::from(key.as_bytes().ct_eq(given.as_bytes())))
 }

@@ -493,9 +493,10 @@ impl Payment {
 impl Books {
     fn put(&mut self, payment: Payment) {
         if let Some(journal) = &mut self.journal {
+            // Begun anew, and in one piece: what a kill or a full disk has left of a line before is then a line of its own.
             let line = serde_json::to_string(&payment).expect("a payment is plain data");
             // The sandbox goes on without a journal line: only a restart would miss it.
-            if let Err(error) = writeln!(journal, "{line}") {
+            if let Err(error) = journal.write_all(format!("\n{line}\n").as_bytes()) {
                 error!(%error, "Could not write the journal");
             }
         }
@@ -516,7 +517,7 @@ impl Books {
         };
         for line in BufReader::new(file).lines() {
             let line = line.with_context(|| format!("the journal {} cannot be read", path.display()))?;
-            // The last line is torn when the process was killed while writing it: that payment's state before holds.
+            // Torn when the process was killed while writing it: that payment's state before holds. Every second one is blank.
             if let Ok(payment) = serde_json::from_str(&line) {
                 self.put(payment);
             }

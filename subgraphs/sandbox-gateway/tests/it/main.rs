@@ -244,8 +244,17 @@ async fn the_ledger_survives_a_restart() {
     let (_, payment) = gateway.pay("create", "tok_ok").await;
     let id = payment["id"].as_str().unwrap();
     gateway.post(&format!("/{id}/capture"), "capture", json!({})).await;
+    // Killed in the middle of a line, and started again.
+    let journal = folder.join("ledger.jsonl");
+    let mut torn = std::fs::read(&journal).unwrap();
+    torn.extend_from_slice(b"\n{\"id\":\"sbx_torn\",");
+    std::fs::write(&journal, torn).unwrap();
+    let gateway = Gateway::with(config.clone());
+    let (_, after) = gateway.pay("after", "tok_ok").await;
     let gateway = Gateway::with(config);
     assert_eq!(gateway.get(&format!("/{id}")).await["status"], "captured");
+    let after = after["id"].as_str().unwrap();
+    assert_eq!(gateway.get(&format!("/{after}")).await["status"], "authorized");
     let seeded = service::seed::orders::all()
         .iter()
         .find_map(|order| order.payment.as_ref())
