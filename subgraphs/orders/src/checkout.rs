@@ -11,10 +11,13 @@ use service::contract::users::PostalAddress;
 use service::money::{Amount, Currency};
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::{Address, LINES_MAX, NewOrder, OrderFile, OrderLine, PricedLine, Pricing, QUANTITY_MAX, Totals};
+use crate::domain::{
+    Address, LINES_MAX, NewOrder, OrderFile, OrderLine, PricedLine, Pricing, QUANTITY_MAX, Totals, UNPAID_ORDERS_MAX,
+    is_country_code,
+};
 use crate::driver::Driver;
 use crate::neighbours::NeighbourError;
-use crate::store::{KeyUse, Placed, StoreError};
+use crate::store::{KeyUse, Placed, Refusal, StoreError};
 
 /// Longest idempotency key, in characters.
 pub const KEY_CHARS_MAX: usize = 100;
@@ -72,6 +75,8 @@ pub enum ProblemCode {
     QuantityInvalid,
     /// Too many variants.
     LineLimit,
+    /// Too many orders that are not paid.
+    OrderLimit,
     /// Less is on hand.
     OutOfStock,
     /// Not sold, or not in this currency.
@@ -180,6 +185,10 @@ impl Checkout {
         let quote = self.quote(&lines, currency).await?;
         let totals = self.totals(&lines, &quote, &shipping_address, currency)?;
         check_expected(request.expected_total.as_deref(), &totals, currency)?;
+        if totals.total_minor == 0 {
+            // No gateway takes a payment of nothing, so the order could never be paid.
+            return Err(Problem::new(ProblemCode::Invalid, "An order must cost something.").into());
+        }
         let new = NewOrder {
             user_id: user_id.to_owned(),
             currency,
@@ -191,7 +200,8 @@ impl Checkout {
             from_cart,
         };
         let file = OrderFile::place(new, self.driver.now());
-        Ok(self.driver.store().place(&file, key, Some(lease)).await?)
+        let placed = self.driver.store().place(&file, key, Some(lease)).await?;
+        placed.map_err(|refusal| refused(refusal).into())
     }
 
     /// What the lines of a cart cost when sent to `country_code`.
@@ -298,6 +308,19 @@ impl Checkout {
     }
 }
 
+fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::TooManyUnpaid => Problem::new(
+            ProblemCode::OrderLimit,
+            format!("{UNPAID_ORDERS_MAX} orders wait to be paid; pay or cancel one of them first."),
+        ),
+        Refusal::CartTaken => Problem::new(
+            ProblemCode::Empty,
+            "What is in the cart is being ordered already, or has changed a moment ago.",
+        ),
+    }
+}
+
 /// Title of a line: the product's, and the variant's where it says more.
 #[must_use]
 pub fn line_title(product_title: &str, variant_title: &str) -> String {
@@ -381,16 +404,16 @@ pub fn check_line<'a>(quote: &'a Quote, variant_id: &str, quantity: u32) -> Resu
         let message = "This is not sold, or not in this currency.";
         return Err(Problem::new(ProblemCode::ProductUnavailable, message).about(variant_id));
     };
+    if !found.available_for_sale {
+        let message = format!("{} is not for sale.", found.product_title);
+        return Err(Problem::new(ProblemCode::ProductUnavailable, message).about(variant_id));
+    }
     if found.quantity_available < i64::from(quantity) {
         let message = match found.quantity_available {
             ..=0 => format!("{} is out of stock.", found.product_title),
             left => format!("Only {left} of {} are left.", found.product_title),
         };
         return Err(Problem::new(ProblemCode::OutOfStock, message).about(variant_id));
-    }
-    if !found.available_for_sale {
-        let message = format!("{} is not for sale.", found.product_title);
-        return Err(Problem::new(ProblemCode::ProductUnavailable, message).about(variant_id));
     }
     Ok(found)
 }
@@ -465,12 +488,6 @@ fn check_address(name: &str, address: &Address) -> Vec<Problem> {
         problems.push(Problem::new(ProblemCode::Invalid, message).at(&[name]));
     }
     problems
-}
-
-/// Whether `text` looks like ISO 3166-1 alpha-2.
-#[must_use]
-pub fn is_country_code(text: &str) -> bool {
-    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 fn check_expected(expected: Option<&str>, totals: &Totals, currency: Currency) -> Result<(), Problem> {

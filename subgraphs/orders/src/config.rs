@@ -24,12 +24,21 @@ impl Config {
     /// The price rules.
     ///
     /// # Errors
-    /// When the file cannot be read or understood.
+    /// When the file cannot be read or understood, or its rules make no sense; says everything that is wrong with them.
     pub fn pricing(&self) -> anyhow::Result<Pricing> {
         let Some(path) = &self.pricing_file else {
             return Ok(Pricing::default());
         };
         let text = std::fs::read_to_string(path).with_context(|| format!("`{}` could not be read", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("`{}` is not a price file", path.display()))
+        let pricing: Pricing =
+            serde_json::from_str(&text).with_context(|| format!("`{}` is not a price file", path.display()))?;
+        let mistakes = pricing.mistakes();
+        anyhow::ensure!(
+            mistakes.is_empty(),
+            "`{}` has mistakes: {}",
+            path.display(),
+            mistakes.join("; ")
+        );
+        Ok(pricing)
     }
 }

@@ -6,14 +6,15 @@ use crate::database::{Database, DatabaseOptions};
 use crate::events::{
     EventConsumer, EventOptions, Nats, Parked, PeerTransport, Relay, RelayBell, Subscriber, Transport,
 };
+use crate::graphql::Stopping;
 use crate::peer::Peers;
 use crate::{events, internal, telemetry};
 use anyhow::Context;
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use http::StatusCode;
 use sea_orm_migration::MigratorTrait;
 use std::future::Future;
@@ -186,12 +187,13 @@ pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -
     if let Some(consumer) = routes.events {
         routes.internal = routes.internal.merge(events::router(consumer));
     }
+    let stopping = Extension(Stopping(options.shutdown.clone()));
     let layered = |router: Router| {
         let settled = from_fn_with_state(database.clone(), answer_what_is_stored);
         telemetry::observed(router.layer(CatchPanicLayer::new()).layer(settled), S::NAME)
     };
     Ok(App {
-        public: layered(routes.public),
+        public: layered(routes.public.layer(stopping)),
         internal: layered(internal::verified(routes.internal, options.internal_key)),
         admin: admin::<S>(Probe {
             database: database.clone(),

@@ -10,12 +10,15 @@ pub use order::{
     Address, Cart, CartLine, Edit, Event, NewOrder, Order, OrderFile, OrderLine, Refund, RefundError, RefundRequest,
     RefundStatus, RefundedLine,
 };
-pub use pricing::{PricedLine, Pricing, ShippingCost, Totals};
+pub use pricing::{PricedLine, Pricing, ShippingCost, Totals, is_country_code};
 pub use saga::{Answer, Command, LEASE, PaymentRequest, Saga, Step};
 pub use status::{FailureReason, OrderStatus};
 
 /// Most different variants of one order or cart.
 pub const LINES_MAX: usize = 100;
+
+/// Most orders of one user that are not paid yet: each holds stock that others cannot buy.
+pub const UNPAID_ORDERS_MAX: usize = 10;
 
 /// Most units of one variant in an order or cart.
 pub const QUANTITY_MAX: u32 = 999;

@@ -384,7 +384,12 @@ impl OrderFile {
         let amount_minor = match request.amount_minor {
             Some(amount_minor) => amount_minor,
             None if whole => left,
-            None => self.worth_minor(&lines),
+            None => {
+                let worth = self.worth_minor(&lines);
+                // A refund of units before these may have failed: then shares of a cent meet that were not cut together.
+                let is_rounding = worth > left && worth - left <= i64::try_from(lines.len()).unwrap_or(i64::MAX);
+                if is_rounding { left } else { worth }
+            }
         };
         if amount_minor <= 0 || amount_minor > left {
             return Err(RefundError::TooLarge);
@@ -491,14 +496,18 @@ impl OrderFile {
         Ok(lines)
     }
 
-    /// What the shopper paid for these units: their share of the line, with tax when it was added.
+    /// What the shopper paid for these units: their share of the line, with tax when it was added. The shares of all units
+    /// of a line make up the line.
     fn worth_minor(&self, lines: &[RefundedLine]) -> i64 {
         let tax_added = self.order.total_minor != self.order.subtotal_minor + self.order.shipping_minor;
         let worth = lines.iter().filter_map(|back| {
             let line = self.lines.iter().find(|line| line.id == back.line_id)?;
             let paid = line.total_minor + if tax_added { line.tax_minor } else { 0 };
-            paid.checked_mul(i64::from(back.quantity))?
-                .checked_div(i64::from(line.quantity))
+            let share = |units: u32| {
+                paid.checked_mul(i64::from(units))?
+                    .checked_div(i64::from(line.quantity))
+            };
+            Some(share(line.refunded_quantity + back.quantity)? - share(line.refunded_quantity)?)
         });
         worth.sum()
     }

@@ -87,6 +87,38 @@ pub struct ShippingCost {
 }
 
 impl Pricing {
+    /// Everything in these rules that would make wrong prices of a slip of the pen; each says where it is.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let is_country = |country: &str| country == ELSEWHERE || is_country_code(country);
+        for (country, rates) in &self.tax_permille {
+            if !is_country(country) {
+                mistakes.push(format!(
+                    "`taxPermille.{country}`: a country is two capital letters, or `*`"
+                ));
+            }
+            for (class, permille) in rates.iter().filter(|(_, permille)| **permille > 1_000) {
+                mistakes.push(format!(
+                    "`taxPermille.{country}.{class}`: {permille} is more than 1000 per mille"
+                ));
+            }
+        }
+        for (index, zone) in self.shipping.iter().enumerate() {
+            let at = format!("shipping[{index}]");
+            for country in zone.countries.iter().filter(|country| !is_country(country)) {
+                mistakes.push(format!(
+                    "`{at}.countries`: `{country}` is no country; that is two capital letters, or `*`"
+                ));
+            }
+            if zone.min_days > zone.max_days {
+                mistakes.push(format!("`{at}`: `minDays` is more than `maxDays`"));
+            }
+            mistakes.extend(zone.mistakes_of_parcels(&at));
+        }
+        mistakes
+    }
+
     /// Prices an order; `None` when nothing is sent there, or not in this currency.
     ///
     /// # Errors
@@ -104,12 +136,15 @@ impl Pricing {
         let Some(shipping) = self.shipping(country_code, weight_grams, currency) else {
             return Ok(None);
         };
+        let permille = |line: &PricedLine| self.permille(country_code, &line.tax_class);
+        // Sending is taxed like what is sent, and that by the highest rate where there are several.
+        let shipping_permille = lines.iter().map(permille).max().unwrap_or_default();
         let mut subtotal = Amount::zero(currency);
-        let mut tax = self.tax(Amount::new(shipping.minor, currency), country_code, "standard")?;
+        let mut tax = self.tax(Amount::new(shipping.minor, currency), shipping_permille)?;
         let mut priced = Vec::with_capacity(lines.len());
         for line in lines {
             let total = Amount::new(line.unit_price_minor, currency).checked_mul(i64::from(line.quantity))?;
-            let line_tax = self.tax(total, country_code, &line.tax_class)?;
+            let line_tax = self.tax(total, permille(line))?;
             priced.push((total.minor, line_tax.minor));
             subtotal = subtotal.checked_add(total)?;
             tax = tax.checked_add(line_tax)?;
@@ -160,18 +195,22 @@ impl Pricing {
         if self.prices_include_tax {
             return Ok(cost);
         }
-        cost.checked_add(self.tax(cost, country_code, tax_class)?)
+        cost.checked_add(self.tax(cost, self.permille(country_code, tax_class))?)
     }
 
-    /// Tax contained in `amount`, or to be added to it; rounded half up.
-    fn tax(&self, amount: Amount, country_code: &str, tax_class: &str) -> Result<Amount, MoneyError> {
+    /// The rate of a class in a country.
+    fn permille(&self, country_code: &str, tax_class: &str) -> i64 {
         let rates = self
             .tax_permille
             .get(country_code)
             .or_else(|| self.tax_permille.get(ELSEWHERE));
-        let permille = rates
+        rates
             .and_then(|rates| rates.get(tax_class))
-            .map_or(0, |permille| i64::from(*permille));
+            .map_or(0, |permille| i64::from(*permille))
+    }
+
+    /// Tax contained in `amount`, or to be added to it; rounded half up.
+    fn tax(&self, amount: Amount, permille: i64) -> Result<Amount, MoneyError> {
         let parts = if self.prices_include_tax {
             1_000 + permille
         } else {
@@ -183,6 +222,36 @@ impl Pricing {
             amount.currency,
         ))
     }
+}
+
+impl ShippingZone {
+    fn mistakes_of_parcels(&self, at: &str) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut lighter = 0;
+        for (index, parcel) in self.parcels.iter().enumerate() {
+            let at = format!("{at}.parcels[{index}]");
+            if parcel.weight_grams_max <= lighter {
+                mistakes.push(format!(
+                    "`{at}.weightGramsMax`: not more than {lighter}; the lightest parcel comes first"
+                ));
+            }
+            lighter = parcel.weight_grams_max;
+            for (code, minor) in &parcel.cost_minor {
+                match Currency::parse(code) {
+                    Ok(_) if *minor < 0 => mistakes.push(format!("`{at}.costMinor.{code}`: less than nothing")),
+                    Ok(_) => {}
+                    Err(error) => mistakes.push(format!("`{at}.costMinor`: {error}")),
+                }
+            }
+        }
+        mistakes
+    }
+}
+
+/// Whether `text` looks like ISO 3166-1 alpha-2.
+#[must_use]
+pub fn is_country_code(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 impl Default for Pricing {
@@ -296,6 +365,64 @@ mod tests {
             );
             assert_eq!(shown, expected, "{country}");
         }
+    }
+
+    #[test]
+    fn sending_is_taxed_like_what_is_sent() {
+        let pricing = Pricing {
+            prices_include_tax: false,
+            ..Pricing::default()
+        };
+        for (classes, expected) in [
+            (&["standard"][..], 583),
+            (&["reduced"], 524),
+            (&["zero"], 490),
+            (&["reduced", "standard", "zero"], 583),
+        ] {
+            let lines: Vec<_> = classes.iter().map(|class| line(0, 1, 300, class)).collect();
+            let totals = pricing.totals(&lines, "DE", Currency::EUR).unwrap().unwrap();
+            assert_eq!(totals.total_minor, expected, "{classes:?}");
+            if let [class] = classes {
+                let cost = pricing.shipping("DE", 300, Currency::EUR).unwrap();
+                let estimate = pricing.shipping_with_tax(cost, "DE", class, Currency::EUR).unwrap();
+                assert_eq!(estimate.minor, expected, "the estimate of {class}");
+            }
+        }
+    }
+
+    #[test]
+    fn slips_of_the_pen_are_found() {
+        assert_eq!(Pricing::default().mistakes(), Vec::<String>::new());
+        let parcel = |weight_grams_max, code: &str, minor| Parcel {
+            weight_grams_max,
+            cost_minor: BTreeMap::from([(code.to_owned(), minor)]),
+        };
+        let zone = ShippingZone {
+            countries: vec!["de".to_owned()],
+            min_days: 4,
+            max_days: 3,
+            parcels: vec![
+                parcel(0, "EUR", -1),
+                parcel(5_000, "euro", 490),
+                parcel(2_000, "EUR", 1),
+            ],
+        };
+        let rates = BTreeMap::from([("standard".to_owned(), 1_900)]);
+        let pricing = Pricing {
+            prices_include_tax: true,
+            tax_permille: BTreeMap::from([("Germany".to_owned(), rates)]),
+            shipping: vec![zone],
+        };
+        expect_test::expect![[r#"
+            `taxPermille.Germany`: a country is two capital letters, or `*`
+            `taxPermille.Germany.standard`: 1900 is more than 1000 per mille
+            `shipping[0].countries`: `de` is no country; that is two capital letters, or `*`
+            `shipping[0]`: `minDays` is more than `maxDays`
+            `shipping[0].parcels[0].weightGramsMax`: not more than 0; the lightest parcel comes first
+            `shipping[0].parcels[0].costMinor.EUR`: less than nothing
+            `shipping[0].parcels[1].costMinor`: `euro` is not a known currency
+            `shipping[0].parcels[2].weightGramsMax`: not more than 5000; the lightest parcel comes first"#]]
+        .assert_eq(&pricing.mistakes().join("\n"));
     }
 
     #[test]

@@ -133,6 +133,14 @@ impl OrderStatus {
         self == Self::AwaitingPayment
     }
 
+    /// Those in which an order holds stock, or soon will, and nobody has paid for it yet.
+    pub const UNPAID: [Self; 4] = [
+        Self::Pending,
+        Self::AwaitingPayment,
+        Self::RequiresAction,
+        Self::PaymentProcessing,
+    ];
+
     /// Whether nothing was bought in the end: the shop may keep no money for it.
     #[must_use]
     pub fn is_called_off(self) -> bool {

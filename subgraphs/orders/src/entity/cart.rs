@@ -9,6 +9,8 @@ pub(crate) struct Model {
     pub id: String,
     pub user_id: String,
     pub updated_at: DateTimeUtc,
+    /// Since when there is no such account.
+    pub erased_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -10,8 +10,9 @@ use super::cart::Cart;
 use super::order::{Order, OrderConnection};
 use super::query::OrderFilter;
 use super::{Loaders, UserPage};
-use crate::checkout::{Checkout, is_country_code};
+use crate::checkout::Checkout;
 use crate::domain::QUANTITY_MAX;
+use crate::domain::is_country_code;
 
 /// Lives in the payments subgraph.
 #[derive(SimpleObject)]

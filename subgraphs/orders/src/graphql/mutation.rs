@@ -435,6 +435,10 @@ async fn cart_payload(context: &Context<'_>, user_id: &str, edit: CartEdit) -> R
             let error = OrderUserError::new(OrderErrorCode::QuantityInvalid, message);
             Some(error.at(&["lines", &position.to_string(), "quantity"]))
         }
+        CartEdit::Erased => {
+            let message = "The account does not exist any more.";
+            Some(OrderUserError::new(OrderErrorCode::NotFound, message))
+        }
         CartEdit::LineNotFound(position) => {
             let error = OrderUserError::new(OrderErrorCode::NotFound, "The cart has no such line.");
             Some(error.at(&["lines", &position.to_string(), "lineId"]))

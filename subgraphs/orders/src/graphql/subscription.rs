@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use async_graphql::{Context, ID, Result, Subscription as GraphqlSubscription};
 use futures::Stream;
-use futures::stream::unfold;
+use futures::stream::try_unfold;
 use service::auth::{Viewer, ViewerExt as _};
 use service::graphql::{UNAUTHORIZED_FIELD_OR_TYPE, error};
 
 use super::order::{Order, visible};
 use crate::checkout::Checkout;
 use crate::domain::{self, OrderStatus};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// How often the order is looked at. One primary-key read per watcher: cheap, and as fast as a shopper notices.
 const POLL: Duration = Duration::from_millis(500);
 
-/// Looks until the stream ends, so that a forgotten page does not poll for ever: an hour.
-const LOOKS_MAX: u32 = 7_200;
+/// How often in a row the database may fail before the watcher is told: five seconds.
+const FAILURES_MAX: u32 = 10;
 
 pub(crate) struct Subscription;
 
@@ -25,14 +25,33 @@ struct Watch {
     store: Store,
     viewer: Viewer,
     order_id: String,
-    seen: Option<OrderStatus>,
-    looks_left: u32,
+    seen: Option<Seen>,
+    failures: u32,
+}
+
+/// What a watcher is told the changes of: the status, and what tells two changes of it apart that lead back to the same one
+/// between two looks: another payment was refused, more money went back.
+#[derive(PartialEq, Eq)]
+struct Seen {
+    status: OrderStatus,
+    payment_id: Option<String>,
+    refunded_minor: i64,
+}
+
+impl From<&domain::Order> for Seen {
+    fn from(order: &domain::Order) -> Self {
+        Self {
+            status: order.status,
+            payment_id: order.payment_id.clone(),
+            refunded_minor: order.refunded_minor,
+        }
+    }
 }
 
 #[GraphqlSubscription]
 impl Subscription {
     /// Fires on each status change; the first message is the current state.
-    async fn order_updated(&self, context: &Context<'_>, id: ID) -> Result<impl Stream<Item = Order> + use<>> {
+    async fn order_updated(&self, context: &Context<'_>, id: ID) -> Result<impl Stream<Item = Result<Order>> + use<>> {
         let viewer = context.viewer().clone();
         viewer.require_user()?;
         let store = context.data::<Checkout>()?.driver.store().clone();
@@ -41,37 +60,43 @@ impl Subscription {
             viewer,
             order_id: id.to_string(),
             seen: None,
-            looks_left: LOOKS_MAX,
+            failures: 0,
         };
-        if watch.look().await.is_none() {
+        if watch.look().await?.is_none() {
             return Err(error(
                 UNAUTHORIZED_FIELD_OR_TYPE,
                 "there is no such order, or it is somebody else's",
             ));
         }
-        Ok(unfold(watch, Watch::next))
+        Ok(try_unfold(watch, Watch::next))
     }
 }
 
 impl Watch {
-    /// Waits for the next status.
-    async fn next(mut self) -> Option<(Order, Watch)> {
-        while self.looks_left > 0 {
-            self.looks_left -= 1;
-            let order = self.look().await?;
-            if self.seen != Some(order.status) {
-                self.seen = Some(order.status);
-                return Some((order.into(), self));
+    /// Waits for the next status; `None` when there is no such order any more.
+    async fn next(mut self) -> Result<Option<(Order, Watch)>> {
+        loop {
+            match self.look().await {
+                Ok(None) => return Ok(None),
+                Ok(Some(order)) => {
+                    self.failures = 0;
+                    let seen = Some(Seen::from(&order));
+                    if self.seen != seen {
+                        self.seen = seen;
+                        return Ok(Some((order.into(), self)));
+                    }
+                }
+                // Databases restart; a watcher who is told that all is over would never hear of the payment.
+                Err(cause) if self.failures >= FAILURES_MAX => return Err(cause.into()),
+                Err(_) => self.failures += 1,
             }
             tokio::time::sleep(POLL).await;
         }
-        None
     }
 
-    async fn look(&self) -> Option<domain::Order> {
-        let mut orders = self.store.orders_by_id(vec![self.order_id.clone()]).await.ok()?;
-        orders
-            .remove(&self.order_id)
-            .filter(|order| visible(&self.viewer, order))
+    async fn look(&self) -> Result<Option<domain::Order>, StoreError> {
+        let mut orders = self.store.orders_by_id(vec![self.order_id.clone()]).await?;
+        let order = orders.remove(&self.order_id);
+        Ok(order.filter(|order| visible(&self.viewer, order)))
     }
 }

@@ -10,6 +10,7 @@ mod m20261123_000002_carts;
 mod m20261123_000003_events;
 mod m20261127_000004_lease_owner;
 mod m20261128_000005_saga_in_orders;
+mod m20261128_000006_erased_carts;
 
 use sea_orm_migration::prelude::*;
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000004_lease_owner::Migration),
             Box::new(service::events::Migration),
             Box::new(m20261128_000005_saga_in_orders::Migration),
+            Box::new(m20261128_000006_erased_carts::Migration),
         ]
     }
 }

@@ -68,10 +68,11 @@ impl Stored for Additions {
     }
 }
 
-/// A cart as it is before something is added.
-struct Found {
+/// A cart, as it is before something is added or ordered.
+pub(super) struct Found {
     id: String,
-    quantities: HashMap<String, u32>,
+    pub(super) quantities: HashMap<String, u32>,
+    is_erased: bool,
 }
 
 /// Adds what can be, of each shopper all or nothing.
@@ -106,6 +107,9 @@ async fn add(database: &Transaction, additions: &[Addition]) -> Result<Vec<CartE
 impl Found {
     /// Adds all, or nothing.
     fn add(&mut self, added: &[(String, u32)]) -> CartEdit {
+        if self.is_erased {
+            return CartEdit::Erased;
+        }
         let mut quantities = self.quantities.clone();
         for (position, (variant_id, added)) in added.iter().enumerate() {
             let quantity = quantities.entry(variant_id.clone()).or_default();
@@ -123,7 +127,10 @@ impl Found {
 }
 
 /// The carts of users, all of whom have one.
-async fn carts(database: &Transaction, user_ids: impl Iterator<Item = &str>) -> Result<HashMap<String, Found>, DbErr> {
+pub(super) async fn carts(
+    database: &Transaction,
+    user_ids: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, Found>, DbErr> {
     let rows = cart::Entity::find()
         .find_also_related(cart_line::Entity)
         .filter(cart::Column::UserId.is_one_of(user_ids))
@@ -134,6 +141,7 @@ async fn carts(database: &Transaction, user_ids: impl Iterator<Item = &str>) -> 
         let cart = carts.entry(cart.user_id).or_insert(Found {
             id: cart.id,
             quantities: HashMap::new(),
+            is_erased: cart.erased_at.is_some(),
         });
         let line = line.map(|line| (line.variant_id, units(line.quantity)));
         cart.quantities.extend(line);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
-use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use service::database::{Database, OneOf as _, Transaction};
 
 use super::rows::{signed, units};
@@ -24,6 +24,8 @@ pub enum CartEdit {
     TooManyUnits(usize),
     /// Not stored: this entry names a line that is not in the user's cart.
     LineNotFound(usize),
+    /// Not stored: there is no such account any more.
+    Erased,
 }
 
 impl Store {
@@ -98,6 +100,7 @@ pub(super) async fn carts_by_user(
     let rows = cart::Entity::find()
         .find_also_related(cart_line::Entity)
         .filter(cart::Column::UserId.is_one_of(user_ids))
+        .filter(cart::Column::ErasedAt.is_null())
         .order_by_asc(cart_line::Column::Id)
         .all(database.read())
         .await?;
@@ -118,20 +121,18 @@ pub(super) async fn carts_by_user(
     Ok(carts)
 }
 
-/// Deletes the user's cart, if there is one.
-pub(super) async fn delete_cart(database: &Transaction, user_id: &str) -> Result<(), DbErr> {
-    let cart = cart::Entity::find()
-        .filter(cart::Column::UserId.eq(user_id))
-        .lock_exclusive()
-        .one(database)
+/// Empties the user's cart, and keeps what is left of it from being filled again.
+pub(super) async fn erase_cart(database: &Transaction, user_id: &str, now: DateTime<Utc>) -> Result<(), DbErr> {
+    let cart_id = open_cart(database, user_id, now).await?;
+    cart_line::Entity::delete_many()
+        .filter(cart_line::Column::CartId.eq(&cart_id))
+        .exec(database)
         .await?;
-    if let Some(cart) = cart {
-        cart_line::Entity::delete_many()
-            .filter(cart_line::Column::CartId.eq(&cart.id))
-            .exec(database)
-            .await?;
-        cart::Entity::delete_by_id(cart.id).exec(database).await?;
-    }
+    cart::Entity::update_many()
+        .col_expr(cart::Column::ErasedAt, Expr::value(now))
+        .filter(cart::Column::Id.eq(cart_id))
+        .exec(database)
+        .await?;
     Ok(())
 }
 
@@ -142,6 +143,7 @@ pub(super) async fn touch_carts(database: &Transaction, times: &BTreeMap<&str, D
         id: Set(service::id::new("crt")),
         user_id: Set((*user_id).to_owned()),
         updated_at: Set(*now),
+        erased_at: Set(None),
     });
     let known = OnConflict::column(cart::Column::UserId)
         .update_column(cart::Column::UpdatedAt)

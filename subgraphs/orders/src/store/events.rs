@@ -5,7 +5,7 @@ use sea_orm::DbErr;
 use service::contract::events::{Event, ORDERS_PAID, OrderPaid, OrderPaidLine};
 use service::{events, fault};
 
-use super::carts::delete_cart;
+use super::carts::erase_cart;
 use super::updates::Extra;
 use super::{Store, StoreError};
 use crate::domain::OrderFile;
@@ -62,7 +62,7 @@ impl Store {
         Ok(matches!(changed, Some(Ok((true, _)))))
     }
 
-    /// Deletes the cart of a user because of an event, once.
+    /// Erases the cart of a user because of an event, once.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -71,7 +71,7 @@ impl Store {
         if !events::take_in(&database, event_id, now).await? {
             return Ok(());
         }
-        delete_cart(&database, user_id).await?;
+        erase_cart(&database, user_id, now).await?;
         Ok(database.commit().await?)
     }
 }

@@ -9,6 +9,7 @@ mod changes;
 mod events;
 mod placing;
 mod reads;
+mod refusals;
 mod rows;
 mod seed;
 mod updates;
@@ -24,6 +25,7 @@ pub use carts::CartEdit;
 pub use changes::{Driven, KeyUse};
 pub use placing::Placed;
 pub use reads::OrderFilter;
+pub use refusals::Refusal;
 pub use seed::seed;
 
 /// The tables of this service.

@@ -1,6 +1,8 @@
 //! Storing new orders. Those that come at the same time are stored together: each takes its number from one row, which
 //! is held until the commit so that numbers have no gaps, and so they would wait for each other's disk one by one.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
@@ -10,6 +12,7 @@ use service::fault;
 use service::together::{Stored, Storing, Together};
 
 use super::KeyUse;
+use super::refusals::{Refusal, Refusals, refusals};
 use super::rows::{event_to_row, line_to_row, order_to_row};
 use super::{Store, StoreError};
 use crate::domain::{LEASE, OrderFile};
@@ -46,30 +49,36 @@ pub(super) struct Inserting {
 
 /// An order with what is stored beside it.
 pub(super) struct New {
-    file: OrderFile,
-    key: KeyUse,
+    pub(super) file: OrderFile,
+    pub(super) key: KeyUse,
     lease: Option<String>,
 }
 
 impl Store {
     /// Stores an order with its saga, unless `key` was used before. With a `lease`, whoever places it drives the saga
-    /// from the first moment on; else it is there to be claimed.
+    /// from the first moment on; else it is there to be claimed. A [`Refusal`] stores nothing.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn place(&self, file: &OrderFile, key: &KeyUse, lease: Option<&str>) -> Result<Placed, StoreError> {
+    pub async fn place(
+        &self,
+        file: &OrderFile,
+        key: &KeyUse,
+        lease: Option<&str>,
+    ) -> Result<Result<Placed, Refusal>, StoreError> {
         let new = New {
             file: file.clone(),
             key: key.clone(),
             lease: lease.map(str::to_owned),
         };
         match self.placing.store(new).await {
-            Ok(placed) => Ok(Placed::New(Box::new(placed))),
+            Ok(placed) => Ok(placed.map(|placed| Placed::New(Box::new(placed)))),
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
                 let known = self.key(&key.id).await?;
-                known.ok_or_else(|| StoreError::Contended {
+                let known = known.ok_or_else(|| StoreError::Contended {
                     id: file.order.id.clone(),
-                })
+                });
+                known.map(Ok)
             }
             Err(error) => Err(error.into()),
         }
@@ -79,11 +88,29 @@ impl Store {
 #[async_trait::async_trait]
 impl Stored for Inserting {
     type Change = New;
-    type Outcome = OrderFile;
+    type Outcome = Result<OrderFile, Refusal>;
 
     const AT_ONCE: usize = PLACED_AT_ONCE;
 
-    async fn store(&self, new: &[New]) -> Result<Vec<OrderFile>, DbErr> {
+    async fn store(&self, new: &[New]) -> Result<Vec<Self::Outcome>, DbErr> {
+        let mut refused = HashMap::new();
+        // Without the refused, the others are stored anew: their numbers are to have no gaps.
+        loop {
+            let accepted = new.iter().filter(|new| !refused.contains_key(&new.key.id));
+            match self.insert(&accepted.collect::<Vec<_>>()).await? {
+                Ok(placed) => return outcomes(new, &refused, placed),
+                Err(more) => refused.extend(more),
+            }
+        }
+    }
+}
+
+impl Inserting {
+    /// Stores all of `new`, or nothing, when some are refused.
+    async fn insert(&self, new: &[&New]) -> Result<Result<Vec<OrderFile>, Refusals>, DbErr> {
+        if new.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
         let database = self.database.begin().await?;
         // The keys first: the second of two equal calls waits here, and then fails before it takes a number.
         let keys = new
@@ -93,6 +120,12 @@ impl Stored for Inserting {
             .exec_without_returning(&database)
             .await?;
         let placed = numbered(new, next_numbers(&database, new.len()).await?);
+        // Nobody else stores an order until the commit, so what is found here stays true.
+        let refused = refusals(&database, new).await?;
+        if !refused.is_empty() {
+            database.rollback().await?;
+            return Ok(Err(refused));
+        }
         orders::Entity::insert_many(
             placed
                 .iter()
@@ -116,12 +149,22 @@ impl Stored for Inserting {
         fault::point("orders.place.storing");
         database.commit().await?;
         fault::point("orders.place.stored");
-        Ok(placed)
+        Ok(Ok(placed))
     }
 }
 
+/// What each hears: that it is refused, or its order as it was stored.
+fn outcomes(new: &[New], refused: &Refusals, placed: Vec<OrderFile>) -> Result<Vec<Result<OrderFile, Refusal>>, DbErr> {
+    let mut placed = placed.into_iter();
+    let outcomes = new.iter().map(|new| match refused.get(&new.key.id) {
+        Some(refusal) => Ok(Err(*refusal)),
+        None => placed.next().map(Ok).ok_or_else(missing),
+    });
+    outcomes.collect()
+}
+
 /// The orders as they will be read: `last` is the number of the last of them.
-fn numbered(new: &[New], last: i64) -> Vec<OrderFile> {
+fn numbered(new: &[&New], last: i64) -> Vec<OrderFile> {
     let first = last + 1 - i64::try_from(new.len()).unwrap_or(i64::MAX);
     let placed = new.iter().zip(first..).map(|(new, number)| {
         let mut file = new.file.clone();
@@ -156,7 +199,7 @@ fn held(file: &OrderFile, lease: Option<&str>) -> orders::ActiveModel {
 }
 
 fn missing() -> DbErr {
-    DbErr::RecordNotFound("the counter of order numbers".to_owned())
+    DbErr::RecordNotFound("the number of an order".to_owned())
 }
 
 /// The last of `count` numbers. One statement counts, and holds the row until the orders are stored.

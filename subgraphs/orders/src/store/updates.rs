@@ -1,8 +1,10 @@
 //! Writing what has changed of orders: several orders that change at the same time are written in one transaction.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::sea_query::Query;
+use sea_orm::sea_query::{Condition, ExprTrait as _, Query};
 use sea_orm::{ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
 use service::database::{Database, OneOf as _, RowChange, RowsOf, Transaction, update_all};
 use service::together::{Stored, Storing, Together};
@@ -11,7 +13,7 @@ use service::{events, fault};
 use super::KeyUse;
 use super::events::paid_event;
 use super::placing::{hold, key_to_row};
-use super::rows::{event_to_row, line_to_row, order_to_row, refund_to_row};
+use super::rows::{event_to_row, line_to_row, order_to_row, refund_to_row, signed};
 use crate::domain::{OrderFile, OrderStatus};
 use crate::entity::{cart, cart_line, idempotency_key, order_event, order_refund, orders};
 
@@ -262,16 +264,37 @@ async fn insert_beside(database: &Transaction, changes: &[&Change]) -> Result<()
 
 /// Takes what was ordered out of the cart, and nothing else: the shopper may have added something meanwhile.
 async fn empty_cart(database: &impl ConnectionTrait, file: &OrderFile) -> Result<(), DbErr> {
-    let mut carts = Query::select();
-    carts
-        .column(cart::Column::Id)
-        .from(cart::Entity)
-        .and_where(cart::Column::UserId.eq(&file.order.user_id));
-    let ordered = file.lines.iter().map(|line| line.variant_id.as_str());
-    cart_line::Entity::delete_many()
-        .filter(cart_line::Column::CartId.in_subquery(carts))
-        .filter(cart_line::Column::VariantId.is_one_of(ordered))
-        .exec(database)
-        .await?;
+    use cart_line::Column;
+    let carts = || {
+        let mut carts = Query::select();
+        carts
+            .column(cart::Column::Id)
+            .from(cart::Entity)
+            .and_where(cart::Column::UserId.eq(&file.order.user_id));
+        Column::CartId.in_subquery(carts)
+    };
+    let mut ordered: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    for line in &file.lines {
+        ordered.entry(line.quantity).or_default().push(&line.variant_id);
+    }
+    let all_of_it = ordered.iter().fold(Condition::any(), |any, (quantity, variants)| {
+        let variants = Column::VariantId.is_one_of(variants.iter().copied());
+        any.add(variants.and(Column::Quantity.lte(signed(*quantity))))
+    });
+    let delete = cart_line::Entity::delete_many().filter(carts()).filter(all_of_it);
+    let emptied = delete.exec(database).await?.rows_affected;
+    if emptied == file.lines.len() as u64 {
+        return Ok(());
+    }
+    for (quantity, variants) in ordered {
+        let quantity = signed(quantity);
+        cart_line::Entity::update_many()
+            .col_expr(Column::Quantity, Column::Quantity.into_expr().sub(quantity))
+            .filter(carts())
+            .filter(Column::VariantId.is_one_of(variants))
+            .filter(Column::Quantity.gt(quantity))
+            .exec(database)
+            .await?;
+    }
     Ok(())
 }

@@ -8,7 +8,7 @@ use service::clock::Clock;
 use service::id;
 use service::peer::PeerClient;
 
-use crate::shop::{Shop, sorted};
+use crate::shop::{Shop, input, shown, sorted};
 
 const CART: &str = "cart { totalQuantity lines { id quantity variant { id } } subtotal { amount }
     estimate(to: {countryCode: \"DE\"}) { subtotal { amount } shippingTotal { amount } taxTotal { amount } total { amount } taxIncluded } }
@@ -100,6 +100,133 @@ async fn a_cart_has_limits() {
     .assert_eq(&story);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sold_out_may_wait_in_a_cart() {
+    let shop = Shop::open().await;
+    let (shoe, lace) = (shop.shelf.stock(1, 8_990, 0), shop.shelf.stock(2, 350, 5));
+    let added = add(&shop, json!([{ "variantId": shoe }, { "variantId": lace }])).await;
+    assert_eq!(
+        (&added["cart"]["totalQuantity"], &added["userErrors"]),
+        (&json!(2), &json!([]))
+    );
+    let ordered = shop.create(from_cart("k")).await;
+    assert_eq!(shown(&ordered), "- OUT_OF_STOCK at input.lines.0 of a variant");
+    shop.shelf.withdraw(&lace);
+    let refused = add(&shop, json!([{ "variantId": lace }])).await["userErrors"].clone();
+    assert_eq!(refused, json!([{ "code": "PRODUCT_UNAVAILABLE", "field": null }]));
+}
+
+/// While products reserves, another tab adds more of the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_takes_what_was_ordered_out_of_the_cart() {
+    service::testing::each_database(async |url: String| {
+        let shop = Shop::open_on(&url, Clock::System).await;
+        let (shoe, lace, sock) = (
+            shop.shelf.stock(1, 8_990, 5),
+            shop.shelf.stock(2, 350, 50),
+            shop.shelf.stock(3, 900, 50),
+        );
+        add(
+            &shop,
+            json!([{ "variantId": shoe }, { "variantId": lace, "quantity": 3 }]),
+        )
+        .await;
+        shop.shelf.set_reserving_down(true);
+        let order = shop.create(from_cart("k")).await;
+        assert_eq!(shown(&order), "PENDING");
+        add(
+            &shop,
+            json!([{ "variantId": lace, "quantity": 2 }, { "variantId": sock }]),
+        )
+        .await;
+        assert_eq!(
+            shown(&shop.create(from_cart("another tab")).await),
+            "- EMPTY at ",
+            "the cart is being ordered"
+        );
+        shop.shelf.set_reserving_down(false);
+        let order_id = order["order"]["id"].as_str().unwrap();
+        shop.wait_for(order_id, "AWAITING_PAYMENT").await;
+        assert_eq!(
+            units(&shop).await,
+            [(lace, 2), (sock, 1)].map(|(id, units)| json!([id, units]))
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cart_is_ordered_once_however_often_the_button_is_pressed() {
+    service::testing::each_database(async |url: String| {
+        let shop = Shop::open_on(&url, Clock::System).await;
+        let shoe = shop.shelf.stock(1, 8_990, 50);
+        add(&shop, json!([{ "variantId": shoe }])).await;
+        let orders = join_all((0..8).map(|key| shop.create(from_cart(&format!("k{key}"))))).await;
+        let placed = orders.iter().filter(|order| order["order"].is_object());
+        assert_eq!(placed.count(), 1, "{orders:#?}");
+        let refused = orders.iter().filter(|order| shown(order) == "- EMPTY at ");
+        assert_eq!(refused.count(), 7, "{orders:#?}");
+        assert_eq!(units(&shop).await, Vec::<Value>::new());
+    })
+    .await;
+}
+
+/// Who never pays must not hold all stock.
+#[tokio::test(flavor = "multi_thread")]
+async fn unpaid_orders_are_few() {
+    service::testing::each_database(async |url: String| {
+        let shop = Shop::open_on(&url, Clock::System).await;
+        let shoe = shop.shelf.stock(1, 8_990, 50);
+        let create = async |key: usize| shop.create(input(&format!("k{key}"), &[(&shoe, 1)])).await;
+        let orders = join_all((0..20).map(create)).await;
+        let placed: Vec<_> = orders
+            .iter()
+            .filter(|order| shown(order) == "AWAITING_PAYMENT")
+            .collect();
+        assert_eq!(placed.len(), 10, "{orders:#?}");
+        let refused = orders.iter().filter(|order| shown(order) == "- ORDER_LIMIT at ");
+        assert_eq!(refused.count(), 10, "{orders:#?}");
+        assert_eq!(shop.shelf.count(&shoe), (50, 10));
+        // Numbers have no gaps, whoever was refused.
+        let number = |order: &&Value| -> i64 {
+            let shown = order["order"]["number"].as_str().unwrap();
+            shown
+                .trim_start_matches(|letter: char| !letter.is_ascii_digit())
+                .parse()
+                .unwrap()
+        };
+        let mut numbers: Vec<i64> = placed.iter().map(number).collect();
+        numbers.sort_unstable();
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+
+        let paid = placed[0]["order"]["id"].as_str().unwrap();
+        assert_eq!(shown(&shop.pay(paid, "tok_ok").await), "PAID");
+        assert_eq!(shown(&create(100).await), "AWAITING_PAYMENT");
+        assert_eq!(shown(&create(101).await), "- ORDER_LIMIT at ");
+        assert_eq!(shown(&create(100).await), "AWAITING_PAYMENT", "it was placed before");
+        shop.cancel(placed[1]["order"]["id"].as_str().unwrap()).await;
+        assert_eq!(shown(&create(102).await), "AWAITING_PAYMENT");
+    })
+    .await;
+}
+
+fn from_cart(key: &str) -> Value {
+    json!({ "idempotencyKey": key, "shippingAddressId": id::seeded("adr", 0) })
+}
+
+/// Variants in the cart of user 2, and how many of each.
+async fn units(shop: &Shop) -> Vec<Value> {
+    let query = "query($r: [_Any!]!) { _entities(representations: $r) { ... on User { cart {
+        lines { quantity variant { id } } } } } }";
+    let user = json!([{ "__typename": "User", "id": id::seeded("usr", 2) }]);
+    let answer = shop.ask(query, json!({ "r": user })).await;
+    let lines = answer["_entities"][0]["cart"]["lines"].as_array().unwrap().clone();
+    lines
+        .iter()
+        .map(|line| json!([line["variant"]["id"], line["quantity"]]))
+        .collect()
+}
+
 /// What they add is stored together; what is refused to one of them is not refused to the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_fill_their_carts_at_once() {
@@ -156,7 +283,7 @@ async fn add(shop: &Shop, lines: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cart_of_an_erased_account_is_deleted() {
+async fn the_cart_of_an_erased_account_is_deleted_and_stays_so() {
     service::testing::each_database(async |url: String| {
         let shop = Shop::open_on(&url, Clock::System).await;
         let shoe = shop.shelf.stock(1, 8_990, 5);
@@ -181,6 +308,12 @@ async fn the_cart_of_an_erased_account_is_deleted() {
             let cart = shop.ask(query, json!({ "r": user.clone() })).await["_entities"][0]["cart"].clone();
             assert_eq!(cart["totalQuantity"].as_i64().filter(|units| *units > 0), left);
         }
+        // With a token that is still good.
+        let added = add(&shop, json!([{"variantId": shoe}])).await;
+        assert_eq!(added["userErrors"], json!([{ "code": "NOT_FOUND", "field": null }]));
+        shop.ask("mutation { cartClear { userErrors { code } } }", json!({})).await;
+        let cart = shop.ask(query, json!({ "r": user })).await["_entities"][0]["cart"].clone();
+        assert_eq!(cart, Value::Null);
     })
     .await;
 }

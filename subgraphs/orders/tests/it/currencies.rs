@@ -1,11 +1,12 @@
-//! A whole purchase in yuan, which have two digits, and in yen, which have none: no step may take one for the other.
+//! A whole purchase in yuan, which have two digits, and in yen, which have none: no step may take one for the other. And
+//! one in a shop that adds the tax.
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 use service::id;
-use service::testing::TestOptions;
+use service::testing::{TempSqlite, TestOptions};
 
-use crate::shop::{Shop, config, shown, sorted};
+use crate::shop::{Shop, config, input, shown, sorted};
 
 /// A shop that sells in one currency, and somebody who buys there.
 struct Purchase {
@@ -70,6 +71,50 @@ async fn a_purchase_in_yen() {
         the rest: REFUNDED, back {"amount":"19032","amountMinor":19032,"currencyCode":"JPY"}
         gateway ["captured of 19032 JPY taken 19032 back 19032"]
     "#]]).await;
+}
+
+/// Prices of a shop that adds the tax, and does not charge for sending.
+const NET_PRICES: &str = r#"{
+    "pricesIncludeTax": false,
+    "taxPermille": { "DE": { "standard": 190 } },
+    "shipping": [{ "countries": ["DE"], "minDays": 1, "maxDays": 3, "parcels": [
+        { "weightGramsMax": 31500, "costMinor": { "EUR": 0 } }] }]
+}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refunds_of_all_units_of_a_line_are_the_line() {
+    let (file, prices) = (TempSqlite::new(), std::env::temp_dir().join(id::new("prices")));
+    std::fs::write(&prices, NET_PRICES).unwrap();
+    let settings = config(&[("pricing-file", prices.to_str().unwrap())]);
+    let shop = Shop::open_with(&file.url, TestOptions::default(), settings).await;
+    std::fs::remove_file(prices).unwrap();
+    let (shoe, gift) = (shop.shelf.stock(1, 999, 5), shop.shelf.stock(2, 0, 5));
+    let order = shop.place(&[(&shoe, 3)]).await;
+    assert_eq!(shown(&shop.pay(&order, "tok_ok").await), "PAID");
+    let line = shop.order(&order, "total { amount } lines { nodes { id } }").await;
+    assert_eq!(line["total"]["amount"], "35.66");
+    let mut story = Vec::new();
+    for unit in 0..3 {
+        let back = json!([{ "lineId": line["lines"]["nodes"][0]["id"], "quantity": 1 }]);
+        let refund = json!({ "orderId": order, "idempotencyKey": format!("k{unit}"), "lines": back });
+        let answer = shop.refund(refund).await;
+        story.push(format!(
+            "{} {}",
+            shown(&answer),
+            answer["order"]["refundedTotal"]["amount"]
+        ));
+    }
+    assert_eq!(
+        story,
+        [
+            "PARTIALLY_REFUNDED \"11.88\"",
+            "PARTIALLY_REFUNDED \"23.77\"",
+            "REFUNDED \"35.66\""
+        ]
+    );
+    // No gateway takes a payment of nothing.
+    let nothing = shop.create(input("nothing", &[(&gift, 1)])).await;
+    assert_eq!(shown(&nothing), "- INVALID at ");
 }
 
 impl Purchase {

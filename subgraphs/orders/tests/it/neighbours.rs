@@ -38,6 +38,7 @@ struct Inner {
 
 struct Stocked {
     price: Price,
+    is_offered: bool,
     on_hand: i64,
     reserved: i64,
 }
@@ -69,11 +70,17 @@ impl Shelf {
                     amount_minor,
                     currency_code: currency_code.to_owned(),
                 },
+                is_offered: true,
                 on_hand,
                 reserved: 0,
             },
         );
         variant_id
+    }
+
+    /// Takes a variant out of the catalogue.
+    pub(crate) fn withdraw(&self, variant_id: &str) {
+        self.lock().variants.get_mut(variant_id).unwrap().is_offered = false;
     }
 
     /// On hand and reserved.
@@ -126,7 +133,7 @@ impl Inner {
             price: stocked.price.clone(),
             weight_grams: Some(700),
             tax_class: "standard".to_owned(),
-            available_for_sale: true,
+            available_for_sale: stocked.is_offered,
             quantity_available: stocked.on_hand - stocked.reserved,
         })
     }

@@ -60,6 +60,20 @@ async fn wait_for(messages: &mut BodyDataStream, status: &str) {
     assert!(told.is_ok(), "nobody told {status}");
 }
 
+/// A card may be refused between two looks at the order, which is then where it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_hears_of_each_refusal() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let order_id = shop.place(&[(&shoe, 1)]).await;
+    let mut messages = watch(&shop.orders, &order_id, &shop.token(2, &[Role::Customer])).await;
+    wait_for(&mut messages, "AWAITING_PAYMENT").await;
+    for _ in 0..3 {
+        shop.pay(&order_id, "tok_declined").await;
+        wait_for(&mut messages, "AWAITING_PAYMENT").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn watchers_at_every_replica_hear_what_any_of_them_wrote() {
     each_database(async |url: String| {

@@ -81,7 +81,7 @@ impl Offer {
             },
             weight_grams: variant.weight_grams,
             tax_class: variant.tax_class.clone(),
-            available_for_sale: variant.is_offered() && self.available > 0,
+            available_for_sale: variant.is_offered(),
             quantity_available: i64::from(self.available),
         })
     }

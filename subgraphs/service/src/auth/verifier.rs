@@ -214,6 +214,7 @@ impl TokenVerifier {
                 session_id: claims.sid,
                 scopes: Scopes::parse(&claims.scope),
                 roles: claims.roles,
+                expires_at: Some(claims.exp),
                 rejected: None,
             },
         })

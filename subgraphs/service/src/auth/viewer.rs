@@ -15,6 +15,8 @@ pub struct Viewer {
     pub roles: Vec<Role>,
     /// What the token allows beyond the user's own things.
     pub scopes: Scopes,
+    /// When the token that came with the request ends, in seconds since the epoch: no answer may go on beyond that.
+    pub expires_at: Option<i64>,
     /// Why the token that came with the request was refused. Only where an endpoint accepts such requests.
     pub rejected: Option<TokenError>,
 }

@@ -62,7 +62,7 @@ pub struct VariantQuote {
     pub weight_grams: Option<i32>,
     /// `standard`, `reduced` or `zero`; which rate that is depends on the destination, and orders knows it.
     pub tax_class: String,
-    /// False for a draft or archived product, or one without stock.
+    /// False for a draft or archived product; says nothing of what is on hand.
     pub available_for_sale: bool,
     /// Units on hand and not reserved.
     pub quantity_available: i64,

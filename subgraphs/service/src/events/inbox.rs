@@ -219,11 +219,18 @@ async fn receive_batch(State(consumer): State<Arc<dyn EventConsumer>>, Json(even
     Json(reply).into_response()
 }
 
+/// Why an event is refused whose id cannot be stored.
+pub(super) const BAD_ID: &str = "the id of an event is 1 to 80 bytes";
+
+/// Whether the id of an event can be stored.
+pub(super) fn has_usable_id(event: &Event) -> bool {
+    (1..=ID_BYTES_MAX as usize).contains(&event.id.len())
+}
+
 /// Lets an event take effect; else says why not.
 async fn take(consumer: &dyn EventConsumer, event: &Event) -> Result<(), NotTaken> {
-    if !(1..=ID_BYTES_MAX as usize).contains(&event.id.len()) {
-        let reason = format!("the id of an event is 1 to {ID_BYTES_MAX} bytes");
-        return Err(NotTaken::Refused(reason));
+    if !has_usable_id(event) {
+        return Err(NotTaken::Refused(BAD_ID.to_owned()));
     }
     match consumer.consume(event).await {
         Ok(()) => Ok(()),

@@ -4,6 +4,7 @@
 //! when the broker has stored it, and as taken when the transaction of its effect is committed. The broker drops what is
 //! sent twice within [`DUPLICATES_WINDOW`]; the inbox knows the rest.
 
+use super::inbox::{BAD_ID, has_usable_id};
 use super::migration::ID_BYTES_MAX;
 use super::parked::Parked;
 use super::relay::delay;
@@ -226,6 +227,7 @@ impl Subscriber {
     async fn take(&self, message: Message) -> Result<(), async_nats::Error> {
         let delivered = message.info().map_or(1, |info| info.delivered);
         let taken = match serde_json::from_slice::<Event>(&message.payload) {
+            Ok(event) if !has_usable_id(&event) => Err((true, anyhow::anyhow!(BAD_ID))),
             Ok(event) => self.consumer.consume(&event).await.map_err(|error| {
                 let is_refusal = matches!(error, ConsumeError::Malformed(_));
                 (is_refusal, anyhow::Error::from(error))

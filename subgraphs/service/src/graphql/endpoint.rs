@@ -4,20 +4,18 @@
 //! Made for the router as its client: no GET, no batching, no uploads, no GraphiQL.
 
 use super::error::finish;
+use super::event_stream::{Stopping, event_stream};
 use super::operations::Operations;
 use super::sdl::{built_in, sdl};
 use crate::auth::{TokenVerifier, Viewer};
 use crate::deadline::Deadline;
 use async_graphql::{ObjectType, Request, Response, Schema, ServerError, SubscriptionType, ValidationMode, Value};
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::routing::post;
+use axum::{Extension, Router};
 use bytes::Bytes;
-use futures::StreamExt;
 use http::{HeaderMap, StatusCode, header};
-use std::convert::Infallible;
 use std::sync::Arc;
 
 /// Largest request body. The router may send some thousand representations in one.
@@ -151,6 +149,7 @@ struct Serving<Query, Mutation, Subscription> {
 
 async fn serve<Query, Mutation, Subscription>(
     State(serving): State<Arc<Serving<Query, Mutation, Subscription>>>,
+    stopping: Option<Extension<Stopping>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> HttpResponse
@@ -176,9 +175,12 @@ where
         Err(reason) => return refuse(StatusCode::OK, super::UNAUTHENTICATED, reason),
     };
     let asks_sdl = request.query.contains("_service");
+    let expires_at = viewer.expires_at;
     let request = (serving.per_request)(request.data(viewer).data(ClientInfo::from_headers(&headers)));
     if streamed {
-        return stream(&serving.operations.strict, request);
+        let responses = serving.operations.strict.execute_stream(request);
+        let Extension(stopping) = stopping.unwrap_or_default();
+        return event_stream(responses, expires_at, stopping);
     }
     // A box, since the future of a whole schema is large.
     let executing = Box::pin(serving.operations.execute(request));
@@ -257,25 +259,4 @@ fn refuse(status: StatusCode, code: &'static str, message: String) -> HttpRespon
     let mut http = respond(Response::from_errors(vec![error]));
     *http.status_mut() = status;
     http
-}
-
-fn stream<Query, Mutation, Subscription>(
-    schema: &Schema<Query, Mutation, Subscription>,
-    request: Request,
-) -> HttpResponse
-where
-    Query: ObjectType + 'static,
-    Mutation: ObjectType + 'static,
-    Subscription: SubscriptionType + 'static,
-{
-    let next = schema.execute_stream(request).map(|mut response| {
-        response.errors.iter_mut().for_each(finish);
-        let json = serde_json::to_string(&response).unwrap_or_else(|_| "{\"data\":null}".to_owned());
-        Event::default().event("next").data(json)
-    });
-    // A blank `data` line, since browsers drop events without one.
-    let complete = futures::stream::once(async { Event::default().event("complete").data(" ") });
-    Sse::new(next.chain(complete).map(Ok::<Event, Infallible>))
-        .keep_alive(KeepAlive::default())
-        .into_response()
 }

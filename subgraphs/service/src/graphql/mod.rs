@@ -3,6 +3,7 @@
 
 mod endpoint;
 mod error;
+mod event_stream;
 mod macros;
 mod operations;
 mod plain;
@@ -12,6 +13,7 @@ pub use endpoint::{ClientInfo, Endpoint, endpoint};
 pub use error::{
     BAD_USER_INPUT, INTERNAL_SERVER_ERROR, REQUEST_RATE_LIMITED, UNAUTHENTICATED, UNAUTHORIZED_FIELD_OR_TYPE, error,
 };
+pub(crate) use event_stream::Stopping;
 pub use plain::{Plain, PlainObject};
 pub use sdl::{normalize, sdl};
 

@@ -188,7 +188,10 @@ fn order(index: u64) -> SeedOrder {
         .map(|line| i64::from(line.variant.weight_grams) * i64::from(line.quantity))
         .sum();
     let shipping_minor = shipping_minor(address.country_code, weight_grams);
-    let shipping_tax_minor = contained_tax_minor(shipping_minor, tax_permille(address.country_code, "standard"));
+    let rates = lines
+        .iter()
+        .map(|line| tax_permille(address.country_code, &line.variant.tax_class));
+    let shipping_tax_minor = contained_tax_minor(shipping_minor, rates.max().unwrap_or_default());
     let tax_minor = lines.iter().map(|line| line.tax_minor).sum::<i64>() + shipping_tax_minor;
     let total_minor = subtotal_minor + shipping_minor;
     let refunded_minor = refund(status, &mut lines, total_minor);

@@ -181,7 +181,12 @@ async fn what_a_reader_refuses_is_parked_and_replayed() {
     let event = event("usr_a", 1, &Clock::System);
     nats.send(&event).await.unwrap();
     nats.send_raw("not an event").await;
-    wait_until(async || operator::list(&database).await.unwrap().len() == 2).await;
+    let unnamed = Event {
+        id: "e".repeat(81),
+        ..self::event("usr_b", 1, &Clock::System)
+    };
+    nats.send_raw(serde_json::to_string(&unnamed).unwrap()).await;
+    wait_until(async || operator::list(&database).await.unwrap().len() == 3).await;
     let listed = operator::list(&database).await.unwrap();
     let lines: Vec<String> = listed.iter().map(ToString::to_string).collect();
     assert!(
@@ -194,9 +199,11 @@ async fn what_a_reader_refuses_is_parked_and_replayed() {
     );
     assert!(lines[1].starts_with("nats:2\tread\t?\t?\t?\tno event: "), "{lines:?}");
 
+    assert!(lines[2].contains("the id of an event is 1 to 80 bytes"), "{lines:?}");
+
     // It fails again, and then not.
     let relay = relay(&nats, &reader);
-    for (trouble, left) in [(Some(cannot_store as Trouble), 2), (None, 1)] {
+    for (trouble, left) in [(Some(cannot_store as Trouble), 3), (None, 2)] {
         reader.has_trouble(trouble);
         assert_eq!(
             operator::replay(&database, Some(&event.id), Clock::System.now())
@@ -288,7 +295,7 @@ impl Nats {
         self.stream().await.unwrap().cached_info().state.messages
     }
 
-    async fn send_raw(&self, text: &'static str) {
+    async fn send_raw(&self, text: impl Into<bytes::Bytes>) {
         let subject = format!("{}.raw", self.options.stream);
         let published = self.context.publish(subject, text.into()).await.unwrap();
         published.await.unwrap();
