@@ -64,7 +64,8 @@ pub(crate) struct MediaInput {
 /// A variant as a client sent it.
 #[derive(Debug, Clone)]
 pub(crate) struct VariantInput {
-    /// Id of the variant to change; without it, a variant with this SKU is changed, else one is added.
+    /// Id of the variant to change; without it, a variant with this SKU that no other entry names is changed, else one is
+    /// added.
     pub(crate) id: Option<String>,
     /// See [`Sku`].
     pub(crate) sku: String,
@@ -185,7 +186,7 @@ impl ProductChange {
 /// `path`: where they stand in the arguments, such as `input.variants`.
 ///
 /// # Errors
-/// Every problem: limits, SKUs or options that occur twice, and option names that differ from variant to variant.
+/// Every problem: limits, ids, SKUs or options that occur twice, and option names that differ from variant to variant.
 pub(crate) fn parse_variants(path: &str, inputs: Vec<VariantInput>) -> Result<Vec<VariantChange>, Vec<Problem>> {
     let mut check = Check::default();
     check.count(path, inputs.len(), 1, VARIANTS_MAX);
@@ -481,8 +482,12 @@ impl Check {
         let names = |variant: &VariantChange| -> Vec<String> {
             variant.options.iter().map(|option| option.name.clone()).collect()
         };
-        let (mut skus, mut choices) = (HashSet::new(), HashSet::new());
+        let (mut ids, mut skus, mut choices) = (HashSet::new(), HashSet::new(), HashSet::new());
         for (position, variant) in variants.iter().enumerate() {
+            if variant.id.as_ref().is_some_and(|id| !ids.insert(id)) {
+                let message = "This id occurs twice.";
+                self.problem(&format!("{path}.{position}.id"), ProblemCode::Invalid, message);
+            }
             if !skus.insert(variant.sku.clone()) {
                 self.problem(
                     &format!("{path}.{position}.sku"),

@@ -189,33 +189,20 @@ impl Store {
             .filter(variant::Column::ProductId.eq(product_id))
             .all(transaction)
             .await?;
+        let changes = with_rows(&existing, &changes);
         let mut problems = taken_skus(transaction, product_id, path, &changes).await?;
+        problems.extend(self.unfit_variants(path, &changes));
+        if !problems.is_empty() {
+            return Ok(problems);
+        }
         let mut kept = HashSet::new();
-        for (position, change) in changes.iter().enumerate() {
-            let path = format!("{path}.{position}");
-            let known = match &change.id {
-                Some(id) => existing.iter().find(|row| row.id == *id),
-                None => existing.iter().find(|row| row.sku == change.sku.as_str()),
-            };
-            if change.id.is_some() && known.is_none() {
-                let message = "The product has no variant with this id.";
-                problems.push(Problem::at(&format!("{path}.id"), ProblemCode::NotFound, message));
-            } else if known.is_none() && change.price.amount.currency != self.main_currency {
-                let message = format!("A new variant needs a price in {}.", self.main_currency);
-                problems.push(Problem::at(
-                    &format!("{path}.price.currencyCode"),
-                    ProblemCode::Required,
-                    message,
-                ));
-            }
-            if problems.is_empty() {
-                let write = self.write_variant(transaction, (product_id, position), change, known);
-                match write.await {
-                    Ok(id) => drop(kept.insert(id)),
-                    Err(error) => {
-                        let clashed = clash(Err::<(), _>(error), &format!("{path}.sku"), ProblemCode::SkuTaken)?;
-                        problems.extend(clashed);
-                    }
+        for (position, (change, known)) in changes.iter().enumerate() {
+            let written = self.write_variant(transaction, (product_id, position), change, *known);
+            match written.await {
+                Ok(id) => drop(kept.insert(id)),
+                Err(error) => {
+                    let path = format!("{path}.{position}.sku");
+                    problems.extend(clash(Err::<(), _>(error), &path, ProblemCode::SkuTaken)?);
                 }
             }
         }
@@ -229,6 +216,25 @@ impl Store {
             .exec(transaction)
             .await?;
         Ok(problems)
+    }
+
+    /// Those that name a variant which the product has not, and new ones without a price in the main currency.
+    fn unfit_variants(&self, path: &str, changes: &[WithRow<'_>]) -> Vec<Problem> {
+        let problem = |(position, (change, known)): (usize, &WithRow<'_>)| {
+            let path = format!("{path}.{position}");
+            if known.is_some() {
+                return None;
+            }
+            if change.id.is_some() {
+                let message = "The product has no variant with this id.";
+                return Some(Problem::at(&format!("{path}.id"), ProblemCode::NotFound, message));
+            }
+            let message = format!("A new variant needs a price in {}.", self.main_currency);
+            let path = format!("{path}.price.currencyCode");
+            (change.price.amount.currency != self.main_currency)
+                .then(|| Problem::at(&path, ProblemCode::Required, message))
+        };
+        changes.iter().enumerate().filter_map(problem).collect()
     }
 
     async fn write_variant(
@@ -426,21 +432,41 @@ async fn replace_parts(transaction: &Transaction, product_id: &str, change: &Pro
     Ok(problems)
 }
 
+/// A change of a variant, and the row that it changes; `None` for a new one.
+type WithRow<'a> = (&'a VariantChange, Option<&'a variant::Model>);
+
+/// Finds the row of each change, by its id or else by its SKU. No row is that of two, since no id occurs twice and a row that
+/// is named by its id is not found by its SKU.
+fn with_rows<'a>(existing: &'a [variant::Model], changes: &'a [VariantChange]) -> Vec<WithRow<'a>> {
+    let named: HashSet<&str> = changes.iter().filter_map(|change| change.id.as_deref()).collect();
+    let row = |change: &VariantChange| match &change.id {
+        Some(id) => existing.iter().find(|row| row.id == *id),
+        None => {
+            let is_free = |row: &&variant::Model| !named.contains(row.id.as_str());
+            existing
+                .iter()
+                .filter(is_free)
+                .find(|row| row.sku == change.sku.as_str())
+        }
+    };
+    changes.iter().map(|change| (change, row(change))).collect()
+}
+
 /// SKUs that another product has.
 async fn taken_skus(
     transaction: &Transaction,
     product_id: &str,
     path: &str,
-    changes: &[VariantChange],
+    changes: &[WithRow<'_>],
 ) -> Result<Vec<Problem>> {
-    let skus = changes.iter().map(|change| change.sku.as_str());
+    let skus = changes.iter().map(|(change, _)| change.sku.as_str());
     let others = variant::Entity::find()
         .filter(variant::Column::Sku.is_one_of(skus))
         .filter(variant::Column::ProductId.ne(product_id))
         .all(transaction)
         .await?;
     let is_taken = |change: &VariantChange| others.iter().any(|row| row.sku == change.sku.as_str());
-    let taken = changes.iter().enumerate().filter(|(_, change)| is_taken(change));
+    let taken = changes.iter().enumerate().filter(|(_, (change, _))| is_taken(change));
     Ok(taken
         .map(|(position, _)| {
             let message = "A variant of another product has this SKU.";

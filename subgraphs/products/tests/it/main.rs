@@ -9,6 +9,7 @@ mod media;
 mod reservations;
 mod search;
 mod statements;
+mod variants;
 
 use products::{Products, ProductsConfig};
 use serde_json::{Value, json};
