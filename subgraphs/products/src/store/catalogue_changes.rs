@@ -195,14 +195,20 @@ impl Store {
         if !problems.is_empty() {
             return Ok(problems);
         }
+        free_skus(transaction, &existing, &changes).await?;
         let mut kept = HashSet::new();
         for (position, (change, known)) in changes.iter().enumerate() {
             let written = self.write_variant(transaction, (product_id, position), change, *known);
             match written.await {
                 Ok(id) => drop(kept.insert(id)),
+                // The transaction is over.
                 Err(error) => {
-                    let path = format!("{path}.{position}.sku");
-                    problems.extend(clash(Err::<(), _>(error), &path, ProblemCode::SkuTaken)?);
+                    let clashed = clash(
+                        Err::<(), _>(error),
+                        &format!("{path}.{position}.sku"),
+                        ProblemCode::SkuTaken,
+                    )?;
+                    return Ok(clashed.into_iter().collect());
                 }
             }
         }
@@ -450,6 +456,27 @@ fn with_rows<'a>(existing: &'a [variant::Model], changes: &'a [VariantChange]) -
         }
     };
     changes.iter().map(|change| (change, row(change))).collect()
+}
+
+/// Lets go of the SKUs of a product's variants that others of its variants are to have, so that it does not matter which one
+/// is written first. Until it has a SKU again, a variant has its id for one: ids are never SKUs, and differ.
+async fn free_skus(transaction: &Transaction, existing: &[variant::Model], changes: &[WithRow<'_>]) -> Result<()> {
+    let is_wanted = |row: &&variant::Model| {
+        let wants = |(change, known): &WithRow<'_>| {
+            change.sku.as_str() == row.sku && known.is_none_or(|known| known.id != row.id)
+        };
+        changes.iter().any(wants)
+    };
+    let wanted: Vec<&str> = existing.iter().filter(is_wanted).map(|row| row.id.as_str()).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    variant::Entity::update_many()
+        .col_expr(variant::Column::Sku, variant::Column::Id.into_expr())
+        .filter(variant::Column::Id.is_in(wanted))
+        .exec(transaction)
+        .await?;
+    Ok(())
 }
 
 /// SKUs that another product has.

@@ -1,6 +1,7 @@
 //! The variants of a product, as those change them who run the shop.
 
 use super::{admin, data, each, seeded};
+use futures::future::join_all;
 use serde_json::{Value, json};
 use service::testing::{TestService, each_database};
 
@@ -58,7 +59,7 @@ async fn no_two_entries_are_one_variant() {
 
         // The SKU that a named variant gives up goes to a new one, wherever it stands.
         let mut old = "CAP-OLD";
-        for (new, new_first) in [("CAP-NEW", false)] {
+        for (new, new_first) in [("CAP-NEW", false), ("CAP-NEWER", true)] {
             let mut variants = vec![variant(kept, new, "M"), variant(&Value::Null, old, "L")];
             if new_first {
                 variants.reverse();
@@ -71,6 +72,66 @@ async fn no_two_entries_are_one_variant() {
             assert_ne!(ids[1 - place], ids[place]);
             assert_eq!(skus[1 - place], old);
             old = new;
+        }
+        service.app.database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn skus_move_from_one_variant_to_another() {
+    each_database(|url| async move {
+        let service = seeded(&url).await;
+        let three = ["S", "M", "L"].map(|size| variant(&Value::Null, &format!("HAT-{size}"), size));
+        let made = create(&service, "Hat", &three).await["product"].clone();
+        let ids: Vec<Value> = nodes(&made, "id").into_iter().map(Value::from).collect();
+        let swapped = [variant(&ids[0], "HAT-M", "S"), variant(&ids[1], "HAT-S", "M"), variant(&ids[2], "HAT-L", "L")];
+        let answer = set(&service, &made, &swapped, &Value::Null).await;
+        assert_eq!(answer["userErrors"], json!([]), "on {url}");
+        assert_eq!(nodes(&answer["product"], "sku"), ["HAT-M", "HAT-S", "HAT-L"]);
+        assert_eq!(nodes(&answer["product"], "id"), nodes(&made, "id"));
+
+        // From one that is taken out; who knows its id still finds it.
+        let answer = set(&service, &made, &[variant(&ids[0], "HAT-L", "S")], &Value::Null).await;
+        assert_eq!(answer["userErrors"], json!([]), "on {url}");
+        let query = r#"query($gone: ID) { productVariant(sku: "HAT-L") { id } gone: productVariant(id: $gone) { sku availableForSale } }"#;
+        let found = data(&service, query, json!({ "gone": ids[2] }), None).await;
+        assert_eq!(found["productVariant"]["id"], ids[0]);
+        assert_eq!(found["gone"], json!({ "sku": ids[2], "availableForSale": false }));
+        // And back.
+        let answer = set(&service, &made, &[variant(&ids[2], "HAT-L", "L"), variant(&ids[0], "HAT-S", "S")], &Value::Null).await;
+        assert_eq!(nodes(&answer["product"], "sku"), ["HAT-L", "HAT-S"], "{answer} on {url}");
+
+        let foreign = [variant(&ids[0], "KNIV-04", "S")];
+        let taken = set(&service, &made, &foreign, &Value::Null).await;
+        assert_eq!(taken["userErrors"], problem("SKU_TAKEN", &["variants", "0", "sku"]));
+        service.app.database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_of_two_who_want_a_sku_at_once_has_it() {
+    each_database(|url| async move {
+        let service = seeded(&url).await;
+        for round in 0..5 {
+            let sku = format!("WANTED-{round}");
+            let made = join_all(["Mine", "Yours"].map(async |title| {
+                let others = variant(&Value::Null, &format!("{title}-{round}"), "S");
+                create(
+                    &service,
+                    &format!("{title} {round}"),
+                    &[others, variant(&Value::Null, &sku, "M")],
+                )
+                .await
+            }))
+            .await;
+            let (taken, had): (Vec<&Value>, Vec<&Value>) = made.iter().partition(|answer| answer["product"].is_null());
+            assert_eq!((taken.len(), had.len()), (1, 1), "{made:?} on {url}");
+            assert_eq!(
+                taken[0]["userErrors"],
+                problem("SKU_TAKEN", &["input", "variants", "1", "sku"])
+            );
         }
         service.app.database.close().await;
     })
