@@ -137,3 +137,45 @@ async fn one_of_two_who_want_a_sku_at_once_has_it() {
     })
     .await;
 }
+
+/// Of a quote, a reservation keeps title, variant and picture of each line; of a product, all values of its options.
+#[tokio::test]
+async fn the_longest_texts_are_stored() {
+    each_database(|url| async move {
+        let service = seeded(&url).await;
+        let token = admin(&service);
+        let long = |letters: usize, number: usize| format!("{}{number:03}", "𝒜".repeat(letters - 3));
+        let variants: Vec<Value> = (0..40)
+            .map(|number| {
+                let options = (0..5).map(|name| json!({ "name": long(100, name), "value": long(100, number) }));
+                json!({
+                    "sku": format!("LONG-{number}"), "title": long(200, number), "options": options.collect::<Vec<_>>(),
+                    "price": { "amount": "1.00", "currencyCode": "EUR" },
+                })
+            })
+            .collect();
+        let mut input = product(&long(200, 0), &variants);
+        input["input"]["slug"] = json!("longest");
+        let media = json!({ "url": format!("https://example.com/{}", "\"".repeat(1_980)), "altText": long(200, 0) });
+        input["input"]["media"] = json!(vec![media; 20]);
+        let made = data(&service, CREATE, input, Some(&token)).await["productCreate"].clone();
+        assert_eq!(made["userErrors"], json!([]), "on {url}");
+        let ids = nodes(&made["product"], "id");
+        assert_eq!(ids.len(), 40);
+        let adjust = "mutation($input: StockAdjustInput!) { stockAdjust(input: $input) { userErrors { code } } }";
+        for id in &ids {
+            let input = json!({ "idempotencyKey": id, "variantId": id, "delta": 1, "reason": "new" });
+            data(&service, adjust, json!({ "input": input }), Some(&token)).await;
+        }
+        let lines: Vec<Value> = ids.iter().map(|id| json!({ "variantId": id, "quantity": 1 })).collect();
+        let body = json!({ "lines": lines, "currencyCode": "EUR" });
+        for _ in 0..2 {
+            let path = "/internal/reservations/ord_long";
+            let answer = super::reservations::call(&service, http::Method::PUT, path, Some(&body)).await;
+            assert_eq!(answer["outcome"], "RESERVED", "on {url}");
+            assert_eq!(answer["variants"].as_array().map(Vec::len), Some(40));
+        }
+        service.app.database.close().await;
+    })
+    .await;
+}
