@@ -42,7 +42,7 @@ pub(crate) struct ProductFilter {
     pub(crate) within_category_id: Option<String>,
     /// Bounds of the price.
     pub(crate) price: Option<PriceBounds>,
-    /// Only what can be bought now (true) or cannot (false).
+    /// Only products of which a variant that matches can be bought now (true), or none (false).
     pub(crate) available: Option<bool>,
     /// Each must match.
     pub(crate) options: Vec<ValueFilter>,

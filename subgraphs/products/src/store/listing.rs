@@ -1,6 +1,6 @@
 //! Lists of products: filter, order, pages, totals and facets.
 
-use super::products::{ProductRow, active_variants, available_variants, has_units};
+use super::products::{ProductRow, active_variants, available_variants, has_stock, has_units};
 use super::{Result, Store};
 use crate::domain::listing::{
     Facet, FacetKind, FacetValue, PriceBounds, ProductFilter, ProductOrder, TOTAL_MAX, ValueFilter,
@@ -264,13 +264,8 @@ impl Listing<'_> {
                 all = all.add(product::Column::Id.in_subquery(with_attribute(entry)));
             }
         }
-        if filter.available == Some(false) && skip != Some(Skip::Availability) {
-            all = all.add(Expr::not_exists(available_variants()));
-        }
-        if skip != Some(Skip::Variants) && self.speaks_of_variants(skip) {
-            let mut variants = active_variants();
-            self.join_variant_tables(&mut variants, skip);
-            all = all.add(Expr::exists(variants));
+        if skip != Some(Skip::Variants) {
+            all = self.variants_condition(all, skip);
         }
         all
     }
@@ -288,26 +283,39 @@ impl Listing<'_> {
         select
     }
 
-    fn wants_available(&self, skip: Option<Skip<'_>>) -> bool {
-        self.filter.available == Some(true) && skip != Some(Skip::Availability)
+    /// What must hold of the variants of a `product`.
+    fn variants_condition(&self, all: Condition, skip: Option<Skip<'_>>) -> Condition {
+        let available = self.filter.available.filter(|_| skip != Some(Skip::Availability));
+        if available == Some(true) {
+            return all.add(Expr::exists(self.matching_available(skip)));
+        }
+        let mut all = all;
+        if !self.filter.options.is_empty() || self.filter.price.is_some() {
+            let mut matching = active_variants();
+            self.join_variant_tables(&mut matching, skip);
+            all = all.add(Expr::exists(matching));
+        }
+        if available == Some(false) {
+            all = all.add(Expr::not_exists(self.matching_available(skip)));
+        }
+        all
     }
 
-    fn speaks_of_variants(&self, skip: Option<Skip<'_>>) -> bool {
-        !self.filter.options.is_empty() || self.filter.price.is_some() || self.wants_available(skip)
+    /// The variants of the `product` of the outer statement that have the wanted options and price, and units free: by them
+    /// filter and facet alike tell what is available.
+    fn matching_available(&self, skip: Option<Skip<'_>>) -> SelectStatement {
+        let mut variants = available_variants();
+        self.join_variant_tables(&mut variants, skip);
+        variants
     }
 
-    /// Options, price and availability, which must hold for one and the same `variant` of `select`.
+    /// Options and price, which must hold for one and the same `variant` of `select`.
     fn join_variant_tables(&self, select: &mut SelectStatement, skip: Option<Skip<'_>>) {
         let variant_id = || (variant::Entity, variant::Column::Id);
         for entry in &self.filter.options {
             if skip != Some(Skip::Value(FacetKind::Option, &entry.name)) {
                 select.and_where(variant::Column::Id.in_subquery(with_option(entry)));
             }
-        }
-        if self.wants_available(skip) {
-            select
-                .inner_join(stock::Entity, stock::Column::VariantId.into_expr().equals(variant_id()))
-                .and_where(has_units());
         }
         if let Some(PriceBounds {
             min_minor,
@@ -371,7 +379,7 @@ impl Listing<'_> {
         // Aliases cannot be grouped by on every database, so the counting is done outside.
         let mut inner = Query::select();
         inner
-            .expr_as(Expr::exists(available_variants()), "is_available")
+            .expr_as(Expr::exists(self.matching_available(None)), "is_available")
             .from(product::Entity)
             .cond_where(self.condition(Some(Skip::Availability)));
         let mut select = Query::select();
@@ -482,6 +490,16 @@ impl Listing<'_> {
             .add_group_by([Name.into_expr(), Value.into_expr()])
             .limit(FACET_ROWS_MAX);
         self.join_variant_tables(&mut select, skip);
+        match self.filter.available {
+            Some(true) => drop(select.inner_join(stock::Entity, has_stock()).and_where(has_units())),
+            // As if the value was chosen: then none of the variants that have it may be available.
+            Some(false) => {
+                let mut available = self.matching_available(skip);
+                available.and_where(variant::Column::Id.in_subquery(with_option_of_row()));
+                select.and_where(Expr::not_exists(available));
+            }
+            None => {}
+        }
         select
     }
 }
@@ -505,6 +523,20 @@ fn with_option(entry: &ValueFilter) -> SelectStatement {
         .from(variant_option::Entity)
         .and_where(Name.eq(&entry.name))
         .and_where(Value.is_in(entry.values.iter().cloned()));
+    select
+}
+
+/// The variants that have the option of the row that is counted.
+fn with_option_of_row() -> SelectStatement {
+    const SAME: &str = "same_option";
+    use variant_option::Column::{Name, Value, VariantId};
+    let is_same = |column| Expr::col((SAME, column)).equals((variant_option::Entity, column));
+    let mut select = Query::select();
+    select
+        .expr(Expr::col((SAME, VariantId)))
+        .from_as(variant_option::Entity, SAME)
+        .and_where(is_same(Name))
+        .and_where(is_same(Value));
     select
 }
 

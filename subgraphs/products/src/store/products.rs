@@ -141,15 +141,15 @@ impl Store {
 /// The active variants with units free, of the `product` of the outer statement.
 pub(super) fn available_variants() -> SelectStatement {
     let mut select = active_variants();
+    select.inner_join(stock::Entity, has_stock()).and_where(has_units());
     select
-        .inner_join(
-            stock::Entity,
-            stock::Column::VariantId
-                .into_expr()
-                .equals((variant::Entity, variant::Column::Id)),
-        )
-        .and_where(has_units());
-    select
+}
+
+/// Joins its `stock` to a `variant`.
+pub(super) fn has_stock() -> Expr {
+    stock::Column::VariantId
+        .into_expr()
+        .equals((variant::Entity, variant::Column::Id))
 }
 
 /// The active variants of the `product` of the outer statement.

@@ -5,6 +5,7 @@ mod authorization;
 mod browsing;
 mod changes;
 mod entities;
+mod facets;
 mod media;
 mod reservations;
 mod search;

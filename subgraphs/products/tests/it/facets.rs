@@ -1,0 +1,99 @@
+//! Facets: that they count what another choice would give.
+
+use super::{admin, data, seeded};
+use serde_json::{Value, json};
+use service::testing::{TestService, each_database};
+
+const LIST: &str = "query($filter: ProductFilter) { products(filter: $filter, first: 0) {
+    totalCount facets { kind name values { value count selected } } } }";
+
+async fn create(service: &TestService, input: Value) -> Value {
+    let create = "mutation($input: ProductCreateInput!) { productCreate(input: $input) {
+        product { variants { nodes { id sku } } } userErrors { code field } } }";
+    let made = data(service, create, json!({ "input": input }), Some(&admin(service))).await["productCreate"].clone();
+    assert_eq!(made["userErrors"], json!([]));
+    made["product"].clone()
+}
+
+fn variant(sku: &str, options: &[(&str, &str)]) -> Value {
+    let options: Vec<Value> = options
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .collect();
+    json!({ "sku": sku, "price": { "amount": "9.90", "currencyCode": "EUR" }, "options": options })
+}
+
+async fn adjust(service: &TestService, key: &str, variant: &Value, delta: i32) {
+    let adjust = "mutation($input: StockAdjustInput!) { stockAdjust(input: $input) { userErrors { code } } }";
+    let input = json!({ "idempotencyKey": key, "variantId": variant["id"], "delta": delta, "reason": "count" });
+    let answer = data(service, adjust, json!({ "input": input }), Some(&admin(service))).await;
+    assert_eq!(answer["stockAdjust"]["userErrors"], json!([]));
+}
+
+/// `value count` of one facet, with a star at those that are chosen.
+fn shown(list: &Value, name: &str) -> Vec<String> {
+    let facets = list["products"]["facets"].as_array().into_iter().flatten();
+    let values = facets
+        .filter(|facet| facet["name"] == name)
+        .filter_map(|facet| facet["values"].as_array());
+    let shown = |value: &Value| {
+        let mark = if value["selected"] == true { "*" } else { "" };
+        format!("{}{mark} {}", value["value"].as_str().unwrap_or("?"), value["count"])
+    };
+    values.flatten().map(shown).collect()
+}
+
+#[tokio::test]
+async fn availability_is_of_the_variants_that_match() {
+    each_database(|url| async move {
+        let service = seeded(&url).await;
+        let sizes = [
+            ("TIE-RS", "TestRed", "TestS"),
+            ("TIE-RM", "TestRed", "TestM"),
+            ("TIE-BM", "TestBlue", "TestM"),
+        ];
+        let variants = sizes.map(|(sku, colour, size)| variant(sku, &[("Colour", colour), ("Size", size)]));
+        let made = create(
+            &service,
+            json!({ "title": "Test Tie", "status": "ACTIVE", "variants": variants }),
+        )
+        .await;
+        // Small is there, and no other.
+        adjust(&service, "tie", &made["variants"]["nodes"][0], 5).await;
+        let option = |name: &str, value: &str| json!({ "name": name, "values": [value] });
+        for (options, facet, with, without) in [
+            (json!([option("Size", "TestS")]), "true 1", 1, 0),
+            (json!([option("Size", "TestM")]), "false 1", 0, 1),
+            (json!([option("Colour", "TestRed")]), "true 1", 1, 0),
+            (
+                json!([option("Colour", "TestRed"), option("Size", "TestM")]),
+                "false 1",
+                0,
+                1,
+            ),
+        ] {
+            let filter = |available: Value| json!({ "filter": { "options": options, "available": available } });
+            let list = data(&service, LIST, filter(Value::Null), None).await;
+            assert_eq!(list["products"]["totalCount"], 1);
+            assert_eq!(shown(&list, "Available"), [facet], "{options} on {url}");
+            for (available, expected) in [(true, with), (false, without)] {
+                let list = data(&service, LIST, filter(json!(available)), None).await;
+                assert_eq!(
+                    list["products"]["totalCount"], expected,
+                    "{options} {available} on {url}"
+                );
+            }
+        }
+        // What another size would give.
+        let filter = json!({ "options": [option("Size", "TestM")], "available": false });
+        let list = data(&service, LIST, json!({ "filter": filter }), None).await;
+        let sizes: Vec<String> = shown(&list, "Size")
+            .into_iter()
+            .filter(|value| value.starts_with("Test"))
+            .collect();
+        assert_eq!(sizes, ["TestM* 1"], "on {url}");
+        assert_eq!(shown(&list, "Colour"), ["TestBlue 1", "TestRed 1"], "on {url}");
+        service.app.database.close().await;
+    })
+    .await;
+}
