@@ -79,10 +79,17 @@ impl Mutation {
         context: &Context<'_>,
         product_id: ID,
         variants: Vec<ProductVariantInput>,
+        #[graphql(desc = "Fails with VERSION_CONFLICT when the product changed since.")] if_updated_at: Option<
+            DateTime,
+        >,
     ) -> Result<ProductPayload> {
+        let version = if_updated_at.map(|time| time.0);
         let variants = variants.into_iter().map(VariantInput::from).collect();
         let replaced = match parse_variants("variants", variants) {
-            Ok(variants) => context.data::<Store>()?.replace_variants(&product_id, variants).await?,
+            Ok(variants) => {
+                let store = context.data::<Store>()?;
+                store.replace_variants(&product_id, variants, version).await?
+            }
             Err(problems) => Err(problems),
         };
         product_payload(context, replaced).await

@@ -78,10 +78,7 @@ impl Store {
         if_updated_at: Option<DateTime<Utc>>,
     ) -> Result<Changed<String>> {
         let transaction = self.database.begin().await?;
-        let mut update = self.touch(product_id);
-        if let Some(version) = if_updated_at {
-            update = update.filter(product::Column::UpdatedAtMs.eq(version.timestamp() * 1000));
-        }
+        let mut update = self.touch(product_id, if_updated_at);
         let texts = [
             (product::Column::Title, change.title.clone()),
             (
@@ -115,19 +112,14 @@ impl Store {
             return Ok(Err(vec![problem]));
         }
         if rows == 0 {
-            let exists = product::Entity::find_by_id(product_id).count(&transaction).await? > 0;
-            let message = "The product changed since you read it: read it again.";
-            return Ok(Err(vec![if exists {
-                Problem::at("ifUpdatedAt", ProblemCode::VersionConflict, message)
-            } else {
-                Problem::at("id", ProblemCode::NotFound, "No product has this id.")
-            }]));
+            return Ok(Err(vec![untouched(&transaction, product_id, "id").await?]));
         }
         let problems = replace_parts(&transaction, product_id, &change).await?;
         self.finish(transaction, product_id.to_owned(), problems).await
     }
 
-    /// Makes `variants` the variants of a product: changes, adds, and takes out those that are not named.
+    /// Makes `variants` the variants of a product, if nobody changed it since `if_updated_at`: changes, adds, and takes out
+    /// those that are not named.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -135,14 +127,12 @@ impl Store {
         &self,
         product_id: &str,
         variants: Vec<VariantChange>,
+        if_updated_at: Option<DateTime<Utc>>,
     ) -> Result<Changed<String>> {
         let transaction = self.database.begin().await?;
-        if self.touch(product_id).exec(&transaction).await?.rows_affected == 0 {
-            return Ok(Err(vec![Problem::at(
-                "productId",
-                ProblemCode::NotFound,
-                "No product has this id.",
-            )]));
+        let touched = self.touch(product_id, if_updated_at).exec(&transaction).await?;
+        if touched.rows_affected == 0 {
+            return Ok(Err(vec![untouched(&transaction, product_id, "productId").await?]));
         }
         let problems = self
             .set_variants(&transaction, product_id, ("variants", variants))
@@ -150,16 +140,21 @@ impl Store {
         self.finish(transaction, product_id.to_owned(), problems).await
     }
 
-    /// Gives a product a new version. At least a second later than the last one, since that is what clients see of it.
-    fn touch(&self, product_id: &str) -> sea_orm::UpdateMany<product::Entity> {
+    /// Gives a product a new version, if it has the version `if_updated_at` or none is wanted. At least a second later than the
+    /// last one, since that is what clients see of it.
+    fn touch(&self, product_id: &str, if_updated_at: Option<DateTime<Utc>>) -> sea_orm::UpdateMany<product::Entity> {
         let now = self.now_ms() / 1000 * 1000;
         let updated_at = || product::Column::UpdatedAtMs.into_expr();
         let next = CaseStatement::new()
             .case(updated_at().gte(now), updated_at().add(1000))
             .finally(now);
-        product::Entity::update_many()
+        let update = product::Entity::update_many()
             .col_expr(product::Column::UpdatedAtMs, next.into())
-            .filter(product::Column::Id.eq(product_id))
+            .filter(product::Column::Id.eq(product_id));
+        match if_updated_at {
+            Some(version) => update.filter(product::Column::UpdatedAtMs.eq(version.timestamp() * 1000)),
+            None => update,
+        }
     }
 
     /// Derives and commits, unless there are problems.
@@ -311,6 +306,19 @@ impl Store {
             .await?;
         Ok(id)
     }
+}
+
+/// Why [`Store::touch`] found no row.
+///
+/// * `path`: where the product's id stands in the arguments.
+async fn untouched(transaction: &Transaction, product_id: &str, path: &str) -> Result<Problem> {
+    let exists = product::Entity::find_by_id(product_id).count(transaction).await? > 0;
+    let message = "The product changed since you read it: read it again.";
+    Ok(if exists {
+        Problem::at("ifUpdatedAt", ProblemCode::VersionConflict, message)
+    } else {
+        Problem::at(path, ProblemCode::NotFound, "No product has this id.")
+    })
 }
 
 fn empty_stock(variant_id: &str, now: i64) -> stock::ActiveModel {

@@ -3,13 +3,14 @@
 use super::{admin, data, each, seeded};
 use futures::future::join_all;
 use serde_json::{Value, json};
+use service::id;
 use service::testing::{TestService, each_database};
 
 const CREATE: &str = "mutation($input: ProductCreateInput!) { productCreate(input: $input) {
     product { id updatedAt variants { nodes { id sku } } } userErrors { code field } } }";
 
-const SET: &str = "mutation($id: ID!, $variants: [ProductVariantInput!]!) {
-    productVariantsSet(productId: $id, variants: $variants) {
+const SET: &str = "mutation($id: ID!, $variants: [ProductVariantInput!]!, $version: DateTime) {
+    productVariantsSet(productId: $id, variants: $variants, ifUpdatedAt: $version) {
         product { updatedAt variants { nodes { id sku title } } } userErrors { code field } } }";
 
 /// A variant of the option `Size`; `id` may be null.
@@ -133,6 +134,33 @@ async fn one_of_two_who_want_a_sku_at_once_has_it() {
                 problem("SKU_TAKEN", &["input", "variants", "1", "sku"])
             );
         }
+        service.app.database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn variants_are_not_set_over_those_of_somebody_else() {
+    each_database(|url| async move {
+        let service = seeded(&url).await;
+        let made = create(&service, "Scarf", &[variant(&Value::Null, "SCARF-S", "S")]).await["product"].clone();
+        let version = &made["updatedAt"];
+        let two = [
+            variant(&Value::Null, "SCARF-S", "S"),
+            variant(&Value::Null, "SCARF-M", "M"),
+        ];
+        let first = set(&service, &made, &two, version).await;
+        assert_eq!(nodes(&first["product"], "sku"), ["SCARF-S", "SCARF-M"], "{first}");
+        let late = set(&service, &made, &[variant(&Value::Null, "SCARF-L", "L")], version).await;
+        assert_eq!(
+            late,
+            json!({ "product": null, "userErrors": problem("VERSION_CONFLICT", &["ifUpdatedAt"]) })
+        );
+        let again = set(&service, &made, &two[..1], &first["product"]["updatedAt"]).await;
+        assert_eq!(nodes(&again["product"], "sku"), ["SCARF-S"]);
+        let unknown = json!({ "id": id::seeded("prod", 9_999_999) });
+        let unknown = set(&service, &unknown, &two, version).await;
+        assert_eq!(unknown["userErrors"], problem("NOT_FOUND", &["productId"]));
         service.app.database.close().await;
     })
     .await;
