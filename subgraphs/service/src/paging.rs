@@ -54,8 +54,12 @@ impl Cursor {
         }
         let json = URL_SAFE_NO_PAD.decode(text).ok()?;
         let key: Vec<serde_json::Value> = serde_json::from_slice(&json).ok()?;
-        let is_plain = key.len() <= CURSOR_PARTS_MAX && !key.iter().any(|part| part.is_object() || part.is_array());
-        is_plain.then_some(Cursor { key })
+        // No text of ours holds a NUL, and PostgreSQL refuses a statement with one.
+        let is_plain = |part: &serde_json::Value| match part {
+            serde_json::Value::String(text) => !text.contains('\0'),
+            part => !part.is_object() && !part.is_array(),
+        };
+        (key.len() <= CURSOR_PARTS_MAX && key.iter().all(is_plain)).then_some(Cursor { key })
     }
 
     /// The text that clients hold.
@@ -153,6 +157,26 @@ impl PageArgs {
         })
     }
 
+    /// Takes the name of the order off the cursors of a list that has several: it is the first part of each, so that a cursor of
+    /// one order is not taken for a place in another.
+    ///
+    /// * `order`: the name as clients know it, such as `PRICE_ASC`.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` for a cursor of another order.
+    pub fn of_order(mut self, order: &str) -> async_graphql::Result<PageArgs> {
+        for (name, cursor) in [("after", &mut self.after), ("before", &mut self.before)] {
+            let Some(Cursor { key }) = cursor else { continue };
+            if key.first().and_then(serde_json::Value::as_str) != Some(order) {
+                let message =
+                    format!("`{name}` is not a cursor of this list in the order {order}: begin with its first page");
+                return Err(error(BAD_USER_INPUT, message));
+            }
+            key.remove(0);
+        }
+        Ok(self)
+    }
+
     /// Turns the rows that [`Keyset::apply`] selected (one more than the page holds, perhaps in reverse order) into a
     /// page. `cursor` gives the sort key of a row.
     #[must_use]
@@ -226,7 +250,21 @@ impl<T> Page<T> {
 /// A total order of rows: columns (or expressions) from most to least significant, the last one unique.
 #[derive(Clone, Debug, Default)]
 pub struct Keyset {
-    columns: Vec<(SimpleExpr, Order)>,
+    columns: Vec<KeyColumn>,
+}
+
+#[derive(Clone, Debug)]
+struct KeyColumn {
+    column: SimpleExpr,
+    order: Order,
+    kind: Kind,
+}
+
+/// What is in a column of a [`Keyset`]: whoever makes up a cursor must not choose what it is compared with.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Text,
+    Number,
 }
 
 impl Keyset {
@@ -236,22 +274,37 @@ impl Keyset {
         Keyset::default()
     }
 
-    /// Then by `column`, smallest first.
+    /// Then by the text in `column`, smallest first.
     #[must_use]
-    pub fn ascending(mut self, column: impl Into<SimpleExpr>) -> Keyset {
-        self.columns.push((column.into(), Order::Asc));
-        self
+    pub fn ascending(self, column: impl Into<SimpleExpr>) -> Keyset {
+        self.then(column.into(), Order::Asc, Kind::Text)
     }
 
-    /// Then by `column`, largest first.
+    /// Then by the text in `column`, largest first.
     #[must_use]
-    pub fn descending(mut self, column: impl Into<SimpleExpr>) -> Keyset {
-        self.columns.push((column.into(), Order::Desc));
+    pub fn descending(self, column: impl Into<SimpleExpr>) -> Keyset {
+        self.then(column.into(), Order::Desc, Kind::Text)
+    }
+
+    /// Then by the whole number in `column`, smallest first.
+    #[must_use]
+    pub fn ascending_number(self, column: impl Into<SimpleExpr>) -> Keyset {
+        self.then(column.into(), Order::Asc, Kind::Number)
+    }
+
+    /// Then by the whole number in `column`, largest first.
+    #[must_use]
+    pub fn descending_number(self, column: impl Into<SimpleExpr>) -> Keyset {
+        self.then(column.into(), Order::Desc, Kind::Number)
+    }
+
+    fn then(mut self, column: SimpleExpr, order: Order, kind: Kind) -> Keyset {
+        self.columns.push(KeyColumn { column, order, kind });
         self
     }
 
     /// Orders `select`, and limits it to the page and one row more (which [`PageArgs::page`] turns into
-    /// `hasNextPage`). A cursor of another list matches nothing.
+    /// `hasNextPage`). A cursor with other parts than the order has columns, or with other types, matches nothing.
     pub fn apply<S: QuerySelect>(&self, mut select: S, args: &PageArgs) -> S {
         self.apply_to(QuerySelect::query(&mut select), args);
         select
@@ -260,7 +313,7 @@ impl Keyset {
     /// [`Keyset::apply`] for a statement of sea-query.
     pub fn apply_to<'a>(&self, select: &'a mut SelectStatement, args: &PageArgs) -> &'a mut SelectStatement {
         self.cut(select, args);
-        for (column, order) in &self.columns {
+        for KeyColumn { column, order, .. } in &self.columns {
             select.order_by_expr(column.clone(), directed(order, args));
         }
         select.limit(u64::from(args.limit) + 1)
@@ -276,7 +329,7 @@ impl Keyset {
         self.cut(&mut select, args);
         let mut window = WindowStatement::new();
         window.add_partition_by(parent.clone());
-        for (column, order) in &self.columns {
+        for KeyColumn { column, order, .. } in &self.columns {
             window.order_by_expr(column.clone(), directed(order, args));
         }
         select.expr_as(parent, PAGE_PARENT);
@@ -300,18 +353,17 @@ impl Keyset {
 
     /// `(a > x) OR (a = x AND b > y) OR …`: row values would be shorter, but cannot mix directions.
     fn beyond(&self, cursor: &Cursor, towards_end: bool) -> Condition {
-        let values: Option<Vec<sea_orm::Value>> = cursor.key.iter().map(database_value).collect();
-        let Some(values) = values.filter(|values| values.len() == self.columns.len()) else {
+        let Some(values) = self.values(cursor) else {
             return Condition::any().add(Expr::val(1).eq(0));
         };
         let mut any = Condition::any();
-        for (position, ((column, order), value)) in self.columns.iter().zip(&values).enumerate() {
+        for (position, (key, value)) in self.columns.iter().zip(&values).enumerate() {
             let mut all = Condition::all();
-            for ((column, _), value) in self.columns.iter().zip(&values).take(position) {
+            for (KeyColumn { column, .. }, value) in self.columns.iter().zip(&values).take(position) {
                 all = all.add(column.clone().eq(value.clone()));
             }
-            let ascending = (*order == Order::Asc) == towards_end;
-            let column = column.clone();
+            let ascending = (key.order == Order::Asc) == towards_end;
+            let column = key.column.clone();
             any = any.add(all.add(if ascending {
                 column.gt(value.clone())
             } else {
@@ -319,6 +371,24 @@ impl Keyset {
             }));
         }
         any
+    }
+
+    /// The parts of a cursor of this order; `None` of another one.
+    fn values(&self, cursor: &Cursor) -> Option<Vec<sea_orm::Value>> {
+        if cursor.key.len() != self.columns.len() {
+            return None;
+        }
+        let parts = self.columns.iter().zip(&cursor.key);
+        parts.map(|(key, part)| key.kind.value(part)).collect()
+    }
+}
+
+impl Kind {
+    fn value(self, part: &serde_json::Value) -> Option<sea_orm::Value> {
+        match self {
+            Kind::Text => part.as_str().map(Into::into),
+            Kind::Number => part.as_i64().map(Into::into),
+        }
     }
 }
 
@@ -328,18 +398,6 @@ fn directed(order: &Order, args: &PageArgs) -> Order {
         (Order::Asc, true) => Order::Desc,
         (_, true) => Order::Asc,
         (order, false) => order.clone(),
-    }
-}
-
-fn database_value(json: &serde_json::Value) -> Option<sea_orm::Value> {
-    match json {
-        serde_json::Value::String(text) => Some(text.clone().into()),
-        serde_json::Value::Bool(bool) => Some((*bool).into()),
-        serde_json::Value::Number(number) => number
-            .as_i64()
-            .map(Into::into)
-            .or_else(|| number.as_f64().map(Into::into)),
-        _ => None,
     }
 }
 
@@ -356,7 +414,11 @@ mod tests {
         for junk in ["", "!", "e30", &"A".repeat(2000)] {
             assert_eq!(Cursor::decode(junk), None, "{junk}");
         }
-        for key in [vec![serde_json::json!([1])], vec![serde_json::json!(1); 9]] {
+        for key in [
+            vec![serde_json::json!([1])],
+            vec![serde_json::json!(1); 9],
+            vec![serde_json::json!("a\0")],
+        ] {
             assert_eq!(Cursor::decode(&Cursor { key }.encode()), None);
         }
     }
@@ -382,7 +444,9 @@ mod tests {
     #[test]
     fn pages_below_many_parents_are_one_statement() {
         use sea_orm::sea_query::SqliteQueryBuilder;
-        let keyset = Keyset::new().descending(Expr::col("age")).ascending(Expr::col("id"));
+        let keyset = Keyset::new()
+            .descending_number(Expr::col("age"))
+            .ascending(Expr::col("id"));
         let args = PageArgs {
             limit: 2,
             backward: false,
@@ -398,5 +462,49 @@ mod tests {
             .apply_below(select, Expr::col("product_id"), &args)
             .to_string(SqliteQueryBuilder);
         expect_test::expect![[r#"SELECT * FROM (SELECT "id", "age", "product_id" AS "page_parent", ROW_NUMBER() OVER ( PARTITION BY "product_id" ORDER BY "age" DESC, "id" ASC ) AS "page_row" FROM "review" WHERE "product_id" IN ('p', 'q') AND ("age" < 7 OR ("age" = 7 AND "id" > 'b'))) AS "page" WHERE "page_row" <= 3 ORDER BY "page_row" ASC"#]].assert_eq(&sql);
+    }
+
+    #[test]
+    fn a_cursor_of_other_columns_matches_nothing() {
+        use sea_orm::sea_query::SqliteQueryBuilder;
+        let keyset = Keyset::new()
+            .ascending_number(Expr::col("age"))
+            .ascending(Expr::col("id"));
+        let matching = r#""age" > 7 OR ("age" = 7 AND "id" > 'b')"#;
+        for (cursor, expected) in [
+            (Cursor::new(&(7, "b")), matching),
+            (Cursor::new(&("7", "b")), "1 = 0"),
+            (Cursor::new(&(7.5, "b")), "1 = 0"),
+            (Cursor::new(&(1e300, "b")), "1 = 0"),
+            (Cursor::new(&(true, "b")), "1 = 0"),
+            (Cursor::new(&(None::<i64>, "b")), "1 = 0"),
+            (Cursor::new(&(7, 8)), "1 = 0"),
+            (Cursor::new(&(7,)), "1 = 0"),
+            (Cursor::new(&(7, "b", "c")), "1 = 0"),
+        ] {
+            let mut select = Query::select();
+            select
+                .column("id")
+                .from("review")
+                .cond_where(keyset.beyond(&cursor, true));
+            let sql = select.to_string(SqliteQueryBuilder);
+            assert_eq!(sql.split(" WHERE ").nth(1), Some(expected), "{cursor:?}");
+        }
+    }
+
+    #[test]
+    fn cursors_of_several_orders_tell_which() {
+        let args = |cursor: Cursor| PageArgs::parse(None, Some(cursor.encode()), None, None).unwrap();
+        let named = args(Cursor::new(&("NEWEST", 7, "b"))).of_order("NEWEST").unwrap();
+        assert_eq!(named.after, Some(Cursor::new(&(7, "b"))));
+        for other in [
+            Cursor::new(&("TITLE", 7, "b")),
+            Cursor::new(&(7, "b")),
+            Cursor { key: Vec::new() },
+        ] {
+            let refused = args(other).of_order("NEWEST").unwrap_err();
+            let expected = "`after` is not a cursor of this list in the order NEWEST: begin with its first page";
+            assert_eq!(refused.message, expected);
+        }
     }
 }

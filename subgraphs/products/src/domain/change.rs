@@ -332,6 +332,10 @@ impl Check {
                 format!("At most {DESCRIPTION_CHARACTERS_MAX} characters."),
             );
         }
+        // Line breaks are welcome; PostgreSQL stores no NUL.
+        if text.as_ref().is_some_and(|text| text.contains('\0')) {
+            self.problem(path, ProblemCode::Invalid, "No character U+0000.");
+        }
         text.filter(|text| !text.trim().is_empty())
     }
 

@@ -26,6 +26,21 @@ pub(crate) enum ProductOrder {
     PriceDescending,
 }
 
+impl ProductOrder {
+    /// What clients call it, and what the cursors of a list begin with. Without a search, what is most relevant is what is newest.
+    #[must_use]
+    pub(crate) fn name(self, filter: &ProductFilter) -> &'static str {
+        match self {
+            ProductOrder::Relevance if filter.search.is_some() => "RELEVANCE",
+            ProductOrder::Relevance | ProductOrder::Newest => "NEWEST",
+            ProductOrder::TitleAscending => "TITLE_ASC",
+            ProductOrder::TitleDescending => "TITLE_DESC",
+            ProductOrder::PriceAscending => "PRICE_ASC",
+            ProductOrder::PriceDescending => "PRICE_DESC",
+        }
+    }
+}
+
 /// Which products are wanted.
 ///
 /// What is said of variants (options, price, availability) must hold for one and the same variant: "size M, below

@@ -19,7 +19,7 @@ impl Slug {
     /// Whether it could be the slug of anything, for one who looks for it.
     #[must_use]
     pub(crate) fn may_be(text: &str) -> bool {
-        text.chars().count() <= LENGTH_MAX
+        text.chars().count() <= LENGTH_MAX && !text.contains('\0')
     }
 
     /// Makes a slug of a title: "Crêpe Pan, 24 cm" becomes `crepe-pan-24-cm`; Chinese stays Chinese.

@@ -28,11 +28,10 @@ impl ProductConnection {
         sort: Option<ProductSort>,
         args: PageArgs,
     ) -> Result<ProductConnection> {
+        let order = order(sort);
+        let args = args.of_order(order.name(&filter))?;
         let filter = Arc::new(filter);
-        let page = context
-            .data::<Store>()?
-            .recent_products(&filter, order(sort), &args)
-            .await?;
+        let page = context.data::<Store>()?.recent_products(&filter, order, &args).await?;
         Ok(ProductConnection::new(Page::clone(&page), filter, None))
     }
 
@@ -44,10 +43,12 @@ impl ProductConnection {
         sort: Option<ProductSort>,
         args: PageArgs,
     ) -> Result<ProductConnection> {
+        let order = order(sort);
+        let args = args.of_order(order.name(&filter))?;
         let filter = Arc::new(filter);
         let request = ListRequest {
             filter: Arc::clone(&filter),
-            order: order(sort),
+            order,
             args,
         };
         let page = context

@@ -145,12 +145,15 @@ fn values(name: &str, entries: Option<Vec<OptionFilter>>) -> Result<Vec<ValueFil
         .collect())
 }
 
-/// Nothing in the catalogue has a longer name or value.
+/// Nothing in the catalogue has a longer name or value, or one with a NUL, which PostgreSQL does not even compare.
 fn short(name: &str, text: &str) -> Result<()> {
-    if text.chars().count() <= VALUE_CHARACTERS_MAX {
+    let message = if text.chars().count() > VALUE_CHARACTERS_MAX {
+        format!("`{name}` has a text of more than {VALUE_CHARACTERS_MAX} characters")
+    } else if text.contains('\0') {
+        format!("`{name}` has a text with the character U+0000")
+    } else {
         return Ok(());
-    }
-    let message = format!("`{name}` has a text of more than {VALUE_CHARACTERS_MAX} characters");
+    };
     Err(error(BAD_USER_INPUT, message))
 }
 
@@ -285,7 +288,7 @@ impl From<CategoryInput> for change::CategoryInput {
             name: input.name,
             slug: input.slug,
             description: defined(input.description),
-            parent_id: defined(input.parent_id).map(|id| id.map(|id| id.0)),
+            parent_id: defined(input.parent_id).map(|id| id.map(wanted)),
         }
     }
 }
@@ -308,7 +311,12 @@ fn defined<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
 }
 
 fn ids(ids: Vec<ID>) -> Vec<String> {
-    ids.into_iter().map(|id| id.0).collect()
+    ids.into_iter().map(wanted).collect()
+}
+
+/// The text of an id that a client wants something of; no row's, when it has a NUL: PostgreSQL does not even compare that.
+pub(super) fn wanted(id: ID) -> String {
+    if id.contains('\0') { String::new() } else { id.0 }
 }
 
 fn pairs(list: Option<Vec<OptionInput>>) -> Vec<NameValue> {

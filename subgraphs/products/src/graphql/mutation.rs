@@ -1,6 +1,8 @@
 //! `Mutation`: what those do who run the shop.
 
-use super::inputs::{CategoryInput, ProductCreateInput, ProductUpdateInput, ProductVariantInput, StockAdjustInput};
+use super::inputs::{
+    CategoryInput, ProductCreateInput, ProductUpdateInput, ProductVariantInput, StockAdjustInput, wanted,
+};
 use super::loaders::Loaders;
 use super::payloads::{CategoryDeletePayload, CategoryPayload, ProductPayload, StockAdjustPayload, user_errors};
 use crate::domain::change::{CategoryChange, ProductChange, VariantInput, parse_variants};
@@ -48,7 +50,10 @@ impl Mutation {
     ) -> Result<ProductPayload> {
         let version = if_updated_at.map(|time| time.0);
         let updated = match ProductChange::parse(input.into()) {
-            Ok(change) => context.data::<Store>()?.update_product(&id, change, version).await?,
+            Ok(change) => {
+                let store = context.data::<Store>()?;
+                store.update_product(&wanted(id), change, version).await?
+            }
             Err(problems) => Err(problems),
         };
         product_payload(context, updated).await
@@ -65,7 +70,10 @@ impl Mutation {
             status,
             ..ProductChange::default()
         };
-        let archived = context.data::<Store>()?.update_product(&id, change, None).await?;
+        let archived = context
+            .data::<Store>()?
+            .update_product(&wanted(id), change, None)
+            .await?;
         product_payload(context, archived).await
     }
 
@@ -88,7 +96,7 @@ impl Mutation {
         let replaced = match parse_variants("variants", variants) {
             Ok(variants) => {
                 let store = context.data::<Store>()?;
-                store.replace_variants(&product_id, variants, version).await?
+                store.replace_variants(&wanted(product_id), variants, version).await?
             }
             Err(problems) => Err(problems),
         };
@@ -115,7 +123,7 @@ impl Mutation {
     )]
     async fn category_update(&self, context: &Context<'_>, id: ID, input: CategoryInput) -> Result<CategoryPayload> {
         let updated = match CategoryChange::parse(input.into()) {
-            Ok(change) => context.data::<Store>()?.update_category(&id, change).await?,
+            Ok(change) => context.data::<Store>()?.update_category(&wanted(id), change).await?,
             Err(problems) => Err(problems),
         };
         category_payload(context, updated).await
@@ -127,16 +135,18 @@ impl Mutation {
         tag = "admin"
     )]
     async fn category_delete(&self, context: &Context<'_>, id: ID) -> Result<CategoryDeletePayload> {
-        Ok(match context.data::<Store>()?.delete_category(&id).await? {
-            Ok(()) => CategoryDeletePayload {
-                deleted_category_id: Some(id),
-                ..CategoryDeletePayload::default()
+        Ok(
+            match context.data::<Store>()?.delete_category(&wanted(id.clone())).await? {
+                Ok(()) => CategoryDeletePayload {
+                    deleted_category_id: Some(id),
+                    ..CategoryDeletePayload::default()
+                },
+                Err(problems) => CategoryDeletePayload {
+                    deleted_category_id: None,
+                    user_errors: user_errors(problems),
+                },
             },
-            Err(problems) => CategoryDeletePayload {
-                deleted_category_id: None,
-                user_errors: user_errors(problems),
-            },
-        })
+        )
     }
 
     /// Adds (or with a negative delta removes) units. The key makes a retry harmless.
@@ -148,7 +158,7 @@ impl Mutation {
     async fn stock_adjust(&self, context: &Context<'_>, input: StockAdjustInput) -> Result<StockAdjustPayload> {
         let adjustment = Adjustment {
             idempotency_key: input.idempotency_key,
-            variant_id: input.variant_id.0,
+            variant_id: wanted(input.variant_id),
             delta: input.delta,
             reason: input.reason,
             user_id: context.viewer().require_user()?.to_owned(),

@@ -111,8 +111,8 @@ impl Query {
             Key::First(id) if service::id::is("cat", &id) => {
                 context.data::<Loaders>()?.categories.load(context, id).await?
             }
-            Key::First(_) => None,
-            Key::Second(slug) => context.data::<Store>()?.category_by_slug(&slug).await?,
+            Key::Second(slug) if Slug::may_be(&slug) => context.data::<Store>()?.category_by_slug(&slug).await?,
+            _ => None,
         };
         Ok(category.map(Category::from))
     }

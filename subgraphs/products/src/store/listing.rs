@@ -25,7 +25,8 @@ const SORT_PRICE: &str = "sort_price";
 const SORT_KEY: &str = "sort_key";
 
 impl Store {
-    /// A page of the products that match `filter`.
+    /// A page of the products that match `filter`. Cursors of the page begin with the order's name; those of `args` are without
+    /// it, see [`PageArgs::of_order`].
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -153,6 +154,11 @@ fn join_members(select: &mut SelectStatement, category_ids: Vec<String>, include
     select.join_subquery(JoinType::InnerJoin, members, MEMBER, is_member);
 }
 
+/// Whether the sort key is a text; else it is a number.
+fn is_title(order: ProductOrder) -> bool {
+    matches!(order, ProductOrder::TitleAscending | ProductOrder::TitleDescending)
+}
+
 /// Joins a category's row in the closure of the tree to a product's category.
 fn is_below() -> Expr {
     category_ancestor::Column::CategoryId
@@ -195,10 +201,11 @@ impl Listing<'_> {
             (ProductOrder::PriceDescending, _) => (self.join_sort_price(&mut select), false),
         };
         select.expr_as(key.clone(), SORT_KEY);
-        let keyset = if is_ascending {
-            Keyset::new().ascending(key).ascending(id)
-        } else {
-            Keyset::new().descending(key).descending(id)
+        let keyset = match (is_title(order), is_ascending) {
+            (true, true) => Keyset::new().ascending(key).ascending(id),
+            (true, false) => Keyset::new().descending(key).descending(id),
+            (false, true) => Keyset::new().ascending_number(key).ascending(id),
+            (false, false) => Keyset::new().descending_number(key).descending(id),
         };
         (select, keyset)
     }
@@ -223,14 +230,14 @@ impl Listing<'_> {
     }
 
     fn page(&self, rows: &[QueryResult], order: ProductOrder, args: &PageArgs) -> Result<Page<Product>> {
-        let is_title = matches!(order, ProductOrder::TitleAscending | ProductOrder::TitleDescending);
+        let name = order.name(self.filter);
         let mut products = Vec::with_capacity(rows.len());
         for row in rows {
             let product = ProductRow::from_query_result(row, "")?;
-            let cursor = if is_title {
-                Cursor::new(&(&product.title, &product.id))
+            let cursor = if is_title(order) {
+                Cursor::new(&(name, &product.title, &product.id))
             } else {
-                Cursor::new(&(row.try_get::<i64>("", SORT_KEY)?, &product.id))
+                Cursor::new(&(name, row.try_get::<i64>("", SORT_KEY)?, &product.id))
             };
             products.push((cursor, product.into_product(self.store.main_currency)?));
         }

@@ -7,6 +7,7 @@ use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, ConnectionTrait};
 use service::contract::products::{Price, ShortageReason, VariantQuote};
 use service::database::OneOf as _;
+use service::id;
 use service::loader::{LoadError, Loader};
 use service::money::Currency;
 use std::collections::HashMap;
@@ -46,7 +47,8 @@ impl Offers {
         variant_ids: Vec<String>,
         currency: Currency,
     ) -> std::result::Result<HashMap<String, Offer>, LoadError> {
-        let keys = variant_ids.into_iter().map(|id| (id, currency));
+        let ids = variant_ids.into_iter().filter(|text| id::is("var", text));
+        let keys = ids.map(|id| (id, currency));
         let offers = self.loader.load_many(keys).await?;
         let offers = offers.into_iter().flatten();
         Ok(offers.map(|offer| (offer.variant.id.clone(), offer)).collect())

@@ -105,6 +105,8 @@ impl Adjustment {
                     ProblemCode::Invalid,
                     format!("Between 1 and {max} characters."),
                 ));
+            } else if text.contains('\0') {
+                problems.push(Problem::at(path, ProblemCode::Invalid, "No character U+0000."));
             }
         }
         if self.delta == 0 || self.delta.unsigned_abs() > DELTA_MAX {

@@ -126,7 +126,7 @@ impl Store {
             .and_where(variant::Column::ProductId.is_one_of(product_ids))
             .and_where(variant::Column::IsActive.eq(true));
         let order = Keyset::new()
-            .ascending(variant::Column::Position.into_expr())
+            .ascending_number(variant::Column::Position.into_expr())
             .ascending(variant::Column::Id.into_expr());
         let select = order.apply_below(select, variant::Column::ProductId.into_expr(), args);
         let mut by_product: HashMap<String, Vec<Variant>> = HashMap::new();

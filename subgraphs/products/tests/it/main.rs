@@ -4,6 +4,7 @@ mod access_table;
 mod authorization;
 mod browsing;
 mod changes;
+mod cursors;
 mod entities;
 mod facets;
 mod media;

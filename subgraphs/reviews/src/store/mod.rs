@@ -255,10 +255,10 @@ fn keyset(order: ReviewOrder) -> Keyset {
     );
     let keyset = match order {
         ReviewOrder::Newest => Keyset::new(),
-        ReviewOrder::RatingDescending => Keyset::new().descending(rating),
-        ReviewOrder::RatingAscending => Keyset::new().ascending(rating),
+        ReviewOrder::RatingDescending => Keyset::new().descending_number(rating),
+        ReviewOrder::RatingAscending => Keyset::new().ascending_number(rating),
     };
-    keyset.descending(age).descending(review::Column::Id.into_expr())
+    keyset.descending_number(age).descending(review::Column::Id.into_expr())
 }
 
 fn cursor(order: ReviewOrder, review: &Review) -> Cursor {
