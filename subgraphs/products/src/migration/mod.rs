@@ -13,6 +13,7 @@ mod m0001_catalogue;
 mod m0002_stock;
 mod m0003_search;
 mod m0004_long_texts;
+mod m0005_exact_texts;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_stock::Migration),
             Box::new(m0003_search::Migration),
             Box::new(m0004_long_texts::Migration),
+            Box::new(m0005_exact_texts::Migration),
         ]
     }
 }

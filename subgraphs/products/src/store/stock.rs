@@ -136,8 +136,12 @@ impl Store {
             let row = stock_adjustment::Entity::find_by_id(&adjustment.idempotency_key)
                 .one(&transaction)
                 .await?;
-            let is_same =
-                row.is_some_and(|row| row.variant_id == adjustment.variant_id && row.delta == adjustment.delta);
+            // On MySQL a key is also found by one with spaces behind it.
+            let is_same = row.is_some_and(|row| {
+                row.idempotency_key == adjustment.idempotency_key
+                    && row.variant_id == adjustment.variant_id
+                    && row.delta == adjustment.delta
+            });
             let message = "This key was used for another adjustment.";
             let reused = || vec![Problem::at("input.idempotencyKey", ProblemCode::Invalid, message)];
             return Ok(if is_same { Ok(()) } else { Err(reused()) });

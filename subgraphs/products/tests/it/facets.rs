@@ -97,3 +97,41 @@ async fn availability_is_of_the_variants_that_match() {
     })
     .await;
 }
+
+/// As they are in memory: letter by letter, with case and accents.
+#[tokio::test]
+async fn texts_are_told_apart_alike_on_every_database() {
+    each_database(|url| async move {
+        let service = seeded(&url).await;
+        let mut stocked = Value::Null;
+        for (number, value) in ["Wool", "wool", "Wóol"].iter().enumerate() {
+            // カ and ガ, which many collations take for one.
+            let slug = ["カラス", "ガラス", "crow"][number];
+            let variants = [variant(&format!("CASE-{number}"), &[("Yarn", value), ("yarn", "x")])];
+            let attributes = [("Colour", "red"), ("colour", "red"), ("Stuff", *value)];
+            let attributes = attributes.map(|(name, value)| json!({ "name": name, "value": value }));
+            let title = format!("Yarn {number}");
+            let input = json!({ "title": title, "slug": slug, "status": "ACTIVE", "variants": variants, "attributes": attributes });
+            stocked = create(&service, input).await["variants"]["nodes"][0].clone();
+        }
+        let list = data(&service, LIST, json!({}), None).await;
+        for name in ["Yarn", "Stuff"] {
+            assert_eq!(shown(&list, name), ["Wool 1", "Wóol 1", "wool 1"], "{name} on {url}");
+        }
+        let filter = json!({ "attributes": [{ "name": "Stuff", "values": ["wool"] }] });
+        let list = data(&service, LIST, json!({ "filter": filter }), None).await;
+        assert_eq!(list["products"]["totalCount"], 1, "on {url}");
+        for slug in ["カラス", "ガラス"] {
+            let found = data(&service, "query($slug: String) { product(slug: $slug) { slug } }", json!({ "slug": slug }), None).await;
+            assert_eq!(found["product"]["slug"], slug, "on {url}");
+        }
+        for key in ["recount-a", "recount-A", "recount-a"] {
+            adjust(&service, key, &stocked, 1).await;
+        }
+        let units = "query($sku: String) { productVariant(sku: $sku) { quantityAvailable } }";
+        let units = data(&service, units, json!({ "sku": stocked["sku"] }), None).await;
+        assert_eq!(units["productVariant"]["quantityAvailable"], 2, "on {url}");
+        service.app.database.close().await;
+    })
+    .await;
+}
