@@ -129,6 +129,14 @@ const LARGE_TABLES: &str = "SELECT quote_ident(relname) AS name FROM pg_class \
     AND pg_relation_size(oid) > 10 * current_setting('block_size')::bigint";
 /// Key of the advisory lock that migrations take on PostgreSQL; any constant will do ("hansa" in ASCII).
 const MIGRATION_LOCK: i64 = 0x68_61_6e_73_61;
+/// Asks for the lock that migrations take on MySQL: 1 is ours, 0 that another had it for a second, null that it failed. Its name
+/// is the server's, so it holds that of the database, shortened: MySQL takes at most 64 characters. A second, so that the
+/// connection is never silent for long.
+const MYSQL_MIGRATION_LOCK: &str =
+    "SELECT GET_LOCK(CONCAT('hansa.migrate.', LEFT(SHA2(DATABASE(), 256), 40)), 1) AS taken";
+const MYSQL_MIGRATION_UNLOCK: &str = "SELECT RELEASE_LOCK(CONCAT('hansa.migrate.', LEFT(SHA2(DATABASE(), 256), 40)))";
+/// How often that is asked for: who migrates a large shop may take minutes; after ten, somebody should look.
+const MYSQL_MIGRATION_LOCK_ASKED_MAX: u32 = 600;
 
 /// A connected database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -268,10 +276,10 @@ impl Database {
         &self.schema
     }
 
-    /// Brings the tables up to date. Several processes may try at once: one migrates, the others wait.
+    /// Brings the tables up to date. Several processes may try at once: one migrates, the others wait; on MySQL for ten minutes.
     ///
     /// # Errors
-    /// [`DbErr`] of the migration that failed; those before it stay.
+    /// [`DbErr`] of the migration that failed, and those before it stay; or of the wait for another process that migrates.
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
         let pool = self.for_schema();
         if pool.get_database_backend() == DatabaseBackend::Sqlite {
@@ -283,7 +291,7 @@ impl Database {
         let lock = pool.begin().await?;
         if pool.get_database_backend() == DatabaseBackend::MySql {
             require_utf8(&lock).await?;
-            lock.execute_unprepared("SELECT GET_LOCK('hansa.migrate', 60)").await?;
+            take_mysql_lock(&lock).await?;
         } else {
             lock.execute_unprepared(POSTGRES_ENDLESS_PATIENCE).await?;
             lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
@@ -291,7 +299,7 @@ impl Database {
         }
         let migrated = M::up(pool, None).await;
         if pool.get_database_backend() == DatabaseBackend::MySql {
-            lock.execute_unprepared("SELECT RELEASE_LOCK('hansa.migrate')").await?;
+            lock.execute_unprepared(MYSQL_MIGRATION_UNLOCK).await?;
         }
         lock.commit().await?;
         migrated
@@ -454,6 +462,26 @@ pub fn timestamp(manager: &SchemaManager<'_>, name: impl IntoIden) -> ColumnDef 
         column.timestamp_with_time_zone();
     }
     column
+}
+
+/// Waits until no other process migrates this database.
+async fn take_mysql_lock(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
+    for _ in 0..MYSQL_MIGRATION_LOCK_ASKED_MAX {
+        let ask = Statement::from_string(DatabaseBackend::MySql, MYSQL_MIGRATION_LOCK);
+        let row = connection.query_one_raw(ask).await?;
+        let taken: Option<i64> = row.map(|row| row.try_get("", "taken")).transpose()?.flatten();
+        match taken {
+            Some(1) => return Ok(()),
+            Some(_) => {}
+            None => {
+                let failed = "the server could not give the lock of migrations (GET_LOCK)";
+                return Err(DbErr::Custom(failed.to_owned()));
+            }
+        }
+    }
+    Err(DbErr::Custom(format!(
+        "another process has migrated this database for {MYSQL_MIGRATION_LOCK_ASKED_MAX} s: see whether it hangs, and try again"
+    )))
 }
 
 /// Older servers make databases in Latin-1, which refuses the first Chinese name, long after the shop has opened.

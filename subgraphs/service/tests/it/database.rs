@@ -75,6 +75,33 @@ async fn several_processes_may_migrate_at_once() {
     .await;
 }
 
+/// As long as it takes, and for those of this database alone.
+#[tokio::test]
+async fn a_migration_on_mysql_waits_for_another_of_its_database() {
+    each_database(|url| async move {
+        if !url.starts_with("mysql") {
+            return;
+        }
+        let (other, database) = (connect(&url).await, connect(&url).await);
+        let name = |database: &str| format!("CONCAT('hansa.migrate.', LEFT(SHA2({database}, 256), 40))");
+        let holder = other.begin().await.unwrap();
+        for name in [name("DATABASE()"), name("'elsewhere'"), "'hansa.migrate'".to_owned()] {
+            let take = format!("SELECT GET_LOCK({name}, 5)");
+            holder.execute_unprepared(&take).await.unwrap();
+        }
+        let mut migrating = Box::pin(database.migrate::<Migrator>());
+        let early = tokio::time::timeout(Duration::from_millis(2_500), &mut migrating).await;
+        assert!(early.is_err(), "asked more than once, and still waits: {early:?}");
+        let release = format!("DO RELEASE_LOCK({})", name("DATABASE()"));
+        holder.execute_unprepared(&release).await.unwrap();
+        let waited = tokio::time::timeout(Duration::from_secs(30), migrating).await;
+        waited.expect("others' locks do not matter").unwrap();
+        assert_eq!(value(&database).await, 0);
+        holder.rollback().await.unwrap();
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn writers_wait_for_each_other() {
     each_database(|url| async move {
