@@ -3,7 +3,7 @@
 //! Each is one transaction, and ends by deriving again what is stored twice: the product's options and price ranges,
 //! and its search document.
 
-use super::search::{SearchDocument, index};
+use super::search::{SearchDocument, index, unindex};
 use super::{Result, Store, from_json, to_json};
 use crate::domain::change::{MediaInput, ProductChange, VariantChange};
 use crate::domain::problem::{Changed, Problem, ProblemCode};
@@ -59,7 +59,7 @@ impl Store {
         if let Some(problem) = clash(inserted, "input.slug", ProblemCode::SlugTaken)? {
             return Ok(Err(vec![problem]));
         }
-        let mut problems = replace_parts(&transaction, &product_id, &change).await?;
+        let mut problems = insert_parts(&transaction, &product_id, &change).await?;
         problems.extend(
             self.set_variants(&transaction, &product_id, ("input.variants", variants))
                 .await?,
@@ -114,7 +114,9 @@ impl Store {
         if rows == 0 {
             return Ok(Err(vec![untouched(&transaction, product_id, "id").await?]));
         }
-        let problems = replace_parts(&transaction, product_id, &change).await?;
+        delete_derived(&transaction, product_id).await?;
+        delete_parts(&transaction, product_id, &change).await?;
+        let problems = insert_parts(&transaction, product_id, &change).await?;
         self.finish(transaction, product_id.to_owned(), problems).await
     }
 
@@ -134,6 +136,7 @@ impl Store {
         if touched.rows_affected == 0 {
             return Ok(Err(vec![untouched(&transaction, product_id, "productId").await?]));
         }
+        delete_derived(&transaction, product_id).await?;
         let problems = self
             .set_variants(&transaction, product_id, ("variants", variants))
             .await?;
@@ -157,7 +160,7 @@ impl Store {
         }
     }
 
-    /// Derives and commits, unless there are problems.
+    /// Derives what a product without it has twice and commits, unless there are problems.
     async fn finish(
         &self,
         transaction: Transaction,
@@ -390,14 +393,27 @@ pub(super) fn clash<T>(
     }
 }
 
-/// Replaces attributes and categories, where they change.
-async fn replace_parts(transaction: &Transaction, product_id: &str, change: &ProductChange) -> Result<Vec<Problem>> {
-    if let Some(attributes) = &change.attributes {
-        let old = product_attribute::Column::ProductId.eq(product_id);
+/// Takes away attributes and categories, where they change. Not of a new product: on MySQL a statement that finds nothing locks
+/// the gap where it would be, and two that make products would wait for each other in a circle.
+async fn delete_parts(transaction: &Transaction, product_id: &str, change: &ProductChange) -> Result<()> {
+    if change.attributes.is_some() {
         product_attribute::Entity::delete_many()
-            .filter(old)
+            .filter(product_attribute::Column::ProductId.eq(product_id))
             .exec(transaction)
             .await?;
+    }
+    if change.category_ids.is_some() {
+        product_category::Entity::delete_many()
+            .filter(product_category::Column::ProductId.eq(product_id))
+            .exec(transaction)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Stores attributes and categories, where they change.
+async fn insert_parts(transaction: &Transaction, product_id: &str, change: &ProductChange) -> Result<Vec<Problem>> {
+    if let Some(attributes) = &change.attributes {
         let rows = attributes
             .iter()
             .map(|NameValue { name, value }| product_attribute::ActiveModel {
@@ -430,11 +446,6 @@ async fn replace_parts(transaction: &Transaction, product_id: &str, change: &Pro
         })
         .collect();
     if problems.is_empty() {
-        let old = product_category::Column::ProductId.eq(product_id);
-        product_category::Entity::delete_many()
-            .filter(old)
-            .exec(transaction)
-            .await?;
         let rows = known.into_iter().map(|row| product_category::ActiveModel {
             product_id: Set(product_id.to_owned()),
             category_id: Set(row.id),
@@ -510,7 +521,16 @@ async fn taken_skus(
         .collect())
 }
 
-/// Derives what is stored twice from the rows of a product.
+/// Takes away what is stored twice of a product; not of a new one, see [`delete_parts`].
+async fn delete_derived(transaction: &Transaction, product_id: &str) -> Result<()> {
+    product_price::Entity::delete_many()
+        .filter(product_price::Column::ProductId.eq(product_id))
+        .exec(transaction)
+        .await?;
+    unindex(transaction, product_id).await
+}
+
+/// Derives what is stored twice from the rows of a product that has none of it.
 async fn derive(transaction: &Transaction, product_id: &str) -> Result<()> {
     let variants = variant::Entity::find()
         .filter(variant::Column::ProductId.eq(product_id))
@@ -563,11 +583,6 @@ pub(super) fn search_document<'a>(
 }
 
 async fn derive_price_ranges(transaction: &Transaction, product_id: &str) -> Result<()> {
-    let old = product_price::Column::ProductId.eq(product_id);
-    product_price::Entity::delete_many()
-        .filter(old)
-        .exec(transaction)
-        .await?;
     let mut ranges = Query::select();
     ranges
         .expr(variant::Column::ProductId.into_expr())

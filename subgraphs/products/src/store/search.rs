@@ -69,13 +69,18 @@ impl Matches {
     }
 }
 
-/// Indexes a product, again if it was already.
-pub(super) async fn index<C: ConnectionTrait>(connection: &C, id: &str, document: SearchDocument) -> Result<()> {
+/// Takes a product out of the index.
+pub(super) async fn unindex<C: ConnectionTrait>(connection: &C, id: &str) -> Result<()> {
     let mut delete = Query::delete();
     delete
         .from_table("product_search")
         .and_where(Expr::col("product_id").eq(id));
     connection.execute(&delete).await?;
+    Ok(())
+}
+
+/// Indexes a product that is not in the index.
+pub(super) async fn index<C: ConnectionTrait>(connection: &C, id: &str, document: SearchDocument) -> Result<()> {
     let backend = connection.get_database_backend();
     let insert = match backend {
         DatabaseBackend::Postgres => {

@@ -166,6 +166,27 @@ async fn variants_are_not_set_over_those_of_somebody_else() {
     .await;
 }
 
+#[tokio::test]
+async fn many_products_are_made_at_once() {
+    each_database(|url| async move {
+        let service = seeded(&url).await;
+        let made = join_all((0..20).map(async |number| {
+            let sizes = ["S", "M", "L"].map(|size| variant(&Value::Null, &format!("BULK-{number}-{size}"), size));
+            let token = admin(&service);
+            let mut input = product(&format!("Bulk {number}"), &sizes);
+            input["input"]["categoryIds"] = json!([id::seeded("cat", 5), id::seeded("cat", 6)]);
+            service.query(CREATE, input, Some(&token)).await
+        }))
+        .await;
+        for answer in made {
+            assert!(answer.get("errors").is_none(), "{answer:#} on {url}");
+            assert_eq!(answer["data"]["productCreate"]["userErrors"], json!([]));
+        }
+        service.app.database.close().await;
+    })
+    .await;
+}
+
 /// Of a quote, a reservation keeps title, variant and picture of each line; of a product, all values of its options.
 #[tokio::test]
 async fn the_longest_texts_are_stored() {
