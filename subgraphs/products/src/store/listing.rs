@@ -10,14 +10,15 @@ use crate::entity::{
     category, category_ancestor, price, product, product_attribute, product_category, product_price, stock, variant,
     variant_option,
 };
-use sea_orm::sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Func, JoinType, Query, SelectStatement};
+use sea_orm::sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryResult};
 use service::paging::{Cursor, Keyset, PAGE_PARENT, Page, PageArgs};
 use std::collections::HashMap;
 
-/// Most values of one facet, and most rows that are read to make the facets of one kind.
+/// Most values of one facet, and most rows that are read to make the facets of one kind: those of most products.
 const FACET_VALUES_MAX: usize = 50;
 const FACET_ROWS_MAX: u64 = 2_000;
+const PRODUCT_COUNT: &str = "product_count";
 
 /// The joined search result, the joined price to sort by, and the column of the sort key.
 const HIT: &str = "hit";
@@ -345,7 +346,7 @@ impl Listing<'_> {
             .expr(category::Column::Name.into_expr())
             .expr_as(
                 product_category::Column::ProductId.into_expr().count_distinct(),
-                "product_count",
+                PRODUCT_COUNT,
             )
             .from(product_category::Entity)
             .inner_join(category_ancestor::Entity, is_below())
@@ -363,6 +364,9 @@ impl Listing<'_> {
             )
             .cond_where(self.condition(Some(Skip::Categories)))
             .add_group_by([category::Column::Id.into_expr(), category::Column::Name.into_expr()])
+            .order_by(PRODUCT_COUNT, Order::Desc)
+            .order_by((category::Entity, category::Column::Name), Order::Asc)
+            .order_by((category::Entity, category::Column::Id), Order::Asc)
             .limit(FACET_ROWS_MAX);
         if !self.filter.include_descendants {
             select.and_where(category_ancestor::Column::Depth.eq(0));
@@ -371,7 +375,7 @@ impl Listing<'_> {
         for row in self.store.database.read().query_all(&select).await? {
             let id: String = row.try_get("", "id")?;
             let selected = self.filter.category_ids.contains(&id);
-            let (label, count) = (row.try_get("", "name")?, row.try_get("", "product_count")?);
+            let (label, count) = (row.try_get("", "name")?, row.try_get("", PRODUCT_COUNT)?);
             values.push(FacetValue {
                 value: id,
                 label,
@@ -379,7 +383,33 @@ impl Listing<'_> {
                 selected,
             });
         }
+        let is_counted = |id: &&String| values.iter().any(|value| value.value == **id);
+        let rest: Vec<String> = self
+            .filter
+            .category_ids
+            .iter()
+            .filter(|id| !is_counted(id))
+            .cloned()
+            .collect();
+        values.extend(self.chosen_in_vain(rest).await?);
         Ok(facet(FacetKind::Category, "Category", values))
+    }
+
+    /// The chosen categories without a product, so that they can be unchosen; those that do not exist are left out.
+    async fn chosen_in_vain(&self, ids: Vec<String>) -> Result<Vec<FacetValue>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let categories = self.store.categories(ids).await?;
+        Ok(categories
+            .into_values()
+            .map(|category| FacetValue {
+                value: category.id,
+                label: category.name,
+                count: 0,
+                selected: true,
+            })
+            .collect())
     }
 
     async fn availability(&self) -> Result<Facet> {
@@ -392,19 +422,25 @@ impl Listing<'_> {
         let mut select = Query::select();
         select
             .expr(Expr::col("is_available"))
-            .expr_as(Expr::col(Asterisk).count(), "product_count")
+            .expr_as(Expr::col(Asterisk).count(), PRODUCT_COUNT)
             .from_subquery(inner, "matching")
             .group_by_col("is_available");
-        let mut values = Vec::new();
+        let mut counts = HashMap::new();
         for row in self.store.database.read().query_all(&select).await? {
             let is_available: bool = row.try_get("", "is_available")?;
-            values.push(FacetValue {
+            counts.insert(is_available, row.try_get("", PRODUCT_COUNT)?);
+        }
+        let value = |is_available| {
+            let selected = self.filter.available == Some(is_available);
+            let count = counts.get(&is_available).copied();
+            Some(FacetValue {
                 value: is_available.to_string(),
                 label: if is_available { "In stock" } else { "Sold out" }.to_owned(),
-                count: row.try_get("", "product_count")?,
-                selected: self.filter.available == Some(is_available),
-            });
-        }
+                count: count.or(selected.then_some(0))?,
+                selected,
+            })
+        };
+        let values = [true, false].into_iter().filter_map(value).collect();
         Ok(facet(FacetKind::Availability, "Available", values))
     }
 
@@ -414,7 +450,14 @@ impl Listing<'_> {
         let mut counts = self.counts(kind, None).await?;
         counts.retain(|(name, ..)| is_chosen(name).is_none());
         for entry in chosen {
-            counts.extend(self.counts(kind, Some(&entry.name)).await?);
+            let mut others = self.counts(kind, Some(&entry.name)).await?;
+            for value in &entry.values {
+                // So that it can be unchosen.
+                if !others.iter().any(|(_, counted, _)| counted == value) {
+                    others.push((entry.name.clone(), value.clone(), 0));
+                }
+            }
+            counts.extend(others);
         }
         let mut facets: Vec<(String, Vec<FacetValue>)> = Vec::new();
         for (name, value, count) in counts {
@@ -448,7 +491,7 @@ impl Listing<'_> {
             Ok((
                 row.try_get("", "name")?,
                 row.try_get("", "value")?,
-                row.try_get("", "product_count")?,
+                row.try_get("", PRODUCT_COUNT)?,
             ))
         };
         rows.iter().map(count).collect()
@@ -460,7 +503,7 @@ impl Listing<'_> {
         let mut select = Query::select();
         select
             .exprs([Name.into_expr(), Value.into_expr()])
-            .expr_as(ProductId.into_expr().count(), "product_count")
+            .expr_as(ProductId.into_expr().count(), PRODUCT_COUNT)
             .from(product_attribute::Entity)
             .inner_join(
                 product::Entity,
@@ -469,6 +512,9 @@ impl Listing<'_> {
             .cond_where(self.condition(skip))
             .and_where_option(only.map(|name| Name.eq(name)))
             .add_group_by([Name.into_expr(), Value.into_expr()])
+            .order_by(PRODUCT_COUNT, Order::Desc)
+            .order_by((product_attribute::Entity, Name), Order::Asc)
+            .order_by((product_attribute::Entity, Value), Order::Asc)
             .limit(FACET_ROWS_MAX);
         select
     }
@@ -479,7 +525,7 @@ impl Listing<'_> {
         let mut select = Query::select();
         select
             .exprs([Name.into_expr(), Value.into_expr()])
-            .expr_as(variant::Column::ProductId.into_expr().count_distinct(), "product_count")
+            .expr_as(variant::Column::ProductId.into_expr().count_distinct(), PRODUCT_COUNT)
             .from(variant_option::Entity)
             .inner_join(
                 variant::Entity,
@@ -495,6 +541,9 @@ impl Listing<'_> {
             .cond_where(self.condition(Some(Skip::Variants)))
             .and_where_option(only.map(|name| Name.eq(name)))
             .add_group_by([Name.into_expr(), Value.into_expr()])
+            .order_by(PRODUCT_COUNT, Order::Desc)
+            .order_by((variant_option::Entity, Name), Order::Asc)
+            .order_by((variant_option::Entity, Value), Order::Asc)
             .limit(FACET_ROWS_MAX);
         self.join_variant_tables(&mut select, skip);
         match self.filter.available {

@@ -1,7 +1,9 @@
 //! Facets: that they count what another choice would give.
 
-use super::{admin, data, seeded};
+use super::{Shop, admin, data, each, seeded};
+use futures::future::join_all;
 use serde_json::{Value, json};
+use service::id;
 use service::testing::{TestService, each_database};
 
 const LIST: &str = "query($filter: ProductFilter) { products(filter: $filter, first: 0) {
@@ -96,6 +98,49 @@ async fn availability_is_of_the_variants_that_match() {
         service.app.database.close().await;
     })
     .await;
+}
+
+/// More different values than are read: the frequent ones are among those that are.
+#[tokio::test]
+async fn no_property_is_lost_among_many_values() {
+    each_database(|url| async move {
+        let service = seeded(&url).await;
+        join_all((0..72).map(async |product: u32| {
+            let mut attributes = vec![json!({ "name": "Zone", "value": "Indoors" })];
+            attributes.extend(
+                (0..29).map(|name| json!({ "name": format!("Measure {name}"), "value": format!("{product}") })),
+            );
+            let variants = [variant(&format!("MANY-{product}"), &[])];
+            let title = format!("Many {product}");
+            create(
+                &service,
+                json!({ "title": title, "status": "ACTIVE", "variants": variants, "attributes": attributes }),
+            )
+            .await;
+        }))
+        .await;
+        let list = data(&service, LIST, json!({}), None).await;
+        assert_eq!(shown(&list, "Zone"), ["Indoors 72"], "on {url}");
+        service.app.database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_chosen_can_be_unchosen() {
+    let shop = Shop::open().await;
+    let knitwear = shop.data(r#"{ category(slug: "knitwear") { id } }"#, json!({})).await["category"]["id"].clone();
+    let filter = json!({
+        "categoryIds": [knitwear, id::seeded("cat", 9_999)], "available": true, "priceMax": "0.01",
+        "options": [{ "name": "Size", "values": ["M", "L"] }], "attributes": [{ "name": "Brand", "values": ["Marlow"] }],
+    });
+    let list = shop.data(LIST, json!({ "filter": filter })).await;
+    let names = each(&list["products"]["facets"], "name");
+    assert_eq!(names, ["Category", "Available", "Size", "Brand"]);
+    assert_eq!(shown(&list, "Category"), [format!("{}* 0", knitwear.as_str().unwrap())]);
+    assert_eq!(shown(&list, "Available"), ["true* 0"]);
+    assert_eq!(shown(&list, "Size"), ["L* 0", "M* 0"]);
+    assert_eq!(shown(&list, "Brand"), ["Marlow* 0"]);
 }
 
 /// As they are in memory: letter by letter, with case and accents.
