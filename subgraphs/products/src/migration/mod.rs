@@ -14,6 +14,7 @@ mod m0002_stock;
 mod m0003_search;
 mod m0004_long_texts;
 mod m0005_exact_texts;
+mod m0006_search_again;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_search::Migration),
             Box::new(m0004_long_texts::Migration),
             Box::new(m0005_exact_texts::Migration),
+            Box::new(m0006_search_again::Migration),
         ]
     }
 }

@@ -7,6 +7,7 @@ mod listing;
 mod lists;
 mod offers;
 mod products;
+mod reindexing;
 mod reservations;
 mod search;
 mod seeding;
@@ -17,6 +18,7 @@ mod variants;
 use lists::Lists;
 
 pub(crate) use offers::Offers;
+pub(crate) use reindexing::reindex;
 pub(crate) use reservations::ReservationConflict;
 pub(crate) use seeding::seed;
 pub(crate) use stock::Adjustment;
