@@ -6,14 +6,14 @@ use apollo_compiler::Name;
 use apollo_compiler::executable::{Type, Value, VariableDefinition};
 use apollo_compiler::schema::{ExtendedType, InputObjectType};
 
-use federation::error::{ErrorCode, Location, RequestError};
+use federation::error::{ErrorCode, Location, REQUEST_ERRORS_MAX, RequestError};
 use federation::operation::Operation;
 use serde_json::{Map, Value as JsonValue};
 
 /// The values of `operation`'s variables; those it does not declare are left out.
 ///
 /// # Errors
-/// `BAD_USER_INPUT`, one for each wrong value, such as: variable `$filter` at `filter.price[0]`: expected a value of type `Int`.
+/// `BAD_USER_INPUT`, one for each of the first 32 wrong values, such as: variable `$filter` at `filter.price[0]`: expected a value of type `Int`.
 pub fn coerce_variables(
     operation: &Operation,
     raw: Option<Map<String, JsonValue>>,
@@ -28,6 +28,9 @@ pub fn coerce_variables(
             path: definition.name.to_string(),
             errors: &mut errors,
         };
+        if coercion.is_given_up() {
+            break;
+        }
         match raw.remove(definition.name.as_str()) {
             Some(value) => {
                 let value = coercion.value(value, &definition.ty);
@@ -63,10 +66,11 @@ impl Coercion<'_> {
                 JsonValue::Null
             }
             (JsonValue::Array(items), Type::List(item_type) | Type::NonNullList(item_type)) => {
-                let items = items.into_iter().enumerate();
-                items
-                    .map(|(index, item)| self.below(&format!("[{index}]"), |it| it.value(item, item_type)))
-                    .collect()
+                let items = items.into_iter().enumerate().map_while(|(index, item)| {
+                    let is_wanted = !self.is_given_up();
+                    is_wanted.then(|| self.below(&format!("[{index}]"), |it| it.value(item, item_type)))
+                });
+                items.collect()
             }
             // One value stands for a list of one.
             (value, Type::List(item_type) | Type::NonNullList(item_type)) => {
@@ -111,7 +115,10 @@ impl Coercion<'_> {
                 input.name
             ));
         }
-        let coerced = fields.into_iter().map(|(name, value)| {
+        let coerced = fields.into_iter().map_while(|(name, value)| {
+            if self.is_given_up() {
+                return None;
+            }
             let value = self.below(&format!(".{name}"), |it| match input.fields.get(name.as_str()) {
                 Some(definition) => it.value(value, &definition.ty),
                 None => {
@@ -119,9 +126,14 @@ impl Coercion<'_> {
                     value
                 }
             });
-            (name, value)
+            Some((name, value))
         });
         JsonValue::Object(coerced.collect())
+    }
+
+    /// Whether there are as many errors as are told, so that what is still to be coerced makes no difference.
+    fn is_given_up(&self) -> bool {
+        self.errors.len() >= REQUEST_ERRORS_MAX
     }
 
     fn below<T>(&mut self, step: &str, coerce: impl FnOnce(&mut Self) -> T) -> T {
@@ -139,6 +151,9 @@ impl Coercion<'_> {
 
     /// Without the value: it may be a password.
     fn error(&mut self, message: &str) {
+        if self.is_given_up() {
+            return;
+        }
         let sources = &self.operation.document().sources;
         let message = match self.path == self.definition.name.as_str() {
             true => format!("variable `${}`: {message}", self.definition.name),

@@ -8,6 +8,10 @@ use std::fmt;
 use apollo_compiler::parser::{LineColumn, SourceMap, SourceSpan};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+/// Most errors reported of one document, and of the variables of one request: a client mends a few at a time, and writing a
+/// thousand is work for nobody.
+pub const REQUEST_ERRORS_MAX: usize = 32;
+
 /// Value of `extensions.code`: part of the public interface, never renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorCode {

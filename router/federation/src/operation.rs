@@ -11,12 +11,9 @@ use apollo_compiler::{ExecutableDocument, Name, Node, ast, executable, introspec
 use rustc_hash::FxHashSet;
 
 use crate::api_schema::ApiSchema;
-use crate::error::{ErrorCode, Location, RequestError};
+use crate::error::{ErrorCode, Location, REQUEST_ERRORS_MAX, RequestError};
 use crate::limits::{self, Limits};
 use crate::query_plan::OperationKind;
-
-/// Most errors reported for one document: a client mends a few at a time, and writing a thousand is work for nobody.
-const ERRORS_MAX: usize = 32;
 
 /// How deeply brackets may nest: room for `Limits::depth_max` fields, each in an inline fragment, and no more, because
 /// the parser recurses once per level and runs on threads with stacks of 2 MiB.
@@ -230,7 +227,7 @@ fn unresolved(document: &ExecutableDocument, operation_name: Option<&str>) -> Re
 
 /// The parser may say the same of one place twice; clients read it once.
 fn request_errors(diagnostics: &DiagnosticList, code: ErrorCode) -> Vec<RequestError> {
-    let errors = diagnostics.iter().take(ERRORS_MAX).map(|diagnostic| {
+    let errors = diagnostics.iter().take(REQUEST_ERRORS_MAX).map(|diagnostic| {
         let location = diagnostic.line_column_range().map(|range| range.start);
         let location = location.map(|start| Location {
             line: start.line,

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use executor::coerce_variables;
 use expect_test::{Expect, expect};
-use serde_json::Value;
+use federation::error::REQUEST_ERRORS_MAX;
+use serde_json::{Map, Value, json};
 
 use crate::harness::operation;
 
@@ -51,6 +52,26 @@ fn values_are_coerced() {
         {"i":null,"e":"X"}
     "#]],
     );
+}
+
+#[test]
+fn of_very_many_wrong_values_the_first_are_told() {
+    let operation = operation(
+        SCHEMA,
+        "query($l: [[Int!]], $x: JSON!, $f: Filter) { a(l: $l, x: $x, f: $f) }",
+    );
+    let wrong = json!("x");
+    let objects: Vec<Value> = vec![json!({ "wrong": 1 }); 1_000];
+    let fields: Map<String, Value> = (0..1_000).map(|number| (format!("f{number}"), wrong.clone())).collect();
+    for variables in [
+        json!({ "l": [vec![&wrong; 1_000], vec![&wrong; 1_000]] }),
+        json!({ "l": vec![&wrong; 1_000], "x": 1 }),
+        json!({ "f": { "min": 1, "also": objects }, "x": 1 }),
+        json!({ "f": fields, "x": 1 }),
+    ] {
+        let errors = coerce_variables(&operation, variables.as_object().cloned()).unwrap_err();
+        assert_eq!(errors.len(), REQUEST_ERRORS_MAX, "{errors:?}");
+    }
 }
 
 #[test]
