@@ -467,9 +467,12 @@ impl<'s, 'a> Completion<'s, 'a> {
     ) -> Result<(), Propagate> {
         let store = self.store;
         let runtime_type = match possible_types {
-            [only] => Some(only.as_ref()),
+            [only] if only.as_ref() == name => Some(only.as_ref()),
             possible_types => match store.typename(object) {
-                None => None,
+                None => match possible_types {
+                    [only] => Some(only.as_ref()),
+                    _ => None,
+                },
                 Some(stored) => match possible_types.binary_search_by(|known| known.as_ref().cmp(&stored)) {
                     Ok(index) => Some(possible_types[index].as_ref()),
                     // Not named in the message: a type that clients cannot know may be one that is hidden from them.

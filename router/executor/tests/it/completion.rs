@@ -118,6 +118,33 @@ fn wrong_shapes_are_errors() {
     );
 }
 
+/// Of an interface with one type that clients may know, an object may still be of another.
+#[test]
+fn an_object_of_a_hidden_type_is_not_shown_as_the_one_that_is_not() {
+    let schema = "
+        directive @inaccessible on OBJECT
+        type Query { nodes: [Node] product: Product }
+        interface Node { id: ID! }
+        type Product implements Node { id: ID!  name: String }
+        type Secret implements Node @inaccessible { id: ID! }
+    ";
+    let operation = operation(
+        schema,
+        "{ nodes { __typename id ... on Product { name } } product { id } }",
+    );
+    let plan = plan(&operation, root(0, "shop", "{nodes product}"));
+    let answer = r#"{"data":{
+        "nodes":[{"__typename":"Product","id":"1","name":"a"},{"__typename":"Secret","id":"2"},{"id":"3","name":"c"}],
+        "product":{"__typename":"Renamed","id":"4"}}}"#;
+    let run = run(&operation, &plan, &[("shop", Canned::Json(answer))]);
+    expect![[r#"
+        shop < {nodes product}
+        error {"message":"the object's type is none that `Node` may have","path":["nodes",1],"extensions":{"code":"RESPONSE_VALIDATION_FAILED"}}
+        {"nodes":[{"__typename":"Product","id":"1","name":"a"},null,{"__typename":"Product","id":"3","name":"c"}],"product":{"id":"4"}}
+    "#]]
+    .assert_eq(&run.to_string());
+}
+
 #[test]
 fn fields_of_one_response_name_are_merged() {
     check(

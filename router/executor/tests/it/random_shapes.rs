@@ -45,8 +45,10 @@ fn composite(random: &mut Random) -> FieldType {
     if types.is_empty() {
         types.push(name("A"));
     }
+    // One type alone is that type itself, or all that clients may know of an abstract one.
+    let own_name = types.first().filter(|_| types.len() == 1 && random.once_in(2)).cloned();
     FieldType::Composite {
-        name: name("N"),
+        name: own_name.unwrap_or_else(|| name("N")),
         possible_types: types.into(),
     }
 }

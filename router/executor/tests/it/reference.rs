@@ -109,12 +109,12 @@ impl Reference {
                 }
                 Ok(Value::Array(completed))
             }
-            (Value::Object(object), FieldType::Composite { possible_types, .. }) => {
+            (Value::Object(object), FieldType::Composite { name, possible_types }) => {
                 let stored = object.get("__typename").and_then(Value::as_str);
-                let runtime_type = if let [only] = &**possible_types {
-                    Some(only.as_str())
-                } else {
-                    stored
+                let runtime_type = match &**possible_types {
+                    [only] if only == name => Some(only.as_str()),
+                    [only] => stored.or(Some(only.as_str())),
+                    _ => stored,
                 };
                 if let Some(name) = runtime_type
                     && !possible_types.iter().any(|known| known == name)

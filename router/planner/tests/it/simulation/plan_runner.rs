@@ -24,11 +24,9 @@ pub(super) fn run(world: &World<'_>, query_plan: &QueryPlan, variables: &Value) 
         .supergraph
         .root_type(query_plan.operation_kind)
         .map(|id| world.name(id));
-    runner.complete(
-        &runner.store,
-        &query_plan.response,
-        &[Name::new(root_name.unwrap()).unwrap()],
-    )
+    let root_name = Name::new(root_name.unwrap()).unwrap();
+    let types = (&root_name, std::slice::from_ref(&root_name));
+    runner.complete(&runner.store, &query_plan.response, types)
 }
 
 /// Variables, and per entry the pointers of the objects that are sent.
@@ -160,10 +158,13 @@ impl Runner<'_, '_> {
         Some(values)
     }
 
-    fn complete(&self, stored: &Value, shape: &ResponseShape, possible_types: &[Name]) -> Result<Value, String> {
-        let runtime_type = match possible_types {
-            [only] => Some(only.to_string()),
-            _ => stored.get("__typename").map(|name| name.as_str().unwrap().to_owned()),
+    /// * `types`: name of the static type, and the object types that it may be.
+    fn complete(&self, stored: &Value, shape: &ResponseShape, types: (&Name, &[Name])) -> Result<Value, String> {
+        let told = || stored.get("__typename").map(|name| name.as_str().unwrap().to_owned());
+        let runtime_type = match types {
+            (name, [only]) if name == only => Some(only.to_string()),
+            (_, [only]) => told().or_else(|| Some(only.to_string())),
+            _ => told(),
         };
         let mut answer = Map::new();
         for field in &shape.fields {
@@ -205,8 +206,8 @@ impl Runner<'_, '_> {
                 items.iter().map(|item| self.value(item, inner, shape)).collect()
             }
             (FieldType::Leaf(_), _) => Ok(stored.clone()),
-            (FieldType::Composite { possible_types, .. }, Value::Object(_)) => {
-                self.complete(stored, shape, possible_types)
+            (FieldType::Composite { name, possible_types }, Value::Object(_)) => {
+                self.complete(stored, shape, (name, possible_types))
             }
             _ => Err(format!("{stored} is of another type")),
         }
