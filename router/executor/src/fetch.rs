@@ -383,6 +383,15 @@ impl<'p> State<'p> {
                 scope.ask_parts((position, entry), &fetch.variables, number, partly_known);
             }
         }
+        // After all entries have looked up what is missing: each of them asks for itself.
+        for asked in &scope.asked {
+            if let Some(question) = &asked.question {
+                for representation in asked.representations.keys() {
+                    let known_entities = &mut self.known_entities;
+                    known_entities.ask(&fetch.subgraph, question.clone(), representation, fetch.id);
+                }
+            }
+        }
         let admitted = self.admit(scope.entities_sent(), limits);
         Some(Prepared {
             body: admitted.map(|()| self.entities_body(fetch, &scope, variables)),

@@ -165,14 +165,14 @@ impl<'a, 'p> Absorption<'a, 'p> {
                     if let Some(question) = &asked.question {
                         let known = self.state.store.copy(*entity);
                         let known_entities = &mut self.state.known_entities;
-                        known_entities.learn(subgraph, question.clone(), representation, Some(known));
+                        known_entities.learn(subgraph, question, representation, Some(known));
                     }
                     self.merge_object(*entity, objects);
                 }
                 Value::Null => {
                     if let Some(question) = &asked.question {
                         let known_entities = &mut self.state.known_entities;
-                        known_entities.learn(subgraph, question.clone(), representation, None);
+                        known_entities.learn(subgraph, question, representation, None);
                     }
                 }
                 value => self.set_failed(objects, failure_of(Some(*value))),

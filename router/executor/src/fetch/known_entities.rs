@@ -22,7 +22,12 @@ pub(super) struct KnownEntities {
 #[derive(Debug)]
 struct Answer {
     question: Question,
+    /// Number of the fetch that asks.
+    fetch: u32,
     state: AnswerState,
+    /// It was asked for before a mutation that has ended since: it may be from before that one, and is for nobody but the
+    /// fetch itself.
+    is_outdated: bool,
 }
 
 /// What is asked of an entity.
@@ -36,8 +41,8 @@ pub(super) struct Question {
 
 #[derive(Debug, Clone, Copy)]
 enum AnswerState {
-    /// Fetch of this number is under way.
-    Asked(u32),
+    /// The fetch is under way.
+    Asked,
     /// With the fields that were asked for. Nothing changes this object.
     Known(ObjectId),
     /// There is no such entity.
@@ -75,27 +80,32 @@ impl KnownEntities {
         let answers = answers
             .and_then(|known| known.get(representation))
             .map_or(&[][..], Vec::as_slice);
+        let answers = || {
+            answers
+                .iter()
+                .filter(|answer| !answer.is_outdated || answer.fetch == fetch)
+        };
         let mut knowledge = Knowledge {
-            is_absent: answers.iter().any(|answer| matches!(answer.state, AnswerState::Absent)),
+            is_absent: answers().any(|answer| matches!(answer.state, AnswerState::Absent)),
             ..Knowledge::default()
         };
         for (index, field) in wanted.fields.iter().enumerate() {
             if !entries.applies(field, typename) {
                 continue;
             }
-            let answer = answers.iter().find(|answer| {
+            let answer = answers().find(|answer| {
                 let asked = entries.entry(answer.question.entry);
                 brings(asked, answer.question.fields.as_deref(), wanted, field.id)
             });
-            match answer.map(|answer| answer.state) {
-                Some(AnswerState::Known(object)) => match &field.response_name {
+            match answer.map(|answer| (answer.state, answer.fetch)) {
+                Some((AnswerState::Known(object), _)) => match &field.response_name {
                     None => knowledge.known.push((object, None)),
                     // A name that no answer ever held was left out by the subgraph, and stays so.
                     Some(name) => knowledge
                         .known
                         .extend(store.name_id(name).map(|name| (object, Some(name)))),
                 },
-                Some(AnswerState::Asked(by)) if by == fetch => knowledge.is_asked = true,
+                Some((AnswerState::Asked, by)) if by == fetch => knowledge.is_asked = true,
                 // What another fetch of the same stage asks for is asked for again: to wait for that one would make all
                 // that comes after this one wait as well.
                 _ => knowledge.missing.push(index),
@@ -106,40 +116,48 @@ impl KnownEntities {
 
     /// Notes that a fetch asks for an entity.
     pub(super) fn ask(&mut self, subgraph: &Arc<str>, question: Question, representation: &[u8], fetch: u32) {
-        self.note(subgraph, question, representation, AnswerState::Asked(fetch));
+        let known = self.entities.entry(Arc::clone(subgraph)).or_default();
+        let answers = known.entry(representation.to_owned()).or_default();
+        answers.retain(|answer| answer.question != question);
+        answers.push(Answer {
+            question,
+            fetch,
+            state: AnswerState::Asked,
+            is_outdated: false,
+        });
     }
 
-    /// Notes what was answered. `None`: there is no such entity.
+    /// Notes what was answered to what was asked. `None`: there is no such entity.
     pub(super) fn learn(
         &mut self,
-        subgraph: &Arc<str>,
-        question: Question,
+        subgraph: &str,
+        question: &Question,
         representation: &[u8],
         entity: Option<ObjectId>,
     ) {
-        let state = entity.map_or(AnswerState::Absent, AnswerState::Known);
-        self.note(subgraph, question, representation, state);
+        let answers = self.entities.get_mut(subgraph);
+        let answers = answers
+            .and_then(|known| known.get_mut(representation))
+            .into_iter()
+            .flatten();
+        for answer in answers.filter(|answer| answer.question == *question) {
+            answer.state = entity.map_or(AnswerState::Absent, AnswerState::Known);
+        }
     }
 
     /// Takes back what a fetch asked for and did not get.
     pub(super) fn forget(&mut self, subgraph: &Arc<str>, question: &Question, representation: &[u8]) {
         let known = self.entities.get_mut(subgraph);
         if let Some(answers) = known.and_then(|known| known.get_mut(representation)) {
-            answers.retain(|answer| answer.question != *question || !matches!(answer.state, AnswerState::Asked(_)));
+            answers.retain(|answer| answer.question != *question || !matches!(answer.state, AnswerState::Asked));
         }
     }
 
-    /// After a mutation nothing is known any more.
+    /// After a mutation nothing is known any more, and what is under way comes too late to be known.
     pub(super) fn clear(&mut self) {
-        self.entities.clear();
-    }
-
-    fn note(&mut self, subgraph: &Arc<str>, question: Question, representation: &[u8], state: AnswerState) {
-        let known = self.entities.entry(Arc::clone(subgraph)).or_default();
-        let answers = known.entry(representation.to_owned()).or_default();
-        match answers.iter_mut().find(|answer| answer.question == question) {
-            Some(answer) => answer.state = state,
-            None => answers.push(Answer { question, state }),
+        for answers in self.entities.values_mut().flat_map(HashMap::values_mut) {
+            answers.retain(|answer| matches!(answer.state, AnswerState::Asked));
+            answers.iter_mut().for_each(|answer| answer.is_outdated = true);
         }
     }
 }

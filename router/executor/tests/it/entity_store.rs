@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use executor::ResponsePart;
 use expect_test::{Expect, expect};
-use federation::query_plan::{Fetch, FetchTarget, PlanNode};
+use federation::query_plan::{DeferredPart, Fetch, FetchTarget, PlanNode};
 use serde_json::json;
 
-use crate::harness::{Canned, entity_fetch, fetch, name, operation, plan, root, run, run_with};
+use crate::harness::{Canned, entity_fetch, fetch, name, operation, plan, root, run, run_in_parts, run_with};
 
 const SCHEMA: &str = "
     type Query { me: User  other: User  users: [User]  nodes: [Node] }
@@ -463,4 +464,66 @@ fn a_shared_object_is_changed_for_one_position_only() {
             {"nodes":[{"address":{"city":"Rome","country":{"name":null}}},{},{"address":{"city":"Rome","country":{"name":null}}}],"me":{"address":{"city":"Rome","country":{"name":"Italy"}}}}
         "#]],
     );
+}
+
+/// What was asked for before a mutation is not known after it, however late it is answered; but to the fetch itself, of which
+/// one entry waits for another.
+#[test]
+fn a_read_that_is_under_way_during_a_mutation_is_not_remembered() {
+    let operation = operation(
+        SCHEMA,
+        "mutation { buy { ... @defer { name boss { name } } } sell { boss { name } } }",
+    );
+    let document = "query($ra:[_Any!]!,$rb:[_Any!]!){a:_entities(representations:$ra){...on User{name}}b:_entities(representations:$rb){...on User{name}}}";
+    let batch = FetchTarget::Entities(vec![
+        entity_fetch("a", "buy", &[("User", &["id"])]),
+        entity_fetch("b", "buy.boss", &[("User", &["id"])]),
+    ]);
+    let primary = PlanNode::Sequence(vec![
+        root(0, "roots", "mutation{buy{__typename id boss{__typename id}}}"),
+        root(1, "roots", "mutation{sell{__typename id}}"),
+        users(2, "sell", "boss{__typename id}"),
+        users(3, "sell.boss", "name"),
+    ]);
+    let part = DeferredPart {
+        part: 0,
+        label: None,
+        after: Vec::new(),
+        depends: Some(vec![0]),
+        node: Some(Box::new(PlanNode::Fetch(Arc::new(fetch(4, "users", document, batch))))),
+    };
+    let plan = plan(
+        &operation,
+        PlanNode::Defer {
+            primary: Some(Box::new(primary)),
+            deferred: vec![part],
+        },
+    );
+    let bought = r#"{"data":{"buy":{"__typename":"User","id":"1","boss":{"__typename":"User","id":"1"}}}}"#;
+    let boss = r#"{"data":{"_entities":[{"boss":{"__typename":"User","id":"1"}}]}}"#;
+    let canned = [
+        ("roots", Canned::Json(bought)),
+        (
+            "roots",
+            Canned::Json(r#"{"data":{"sell":{"__typename":"User","id":"2"}}}"#),
+        ),
+        ("users", Canned::Late(100, r#"{"data":{"a":[{"name":"Ann"}],"b":[]}}"#)),
+        ("users", Canned::Late(200, boss)),
+        ("users", Canned::Json(r#"{"data":{"_entities":[{"name":"Anna"}]}}"#)),
+    ];
+    let (requests, parts) = run_in_parts(&operation, &plan, &canned, serde_json::Map::new());
+    let Some(ResponsePart::First(first, _)) = parts.first() else {
+        panic!("the first part comes first: {parts:?}");
+    };
+    let data = first.data.as_deref().unwrap();
+    let answered = format!("{}\n{}\n", requests.join("\n"), std::str::from_utf8(data).unwrap());
+    expect![[r#"
+        roots < mutation{buy{__typename id boss{__typename id}}}
+        roots < mutation{sell{__typename id}}
+        users < query($ra:[_Any!]!,$rb:[_Any!]!){a:_entities(representations:$ra){...on User{name}}b:_entities(representations:$rb){...on User{name}}} ra=[{"__typename":"User","id":"1"}] rb=[]
+        users < query($r:[_Any!]!){_entities(representations:$r){...on User{boss{__typename id}}}} r=[{"__typename":"User","id":"2"}]
+        users < query($r:[_Any!]!){_entities(representations:$r){...on User{name}}} r=[{"__typename":"User","id":"1"}]
+        {"buy":{"name":"Ann","boss":{"name":"Ann"}},"sell":{"boss":{"name":"Anna"}}}
+    "#]]
+    .assert_eq(&answered);
 }

@@ -63,7 +63,7 @@ fn check(case: &Path) {
     });
     let canned: Vec<_> = canned.collect();
     let (expected, response): (_, Value) = if is_in_parts {
-        let parts = run_in_parts(&operation, &plan, &canned, variables);
+        let (_, parts) = run_in_parts(&operation, &plan, &canned, variables);
         ("response_parts.json", parts.iter().map(part).collect())
     } else {
         let run = run_with(&operation, &plan, &canned, variables);

@@ -228,6 +228,8 @@ pub(crate) fn plan(operation: &Operation, node: PlanNode) -> QueryPlan {
 #[derive(Clone)]
 pub(crate) enum Canned {
     Json(&'static str),
+    /// Answers when others that are under way have had so many turns.
+    Late(usize, &'static str),
     Text(String),
     /// No GraphQL response.
     Broken(u16, String),
@@ -317,14 +319,15 @@ fn run_as(
     Run { requests, response }
 }
 
-/// Runs a plan in parts. It ends with the last part, whatever is under way.
+/// Runs a plan in parts; gives the requests, in order of arrival, and the parts. It ends with the last part, whatever is under
+/// way.
 pub(crate) fn run_in_parts(
     operation: &Operation,
     plan: &QueryPlan,
     canned: &[(&str, Canned)],
     variables: Map<String, Value>,
-) -> Vec<ResponsePart> {
-    let (executor, _) = executor(canned, EntityLimits::default());
+) -> (Vec<String>, Vec<ResponsePart>) {
+    let (executor, requests) = executor(canned, EntityLimits::default());
     let request = ExecutionRequest {
         variables,
         headers: Arc::new(HeaderMap::new()),
@@ -334,7 +337,8 @@ pub(crate) fn run_in_parts(
     let plan = ExecutablePlan::from(plan.clone());
     let (sender, mut receiver) = tokio::sync::mpsc::channel(100);
     runtime().block_on(executor.execute_in_parts(&plan, operation.schema(), request, sender));
-    std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+    let requests = std::mem::take(&mut *requests.lock().unwrap());
+    (requests, std::iter::from_fn(|| receiver.try_recv().ok()).collect())
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -383,6 +387,12 @@ fn canned_subgraph(subgraph: &str, answers: VecDeque<Canned>, requests: Arc<Mute
             requests.lock().unwrap().push(line);
             let (status, content_type, body) = match answer {
                 Canned::Json(body) => (200, "application/json", Bytes::from_static(body.as_bytes())),
+                Canned::Late(turns, body) => {
+                    for _ in 0..turns {
+                        tokio::task::yield_now().await;
+                    }
+                    (200, "application/json", Bytes::from_static(body.as_bytes()))
+                }
                 Canned::Text(body) => (200, "application/json", Bytes::from(body)),
                 Canned::Answer(status, content_type, body) => {
                     (status, content_type, Bytes::from_static(body.as_bytes()))
