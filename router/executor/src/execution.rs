@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use federation::api_schema::ApiSchema;
 use federation::error::ErrorCode;
-use federation::introspection::introspect;
 use federation::query_plan::{Fetch, OperationKind, PlanNode};
 use futures::future::{BoxFuture, join_all};
 use http::header::{HeaderName, SET_COOKIE};
@@ -25,8 +24,9 @@ use crate::completion::{DeferredObject, ErrorNulls, complete, is_true, response_
 use crate::executable_plan::ExecutablePlan;
 use crate::fetch::{Deprived, EntityLimits, Prepared, State};
 use crate::in_parts::Progress;
+use crate::introspection::INTROSPECTIONS_MAX;
 use crate::response::{ExecutionResponse, FetchRecord, GraphqlError};
-use crate::store::{Store, Value};
+use crate::store::Store;
 
 /// Tells a subgraph how many milliseconds are left for its answer.
 pub const DEADLINE_HEADER: HeaderName = HeaderName::from_static("x-hansa-deadline-ms");
@@ -80,6 +80,7 @@ impl Default for ExecutorOptions {
 pub struct Executor {
     subgraphs: HashMap<Arc<str>, Subgraph>,
     options: ExecutorOptions,
+    introspecting: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -118,6 +119,7 @@ impl Executor {
         Self {
             subgraphs: subgraphs.collect(),
             options,
+            introspecting: Arc::new(Semaphore::new(INTROSPECTIONS_MAX)),
         }
     }
 
@@ -130,13 +132,11 @@ impl Executor {
     pub async fn execute(
         &self,
         plan: &ExecutablePlan,
-        api_schema: &ApiSchema,
+        api_schema: &Arc<ApiSchema>,
         request: ExecutionRequest,
     ) -> ExecutionResponse {
         let execution = Execution::new(self, plan, request);
-        if let Some(introspection) = &plan.introspection {
-            execution.introspect(api_schema, introspection);
-        }
+        execution.introspect(api_schema).await;
         if let Some(root) = &plan.root {
             execution.node(root).await;
         }
@@ -178,18 +178,9 @@ impl<'a> Execution<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn introspect(&self, api_schema: &ApiSchema, document: &str) {
-        let mut state = self.state();
-        let data = introspect(api_schema, document, &self.request.variables).ok();
-        let data = data.and_then(|data| serde_json::to_vec(&data).ok());
-        match data.map(|data| state.store.read(&data.into())) {
-            Some(Ok(Value::Object(object))) => state.store.merge(Store::ROOT, object),
-            _ => {
-                let error = GraphqlError::new(ErrorCode::InternalServerError, "introspection failed");
-                let failure = state.report(0, Vec::new(), error);
-                state.store.set_failed(Store::ROOT, failure);
-            }
-        }
+    /// A permit for each introspection that may run.
+    pub(crate) fn introspecting(&self) -> &Arc<Semaphore> {
+        &self.executor.introspecting
     }
 
     pub(crate) fn node<'n>(&'n self, node: &'n PlanNode) -> BoxFuture<'n, ()> {

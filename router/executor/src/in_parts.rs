@@ -6,6 +6,7 @@
 mod delivered;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use federation::api_schema::ApiSchema;
 use federation::error::ErrorCode;
@@ -34,7 +35,7 @@ impl Executor {
     pub async fn execute_in_parts(
         &self,
         plan: &ExecutablePlan,
-        api_schema: &ApiSchema,
+        api_schema: &Arc<ApiSchema>,
         request: ExecutionRequest,
         parts: mpsc::Sender<ResponsePart>,
     ) {
@@ -46,9 +47,7 @@ impl Executor {
         };
         let mut execution = Execution::new(self, plan, request);
         execution.progress = Some(Progress::default());
-        if let Some(introspection) = &plan.introspection {
-            execution.introspect(api_schema, introspection);
-        }
+        execution.introspect(api_schema).await;
         let mut delivery = Delivery::new(&execution, api_schema, deferred);
         let first = execution.first(primary.as_deref()).boxed();
         let later = deferred.iter().map(|part| execution.later(part).boxed());

@@ -14,6 +14,7 @@ mod executable_plan;
 mod execution;
 mod fetch;
 mod in_parts;
+mod introspection;
 mod representation;
 mod response;
 mod store;

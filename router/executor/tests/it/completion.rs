@@ -201,6 +201,27 @@ fn introspection_stands_where_the_client_selected_it() {
     .assert_eq(&run.to_string());
 }
 
+/// A document of 20 KB whose answer would have 200 MB: the client is told why. (`__schema` is never null, so that nothing else
+/// of the answer can be told.)
+#[test]
+fn an_introspection_that_explodes_is_refused() {
+    let fields: String = (0..10).map(|number| format!(" f{number}: T{number}")).collect();
+    let types = (0..100).map(|number| format!("type T{number} {{ {fields} }} "));
+    let schema = format!("type Query {{ name: String {fields} }} {}", types.collect::<String>());
+    let names: String = (0..1_500).map(|number| format!(" a{number}: name")).collect();
+    let introspection = format!("__schema {{ types {{ fields {{ type {{ fields {{ {names} }} }} }} }} }}");
+    let operation = operation(&schema, &format!("{{ name {introspection} }}"));
+    let mut plan = plan(&operation, root(0, "shop", "{name}"));
+    plan.introspection = Some(format!("{{ {introspection} }}"));
+    let run = run(&operation, &plan, &[("shop", Canned::Json(r#"{"data":{"name":"a"}}"#))]);
+    expect![[r#"
+        shop < {name}
+        error {"message":"the answer to `__schema` and `__type` would be longer than 33554432 bytes: select fewer fields of types, under fewer aliases, or one type after the other by `__type`","extensions":{"code":"COST_ESTIMATED_TOO_EXPENSIVE"}}
+        null
+    "#]]
+    .assert_eq(&run.to_string());
+}
+
 #[test]
 fn conditions_take_fields_away() {
     let operation = operation(SCHEMA, "{ product { name stock } }");
