@@ -85,6 +85,8 @@ pub struct RouterConfig {
     /// what the label itself says (`percent(10)`); other labels are off by default. For whoever moves a field from one
     /// subgraph to another step by step.
     pub override_labels: BTreeMap<String, LabelShare>,
+    /// Whether clients may ask for the schema.
+    pub introspection: IntrospectionConfig,
     /// The page at `/`.
     pub playground: PlaygroundConfig,
     /// Whether answers can explain how they came about.
@@ -104,6 +106,7 @@ impl Default for RouterConfig {
             traffic: TrafficConfig::default(),
             limits: LimitsConfig::default(),
             override_labels: BTreeMap::new(),
+            introspection: IntrospectionConfig::default(),
             playground: PlaygroundConfig::default(),
             explain: ExplainConfig::default(),
             tracing: TracingConfig::default(),
@@ -385,6 +388,21 @@ impl LimitsConfig {
             per_fetch_max: self.entities_per_fetch_max,
             per_request_max: self.entities_per_request_max,
         }
+    }
+}
+
+/// `introspection`: the schema by GraphQL.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IntrospectionConfig {
+    /// Whether clients may select `__schema` and `__type`; `__typename` they always may. On by default: tools live on it, and
+    /// hiding a schema protects nothing. For the operator of a graph whose clients are all known and need no tools.
+    pub enabled: bool,
+}
+
+impl Default for IntrospectionConfig {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 

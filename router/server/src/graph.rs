@@ -48,6 +48,7 @@ pub(crate) struct Graph {
     planner: Planner,
     override_labels: OverrideLabels,
     limits: Limits,
+    introspection_enabled: bool,
     operations: Cache<OperationKey, Arc<PreparedOperation>, TextBytes>,
     /// As many operations are planned at once as there are cores. More would only wait for each other on the threads
     /// that also serve operations planned long ago.
@@ -80,6 +81,7 @@ impl Graph {
             override_labels: OverrideLabels::new(supergraph.override_labels(), &config.override_labels),
             planner: Planner::new(supergraph),
             limits: config.limits.document(),
+            introspection_enabled: config.introspection.enabled,
             operations: Cache::with_weighter(OPERATIONS_EXPECTED, config.limits.operation_cache_bytes_max, TextBytes),
             planning: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
         })
@@ -176,6 +178,11 @@ impl Graph {
         let begin = Instant::now();
         let document = operation::parse(&key.text, &self.limits)?;
         let operation = operation::validate(&document, &self.api_schema, key.name.as_deref())?;
+        if operation.selects_introspection() && !self.introspection_enabled {
+            let message =
+                "`__schema` and `__type` are switched off here: ask the operator of this graph for its schema";
+            return Err(Failure::new(ErrorCode::IntrospectionDisabled, message));
+        }
         let labels = self.planner.labels(&operation);
         let planned = labels.and_then(|labels| {
             Ok((

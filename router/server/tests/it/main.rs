@@ -8,6 +8,7 @@ mod explain;
 mod failures;
 mod headers;
 mod healthcheck;
+mod introspection;
 mod mutations;
 mod override_labels;
 mod plan;
