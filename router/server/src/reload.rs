@@ -128,13 +128,17 @@ impl Reloader {
 
     async fn reload_unreported(&self, last: &mut Attempt) -> Result<Reload, LoadError> {
         let content = self.loader.source.read(&self.loader.sdl_client).await?;
-        if content.hash() == last.content {
+        let hash = content.hash();
+        if hash == last.content {
             return Ok(Reload::Unchanged);
         }
-        last.content = content.hash();
         let in_use = self.state.graph().operations_in_use();
         let loaded = self.loader.graph(content, in_use).await;
-        last.error = loaded.as_ref().err().map(|error| error_chain(error));
+        // Only now: of a reload that is given up before, nothing is known, and the next one tries again.
+        *last = Attempt {
+            content: hash,
+            error: loaded.as_ref().err().map(|error| error_chain(error)),
+        };
         self.state.swap(loaded?);
         Ok(Reload::Swapped)
     }

@@ -1,5 +1,9 @@
 //! A supergraph that changes while it is served.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode};
@@ -131,6 +135,39 @@ async fn a_source_that_cannot_be_read_for_a_while_changes_nothing() {
         Reload::Unchanged
     );
     assert_eq!(watched.reload_error().await, None);
+}
+
+/// Gives a future up after it was woken this often. Whether it ended before.
+async fn ends_within(wakes: usize, future: impl Future) -> bool {
+    let (mut future, mut wakes_left) = (pin!(future), wakes);
+    let poll = poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(_) => Poll::Ready(true),
+        Poll::Pending if wakes_left == 0 => Poll::Ready(false),
+        Poll::Pending => {
+            wakes_left -= 1;
+            Poll::Pending
+        }
+    });
+    poll.await
+}
+
+#[tokio::test]
+async fn a_reload_that_is_given_up_is_made_up_for_by_the_next() {
+    let watched = Watched::new().await;
+    for wakes in 0.. {
+        let is_more = wakes % 2 == 0;
+        watched.write(if is_more { HELLO_AND_BYE } else { HELLO });
+        let has_ended = ends_within(wakes, watched.router.handle.reload()).await;
+        watched.router.handle.reload().await.expect("it composes");
+        assert_eq!(
+            watched.answers("{ bye }").await,
+            is_more,
+            "given up after {wakes} wakes"
+        );
+        if has_ended {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
