@@ -14,7 +14,7 @@ use executor::{ExecutionRequest, ExecutionResponse, FetchRecord, ResponsePart, c
 use federation::deferral::ActiveDefers;
 use federation::error::ErrorCode;
 use federation::query_plan::OperationKind;
-use http::{HeaderName, Method, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -66,8 +66,18 @@ pub(crate) async fn graphql(State(state): State<Arc<RouterState>>, request: Requ
             }
         },
     };
+    tell_caches(response.headers_mut());
     response.extensions_mut().insert(record);
     response
+}
+
+/// What is answered depends on `Accept`, and on whoever asks: no cache may give it to others, unless a subgraph says so and
+/// its `Cache-Control` is passed back.
+fn tell_caches(headers: &mut HeaderMap) {
+    headers.append(header::VARY, HeaderValue::from_name(header::ACCEPT));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
 }
 
 /// The executor keeps the deadline by itself, and leaves a partial answer. This is for the stages before it.
@@ -199,7 +209,7 @@ fn admit(prepared: &PreparedOperation, method: &Method) -> Result<(), Failure> {
     }
 }
 
-fn upstream_headers(state: &RouterState, parts: &request::Parts) -> http::HeaderMap {
+fn upstream_headers(state: &RouterState, parts: &request::Parts) -> HeaderMap {
     let peer: Option<IpAddr> = parts
         .extensions
         .get::<ConnectInfo<SocketAddr>>()

@@ -54,3 +54,32 @@ async fn the_media_type_is_the_routers() {
         "application/graphql-response+json; charset=utf-8"
     );
 }
+
+#[tokio::test]
+async fn caches_are_told_what_an_answer_depends_on() {
+    let pass_back = "headers: { response: { add: [cache-control, vary] } }";
+    for (yaml, caching, varying) in [
+        ("", "no-store", &["accept"][..]),
+        (pass_back, "private, max-age=60", &["x-tenant", "accept"]),
+    ] {
+        let greeter = Greeter::new()
+            .answering_with("cache-control", "private, max-age=60")
+            .answering_with("vary", "x-tenant");
+        let app = router(config(yaml), &greeter).await;
+        let response = query(&app, "{ hello }", &[]).await;
+        assert_eq!(response.headers()["cache-control"], caching, "{yaml}");
+        let varies: Vec<_> = response.headers().get_all("vary").iter().collect();
+        assert_eq!(varies, varying, "{yaml}");
+    }
+    let app = router(config(""), &Greeter::new()).await;
+    let deferred = "{ ... @defer { hello } }";
+    for (accept, text) in [
+        ("multipart/mixed;deferSpec=20220824", deferred),
+        ("application/json", "{ goodbye }"),
+        ("text/html", "{ hello }"),
+    ] {
+        let response = query(&app, text, &[("accept", accept)]).await;
+        assert_eq!(response.headers()["vary"], "accept", "{accept}");
+        assert_eq!(response.headers()["cache-control"], "no-store", "{accept}");
+    }
+}
