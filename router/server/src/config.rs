@@ -24,7 +24,7 @@ use url::Url;
 pub use crate::override_labels::LabelShare;
 
 pub use cors::{CorsConfig, Origin};
-pub use headers::{HeaderChanges, HeaderList, HeadersConfig};
+pub use headers::{HeaderChanges, HeaderList, HeaderNames, HeadersConfig};
 pub use ip_network::{IpNetwork, IpNetworks};
 pub use tracing::TracingConfig;
 pub(crate) use yaml::{nearest, read_yaml};

@@ -37,12 +37,20 @@ fn allowed_origins(origins: &[Origin]) -> AllowOrigin {
     AllowOrigin::list(exact)
 }
 
+/// Allowed whatever is configured: what requests are made of, and the trace that pages may have begun (W3C Trace Context).
+const ALWAYS_ALLOWED: [HeaderName; 5] = [
+    header::ACCEPT,
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+
 /// A header that subgraphs are to receive is one that pages have to be allowed to send.
 fn allowed_headers(config: &RouterConfig) -> Vec<HeaderName> {
-    let always = [header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE];
     let configured = config.cors.headers.0.iter().chain(&config.headers.request.add.0);
     let mut names: Vec<HeaderName> = Vec::new();
-    for name in always.iter().chain(configured) {
+    for name in ALWAYS_ALLOWED.iter().chain(configured) {
         if !names.contains(name) {
             names.push(name.clone());
         }

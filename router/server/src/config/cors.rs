@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use url::Url;
 
-use super::HeaderList;
+use super::HeaderNames;
 
 /// Cross-origin access. Off as long as `origins` is empty: browsers then refuse the pages of other origins.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -13,9 +13,9 @@ pub struct CorsConfig {
     pub origins: Vec<Origin>,
     /// Whether browsers send cookies along. Cannot be had together with `"*"`.
     pub credentials: bool,
-    /// Request headers that pages may set, besides `accept`, `authorization`, `content-type` and those of
-    /// `headers.request.add`.
-    pub headers: HeaderList,
+    /// Request headers that pages may set, besides `accept`, `authorization`, `content-type`, those of a trace (`traceparent`,
+    /// `tracestate`) and those of `headers.request.add`.
+    pub headers: HeaderNames,
     /// Seconds for which browsers may remember the answer to a preflight request.
     pub max_age_s: u64,
 }
@@ -25,7 +25,7 @@ impl Default for CorsConfig {
         Self {
             origins: Vec::new(),
             credentials: false,
-            headers: HeaderList::default(),
+            headers: HeaderNames::default(),
             max_age_s: 3_600,
         }
     }

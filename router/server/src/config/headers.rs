@@ -92,17 +92,30 @@ impl TryFrom<Vec<String>> for HeaderList {
     type Error = String;
 
     fn try_from(names: Vec<String>) -> Result<Self, String> {
-        let parse = |text: String| {
-            let name: HeaderName = text
-                .parse()
-                .map_err(|_| format!("`{text}` is not the name of a header"))?;
-            if NEVER_PASSED.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
-                return Err(format!(
-                    "`{name}` belongs to one connection, or is written by the router itself"
-                ));
-            }
-            Ok(name)
+        let HeaderNames(names) = names.try_into()?;
+        let is_kept = |name: &&HeaderName| NEVER_PASSED.contains(&name.as_str()) || name.as_str().starts_with("proxy-");
+        match names.iter().find(is_kept) {
+            Some(name) => Err(format!(
+                "`{name}` belongs to one connection, or is written by the router itself"
+            )),
+            None => Ok(Self(names)),
+        }
+    }
+}
+
+/// Names of headers, of any kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct HeaderNames(pub Vec<HeaderName>);
+
+impl TryFrom<Vec<String>> for HeaderNames {
+    type Error = String;
+
+    fn try_from(names: Vec<String>) -> Result<Self, String> {
+        let parse = |text: &String| {
+            text.parse()
+                .map_err(|_| format!("`{text}` is not the name of a header"))
         };
-        names.into_iter().map(parse).collect::<Result<_, _>>().map(Self)
+        names.iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 }

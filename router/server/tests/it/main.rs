@@ -3,6 +3,7 @@
 mod check;
 mod commands;
 mod compose;
+mod cors;
 mod defer;
 mod explain;
 mod failures;
