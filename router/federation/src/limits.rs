@@ -25,8 +25,9 @@ pub struct Limits {
     pub aliases_max: u64,
     /// Most fields at the root of one operation, counted where fragments are spread.
     pub root_fields_max: u64,
-    /// Most selections of one operation with every fragment standing where it is spread: bounds the work of validation
-    /// and planning. 100,000: a document of 20,000 tokens without fragments has fewer.
+    /// Most selections of all operations of a document, with every fragment standing where it is spread: bounds the work of
+    /// validation, which looks at a fragment anew for each operation, and of planning. 100,000: a document of 20,000 tokens
+    /// without fragments has fewer.
     pub height_max: u64,
 }
 
@@ -136,28 +137,40 @@ impl<'a> Measure<'a> {
 /// Measures every operation of `document` against `limits`.
 ///
 /// # Errors
-/// One error for each limit that an operation is beyond, at the operation.
+/// One error for each limit that an operation is beyond, at the operation; for the height of all together, at the operation
+/// that is too much.
 pub(crate) fn check(document: &Document, limits: &Limits) -> Result<(), Vec<RequestError>> {
     let mut measure = Measure::of(document);
-    let mut errors = Vec::new();
+    let (mut errors, mut height) = (Vec::new(), 0_u64);
     for definition in &document.definitions {
         if let Definition::OperationDefinition(operation) = definition {
             // Inline fragments and spreads nest as well: twice the depth lets each field stand in a fragment of its own.
             let extent = measure.selections(&operation.selection_set, limits.depth_max.saturating_mul(2) + 1);
+            let mut faults = exceeded(extent, limits);
+            let was_low = height <= limits.height_max;
+            height = height.saturating_add(extent.height);
+            if was_low && height > limits.height_max {
+                let message = format!(
+                    "the document has, with its fragments where they are spread, more than {} selections",
+                    limits.height_max
+                );
+                faults.push((ErrorCode::MaxHeightLimit, message));
+            }
             let location = Location::of(operation.location(), &document.sources);
-            errors
-                .extend(exceeded(extent, limits).map(|(code, message)| RequestError::new(code, message).at(location)));
+            let faults = faults.into_iter();
+            errors.extend(faults.map(|(code, message)| RequestError::new(code, message).at(location)));
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-fn exceeded(extent: Extent, limits: &Limits) -> impl Iterator<Item = (ErrorCode, String)> {
+/// The limits that one operation is beyond by itself.
+fn exceeded(extent: Extent, limits: &Limits) -> Vec<(ErrorCode, String)> {
     let Extent {
         depth,
         aliases,
         root_fields,
-        height,
+        height: _,
     } = extent;
     [
         (
@@ -181,15 +194,9 @@ fn exceeded(extent: Extent, limits: &Limits) -> impl Iterator<Item = (ErrorCode,
             "has more than",
             "root fields",
         ),
-        (
-            height,
-            limits.height_max,
-            ErrorCode::MaxHeightLimit,
-            "has, with its fragments, more than",
-            "selections",
-        ),
     ]
     .into_iter()
     .filter(|(extent, limit, ..)| extent > limit)
     .map(|(_, limit, code, verb, noun)| (code, format!("the operation {verb} {limit} {noun}")))
+    .collect()
 }

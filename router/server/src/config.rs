@@ -334,7 +334,7 @@ pub struct LimitsConfig {
     pub aliases_max: u64,
     /// Fields at the root of one operation.
     pub root_fields_max: u64,
-    /// Selections of one operation, with every fragment standing where it is spread.
+    /// Selections of all operations of a document, with every fragment standing where it is spread.
     pub height_max: u64,
     /// Entities that one request to a subgraph may ask for.
     pub entities_per_fetch_max: usize,

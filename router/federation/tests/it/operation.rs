@@ -170,9 +170,27 @@ fn exploding_fragments_are_refused_at_once() {
         None,
         &expect![[r#"
         MAX_ALIASES_LIMIT at [1:1]: the operation has more than 2000 aliases
-        MAX_HEIGHT_LIMIT at [1:1]: the operation has, with its fragments, more than 100000 selections
+        MAX_HEIGHT_LIMIT at [1:1]: the document has, with its fragments where they are spread, more than 100000 selections
     "#]],
     );
+}
+
+/// Validation looks at a fragment anew for each operation that spreads it, also for those that are not run.
+#[test]
+fn a_fragment_counts_for_each_operation_that_spreads_it() {
+    let fragment = format!("fragment F on Product {{ {} }}\n", "id ".repeat(1_000));
+    let operation = |number| format!("query Q{number} {{ product(id: 1) {{ ...F }} }}\n");
+    let document = |operations| fragment.clone() + &(0..operations).map(operation).collect::<String>();
+    let limits = Limits {
+        height_max: 10 * 1_002,
+        ..Limits::default()
+    };
+    let accepted = report(read(&document(10), Some("Q0"), &limits));
+    assert_eq!(accepted, "Query Q0\n");
+    expect![[r#"
+        MAX_HEIGHT_LIMIT at [12:1]: the document has, with its fragments where they are spread, more than 10020 selections
+    "#]]
+    .assert_eq(&report(read(&document(15), Some("Q0"), &limits)));
 }
 
 #[test]
