@@ -86,8 +86,8 @@ class Rehearsal:
     def start_routers(self):
         supergraph = K8S.parent / "schema/supergraph.graphql"
         for name, port in self.servers.items():
-            self.launch(name, [self.binaries / "router", "serve", "--supergraph", supergraph, "--listen", f"127.0.0.1:{port}",
-                               "--admin-listen", f"127.0.0.1:{self.admins[name]}"])
+            self.launch(name, [self.binaries / "router", "serve", "--supergraph", supergraph, "--authorization-by-subgraphs",
+                               "--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{self.admins[name]}"])
         for name, port in self.admins.items():
             await_until(name, lambda port=port: fetch(f"http://127.0.0.1:{port}/readyz")[0] == 200)
 

@@ -293,7 +293,10 @@ impl Deployment {
         write("supergraph.yaml", json!({ "subgraphs": subgraphs }))?;
         let tracing = json!({ "endpoint": self.setup.collector });
         let source = json!({ "subgraphs": "supergraph.yaml" });
-        let config = write("router.yaml", json!({ "supergraph": source, "tracing": tracing }))?;
+        // The services check tokens and scopes.
+        let authorization = json!({ "by_subgraphs": true });
+        let config = json!({ "supergraph": source, "authorization": authorization, "tracing": tracing });
+        let config = write("router.yaml", config)?;
         let mut command = self.command("router")?;
         command
             .args(["serve", "--config"])

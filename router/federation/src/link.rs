@@ -12,10 +12,29 @@ pub(crate) struct Links {
     links: Vec<Link>,
 }
 
+/// A specification that a schema links to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feature {
+    /// Name in the URL: `inaccessible` of `https://specs.apollo.dev/inaccessible/v0.2`.
+    pub name: String,
+    /// Of the specification, with its version.
+    pub url: String,
+    /// What it is needed for; `None`: whoever does not know it may pass it over.
+    pub purpose: Option<Purpose>,
+}
+
+/// What a feature is needed for: whoever does not know such a feature must not go on without it (Link spec, "Purpose").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To resolve fields securely.
+    Security,
+    /// To resolve fields at all.
+    Execution,
+}
+
 #[derive(Debug, Clone)]
 struct Link {
-    /// Name in the URL: `inaccessible` of `https://specs.apollo.dev/inaccessible/v0.2`.
-    specification: String,
+    feature: Feature,
     /// Prefix of its names in this schema: `as`, or the name in the URL.
     prefix: String,
     imports: Vec<Import>,
@@ -39,10 +58,14 @@ impl Links {
         // The linking directive itself is always there, linked or not.
         for specification in ["link", "core"] {
             if schema.directive_definitions.contains_key(specification)
-                && !links.iter().any(|link| link.specification == specification)
+                && !links.iter().any(|link| link.feature.name == specification)
             {
                 links.push(Link {
-                    specification: specification.to_owned(),
+                    feature: Feature {
+                        name: specification.to_owned(),
+                        url: format!("https://specs.apollo.dev/{specification}"),
+                        purpose: None,
+                    },
                     prefix: specification.to_owned(),
                     imports: Vec::new(),
                 });
@@ -51,12 +74,17 @@ impl Links {
         Self { links }
     }
 
+    /// What is linked to.
+    pub(crate) fn features(self) -> Vec<Feature> {
+        self.links.into_iter().map(|link| link.feature).collect()
+    }
+
     /// What the main directive of `specification` is called in this schema, without `@`.
     pub(crate) fn directive_name(&self, specification: &str) -> Name {
         let name = self
             .links
             .iter()
-            .find(|link| link.specification == specification)
+            .find(|link| link.feature.name == specification)
             .map(|link| {
                 let import = link
                     .imports
@@ -70,7 +98,7 @@ impl Links {
     /// What `element` of `specification` is called in this schema: `join__type` for `@type` of join, unless the link says
     /// otherwise. `element` is with its `@` when it is a directive, the name without.
     pub(crate) fn element_name(&self, specification: &str, element: &str) -> Name {
-        let link = self.links.iter().find(|link| link.specification == specification);
+        let link = self.links.iter().find(|link| link.feature.name == specification);
         let import = link.and_then(|link| link.imports.iter().find(|import| import.name == element));
         let name = match import {
             Some(import) => import.name_here.trim_start_matches('@').to_owned(),
@@ -104,7 +132,13 @@ impl Link {
     /// `None` for a directive that does not link.
     fn parse(directive: &Directive, url_argument: &str) -> Option<Self> {
         let url = directive.specified_argument_by_name(url_argument)?.as_str()?;
-        let specification = specification_name(url)?.to_owned();
+        let name = specification_name(url)?.to_owned();
+        let purpose = directive.specified_argument_by_name("for");
+        let purpose = purpose.and_then(|value| match value.as_enum()?.as_str() {
+            "SECURITY" => Some(Purpose::Security),
+            "EXECUTION" => Some(Purpose::Execution),
+            _ => None,
+        });
         let prefix = directive
             .specified_argument_by_name("as")
             .and_then(|value| value.as_str());
@@ -117,8 +151,12 @@ impl Link {
             .filter_map(|import| Import::parse(import))
             .collect();
         Some(Self {
-            prefix: prefix.unwrap_or(&specification).to_owned(),
-            specification,
+            prefix: prefix.unwrap_or(&name).to_owned(),
+            feature: Feature {
+                name,
+                url: url.to_owned(),
+                purpose,
+            },
             imports,
         })
     }

@@ -24,6 +24,7 @@ use crate::field_set::{FieldSet, FieldSetError};
 use crate::query_graph::QueryGraph;
 use crate::query_plan::OperationKind;
 
+pub use crate::link::{Feature, Purpose};
 pub use context::{ContextArgument, ContextId};
 pub use override_label::{ActiveLabels, LabelId, OverrideLabel};
 pub use shape::ShapeId;
@@ -80,6 +81,7 @@ pub enum SupergraphError {
 pub struct Supergraph {
     joined_types: JoinedTypes,
     api_schema: Arc<ApiSchema>,
+    features: Vec<Feature>,
 }
 
 impl Deref for Supergraph {
@@ -217,6 +219,11 @@ impl Supergraph {
     /// The schema that clients see.
     pub fn api_schema(&self) -> &Arc<ApiSchema> {
         &self.api_schema
+    }
+
+    /// The specifications that it links to. Whoever serves it must know those with a purpose.
+    pub fn features(&self) -> &[Feature] {
+        &self.features
     }
 }
 

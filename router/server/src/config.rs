@@ -75,6 +75,8 @@ pub struct RouterConfig {
     pub supergraph: SupergraphConfig,
     /// Which web pages of other origins may call.
     pub cors: CorsConfig,
+    /// Who enforces rules of access.
+    pub authorization: AuthorizationConfig,
     /// Which headers go on to subgraphs, and back to clients.
     pub headers: HeadersConfig,
     /// Addresses and timeouts of subgraphs.
@@ -102,6 +104,7 @@ impl Default for RouterConfig {
             admin: AdminConfig::default(),
             supergraph: SupergraphConfig::default(),
             cors: CorsConfig::default(),
+            authorization: AuthorizationConfig::default(),
             headers: HeadersConfig::default(),
             traffic: TrafficConfig::default(),
             limits: LimitsConfig::default(),
@@ -205,6 +208,15 @@ impl Default for SupergraphConfig {
             poll_interval_ms: 2_000,
         }
     }
+}
+
+/// `authorization`: who enforces the rules of access in the schema (`@authenticated`, `@requiresScopes`, `@policy`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthorizationConfig {
+    /// Whether every subgraph enforces its own rules. The router enforces none: without this it serves no supergraph that has
+    /// some. For operators of subgraphs that check tokens, which the router passes on.
+    pub by_subgraphs: bool,
 }
 
 /// `traffic`: how long things may take, and where subgraphs are.

@@ -23,6 +23,7 @@ use tracing::error;
 
 use crate::config::RouterConfig;
 use crate::failure::Failure;
+use crate::features::{self, FeatureError};
 use crate::override_labels::OverrideLabels;
 use crate::request::GraphqlRequest;
 use crate::source::ContentHash;
@@ -35,6 +36,9 @@ pub enum GraphError {
     /// The SDL is not a supergraph.
     #[error(transparent)]
     Supergraph(#[from] SupergraphError),
+    /// It asks for what this router does not do.
+    #[error(transparent)]
+    Feature(#[from] FeatureError),
     /// A subgraph's address, or a setting about a subgraph, is wrong.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -74,6 +78,7 @@ impl Graph {
     /// Loads a supergraph. Takes a core for milliseconds, or seconds for a huge one: not for an async thread.
     pub(crate) fn load(sdl: &str, upstream: &Upstream, config: &RouterConfig) -> Result<Self, GraphError> {
         let supergraph = Arc::new(Supergraph::parse(sdl)?);
+        features::check(supergraph.features(), config.authorization.by_subgraphs)?;
         Ok(Self {
             hash: ContentHash::of([sdl]),
             executor: upstream.executor(supergraph.subgraphs())?,

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 mod cors;
 mod failure;
+mod features;
 mod graph;
 mod incremental;
 mod introspect_subgraph;
@@ -29,6 +30,7 @@ mod upstream;
 
 pub use app::{BuildError, GRAPHQL_PATH, RouterApp, RouterBuilder, RouterHandle, RunningRouter};
 pub use config::RouterConfig;
+pub use features::FeatureError;
 pub use graph::GraphError;
 pub use reload::{LoadError, Reload};
 pub use serve::{Listeners, serve};

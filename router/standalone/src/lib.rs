@@ -72,6 +72,8 @@ impl Hansa {
         let mut config = RouterConfig::default();
         // The plan panel of GraphiQL; not for strangers, whom it would tell how the graph is built inside.
         config.explain.enabled = address.ip().is_loopback();
+        // The services check tokens and scopes.
+        config.authorization.by_subgraphs = true;
         let connections_max = config.limits.connections_max;
         let mut builder = RouterBuilder::new(config)
             .subgraphs(subgraphs())

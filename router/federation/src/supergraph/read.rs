@@ -42,6 +42,7 @@ pub(super) fn read(sdl: &str) -> Result<Supergraph, SupergraphError> {
     Ok(Supergraph {
         joined_types: joined_types?,
         api_schema: Arc::new(api_schema?),
+        features: Links::of(&schema).features(),
     })
 }
 

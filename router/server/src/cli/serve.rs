@@ -25,6 +25,9 @@ pub(super) struct ServeArgs {
     /// Take up changes of the supergraph while serving; the last good one is kept.
     #[arg(long)]
     watch: bool,
+    /// The subgraphs enforce `@authenticated`, `@requiresScopes` and `@policy` by themselves: the router does not.
+    #[arg(long)]
+    authorization_by_subgraphs: bool,
     /// Address and port for clients; `listen` of `router.yaml`, or 127.0.0.1:4000.
     #[arg(long, value_name = "ADDRESS", value_parser = value_parser!(SocketAddr))]
     listen: Option<SocketAddr>,
@@ -58,6 +61,7 @@ impl ServeArgs {
         config.supergraph.file = self.source.supergraph.or(config.supergraph.file);
         config.supergraph.subgraphs = self.source.subgraphs.or(config.supergraph.subgraphs);
         config.supergraph.watch |= self.watch;
+        config.authorization.by_subgraphs |= self.authorization_by_subgraphs;
         config.listen = self.listen.unwrap_or(config.listen);
         config.admin.listen = self.admin_listen.unwrap_or(config.admin.listen);
         Ok(config)

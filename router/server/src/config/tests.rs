@@ -91,7 +91,7 @@ fn faults_say_where_and_what_to_write_instead() {
     }
     expect_test::expect![[r#"
         router.yaml:2:3: unknown key `origin`; did you mean `origins`?
-        router.yaml:1:1: unknown key `frobnicate`; known here: listen, admin, supergraph, cors, headers, traffic, limits, override_labels, introspection, playground, explain, tracing
+        router.yaml:1:1: unknown key `frobnicate`; known here: listen, admin, supergraph, cors, authorization, headers, traffic, limits, override_labels, introspection, playground, explain, tracing
         router.yaml:1:9: invalid socket address syntax
         router.yaml:2:14: this value is not a whole number from 0 up
         router.yaml:2:10: this value is neither true nor false

@@ -7,6 +7,7 @@ mod cors;
 mod defer;
 mod explain;
 mod failures;
+mod features;
 mod headers;
 mod healthcheck;
 mod introspection;
