@@ -31,18 +31,22 @@ impl Executor {
     /// Runs a query or mutation whose plan may be in parts, and sends each part when it is complete. Ends early when nobody
     /// receives them any more.
     ///
-    /// The parameters are those of [`Executor::execute`]. A plan in one piece gives one part.
+    /// The parameters are those of [`Executor::execute`]. A plan in one piece gives one part, one in parts at most one more than
+    /// it defers.
+    ///
+    /// * `parts`: never waits for whoever reads them. Fetches under way keep requests of their subgraphs from others, and only
+    ///   end, or time out, as long as this goes on.
     pub async fn execute_in_parts(
         &self,
         plan: &ExecutablePlan,
         api_schema: &Arc<ApiSchema>,
         request: ExecutionRequest,
-        parts: mpsc::Sender<ResponsePart>,
+        parts: mpsc::UnboundedSender<ResponsePart>,
     ) {
         let Some(PlanNode::Defer { primary, deferred }) = &plan.root else {
             let answer = self.execute(plan, api_schema, request).await;
             // Whoever does not listen any more needs no answer.
-            let _ = parts.send(ResponsePart::First(answer, Announcement::default())).await;
+            let _ = parts.send(ResponsePart::First(answer, Announcement::default()));
             return;
         };
         let mut execution = Execution::new(self, plan, request);
@@ -56,7 +60,7 @@ impl Executor {
             delivery.ended.insert(ended);
             while let Some(part) = delivery.next() {
                 let is_last = !part.has_next();
-                if parts.send(part).await.is_err() || is_last {
+                if parts.send(part).is_err() || is_last {
                     return;
                 }
             }

@@ -249,7 +249,7 @@ impl Graph {
         &self,
         prepared: &PreparedOperation,
         request: ExecutionRequest,
-        parts: mpsc::Sender<ResponsePart>,
+        parts: mpsc::UnboundedSender<ResponsePart>,
     ) {
         let executor = &self.executor;
         executor

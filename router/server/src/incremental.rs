@@ -63,7 +63,7 @@ pub(crate) struct AnswerInParts {
 
 /// What is still to come.
 pub(crate) struct Rest {
-    pub(crate) parts: mpsc::Receiver<ResponsePart>,
+    pub(crate) parts: mpsc::UnboundedReceiver<ResponsePart>,
     /// Ends the execution when the client is gone.
     pub(crate) _stop: DropGuard,
     /// The operation, if the client wants to know what was done for it, and what was done so far.

@@ -149,7 +149,7 @@ async fn execute_in_parts(
     execution: ExecutionRequest,
 ) -> Result<AnswerInParts, Failure> {
     let stop = CancellationToken::new();
-    let (sender, mut parts) = mpsc::channel(1);
+    let (sender, mut parts) = mpsc::unbounded_channel();
     let is_mutation = prepared.operation.kind() == OperationKind::Mutation;
     let stopped = stop.clone();
     let task = async move {

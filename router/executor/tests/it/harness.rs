@@ -335,7 +335,7 @@ pub(crate) fn run_in_parts(
         explain: false,
     };
     let plan = ExecutablePlan::from(plan.clone());
-    let (sender, mut receiver) = tokio::sync::mpsc::channel(100);
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     runtime().block_on(executor.execute_in_parts(&plan, operation.schema(), request, sender));
     let requests = std::mem::take(&mut *requests.lock().unwrap());
     (requests, std::iter::from_fn(|| receiver.try_recv().ok()).collect())

@@ -1,23 +1,39 @@
 //! `@defer` from clients: in parts for those who read them, in both forms; whole for all others.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use axum::Router;
+use axum::body::Body;
 use axum::routing::post;
 use federation::subgraph::Subgraph;
-use http::header;
+use http::{Request, header};
 use serde_json::{Value, json};
 use server::RouterBuilder;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tower::ServiceExt;
 
 use super::{Greeter, body, config, query, router};
 
-/// Two subgraphs: users have names, and friends that another subgraph knows.
-async fn users() -> Router {
-    let answer = |data: Value| post(move || async move { axum::Json(json!({ "data": data })) });
+fn subgraph(name: &str, sdl: &str) -> Subgraph {
     let keys = r#"extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key"])"#;
-    let subgraph = |name: &str, sdl: &str| Subgraph {
+    Subgraph {
         name: name.into(),
         routing_url: format!("http://{name}/graphql"),
         sdl: format!("{keys} {sdl}"),
-    };
+    }
+}
+
+/// Always answers this.
+fn answering(data: Value) -> Router {
+    let answer = move || async move { axum::Json(json!({ "data": data })) };
+    Router::new().route("/graphql", post(answer))
+}
+
+/// Two subgraphs: users have names, and friends that another subgraph knows.
+async fn users() -> Router {
     let builder = RouterBuilder::new(config("explain: { enabled: true }")).subgraphs(vec![
         subgraph(
             "users",
@@ -28,11 +44,8 @@ async fn users() -> Router {
             r#"type User @key(fields: "id") { id: ID! friends: [String!]! score: Int! }"#,
         ),
     ]);
-    let users = Router::new().route("/graphql", answer(json!({"me": {"id": "1", "name": "Ada"}})));
-    let friends = Router::new().route(
-        "/graphql",
-        answer(json!({"_entities": [{"__typename": "User", "friends": ["Bo"], "score": null}]})),
-    );
+    let users = answering(json!({"me": {"id": "1", "name": "Ada"}}));
+    let friends = answering(json!({"_entities": [{"__typename": "User", "friends": ["Bo"], "score": null}]}));
     let builder = builder.in_process("users", users).in_process("friends", friends);
     builder.build().await.expect("the subgraphs compose").app.public
 }
@@ -157,4 +170,57 @@ async fn others_are_answered_whole() {
     let refused = body(&query(&app, refused, &accept).await);
     let code = &refused["errors"][0]["extensions"]["code"];
     assert_eq!(code, "GRAPHQL_VALIDATION_FAILED", "{refused}");
+}
+
+/// Never answers its first request, which `arrived` is told of; answers the others.
+fn hanging_once(arrived: Arc<Notify>) -> Router {
+    let is_first = Arc::new(AtomicBool::new(true));
+    let answer = move || async move {
+        if is_first.swap(false, Ordering::SeqCst) {
+            arrived.notify_one();
+            std::future::pending::<()>().await;
+        }
+        axum::Json(json!({"data": {"jam": true}}))
+    };
+    Router::new().route("/graphql", post(answer))
+}
+
+/// What a client does not read must not keep the requests of its other fragments, which others need, from timing out.
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_no_subgraph_up() {
+    let settings = "traffic: { subgraphs: { roads: { requests_in_flight_max: 1, query_timeout_ms: 200 } } }";
+    let user = |field: &str| format!(r#"type User @key(fields: "id") {{ id: ID! {field}: Int }}"#);
+    let one = |field: &str| json!({"_entities": [{"__typename": "User", field: 1}]});
+    let arrived = Arc::new(Notify::new());
+    let app = RouterBuilder::new(config(settings))
+        .subgraphs(vec![
+            subgraph("users", &format!("type Query {{ me: User }} {}", user("age"))),
+            subgraph("friends", &user("friends")),
+            subgraph("scores", &user("score")),
+            subgraph("roads", &format!("type Query {{ jam: Boolean }} {}", user("roads"))),
+        ])
+        .in_process("users", answering(json!({"me": {"id": "1", "age": 36}})))
+        .in_process("friends", answering(one("friends")))
+        .in_process("scores", answering(one("score")))
+        .in_process("roads", hanging_once(Arc::clone(&arrived)))
+        .build()
+        .await
+        .expect("the subgraphs compose")
+        .app
+        .public;
+    let text = "{ me { age ... @defer { friends } ... @defer { score } ... @defer { roads } } }";
+    let request = Request::post("/graphql")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ACCEPT, "multipart/mixed;deferSpec=20220824")
+        .body(Body::from(json!({ "query": text }).to_string()))
+        .expect("a request");
+    let unread = app.clone().oneshot(request).await.expect("a router always answers");
+    let served = async {
+        arrived.notified().await;
+        // Whoever comes while the subgraph is busy waits for no longer than its time.
+        while body(&query(&app, "{ jam }", &[]).await) != json!({"data": {"jam": true}}) {}
+    };
+    let served = timeout(Duration::from_secs(10), served).await;
+    served.expect("the subgraph can be asked again");
+    drop(unread);
 }

@@ -197,7 +197,7 @@ impl Router {
         };
         self.subgraphs.take_observed();
         let executable = ExecutablePlan::from(plan.clone());
-        let (sender, mut receiver) = tokio::sync::mpsc::channel(1_000);
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let api_schema = self.supergraph.api_schema();
         let execution = self.executor.execute_in_parts(&executable, api_schema, request, sender);
         self.runtime.block_on(execution);
