@@ -213,6 +213,11 @@ impl RouterHandle {
         self.state.drain();
     }
 
+    /// What all requests share.
+    pub(crate) fn state(&self) -> &RouterState {
+        &self.state
+    }
+
     /// Hash of the supergraph that is served: the first 16 digits of its SHA-256.
     pub fn supergraph_hash(&self) -> String {
         self.state.graph().hash.to_string()

@@ -226,6 +226,10 @@ pub struct TrafficConfig {
     /// Longest time from the first byte of a request to its answer, in milliseconds. Above the subgraph timeouts, so
     /// that a slow subgraph still leaves a partial answer.
     pub request_timeout_ms: u64,
+    /// Longest time that a client may leave what is written to it untaken, in milliseconds; then its connection is closed.
+    /// Connections with nothing to write may wait. 30 s: networks of phones come back within that, and answers that nobody
+    /// takes fill the memory. For operators of clients on worse networks.
+    pub write_timeout_ms: u64,
     /// Longest time one request of a query to a subgraph may take, in milliseconds.
     pub query_timeout_ms: u64,
     /// The same for mutations, which wait for others (payment gateways) and must not be given up early.
@@ -251,6 +255,7 @@ impl Default for TrafficConfig {
         let client = ClientOptions::default();
         Self {
             request_timeout_ms: 15_000,
+            write_timeout_ms: 30_000,
             query_timeout_ms: 5_000,
             mutation_timeout_ms: 12_000,
             response_bytes_max: policy.response_bytes_max,
@@ -275,6 +280,7 @@ impl TrafficConfig {
         });
         let all = [
             ("traffic.request_timeout_ms", self.request_timeout_ms == 0),
+            ("traffic.write_timeout_ms", self.write_timeout_ms == 0),
             ("traffic.query_timeout_ms", self.query_timeout_ms == 0),
             ("traffic.mutation_timeout_ms", self.mutation_timeout_ms == 0),
             ("traffic.response_bytes_max", self.response_bytes_max == 0),

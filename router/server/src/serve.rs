@@ -1,11 +1,12 @@
 //! Sockets: accepts connections, speaks HTTP/1.1 on them, and ends without breaking what is under way.
 //!
-//! Used instead of `axum::serve` for what that does not have: a limit on connections, a time limit on request headers, and
-//! a time limit on draining.
+//! Used instead of `axum::serve` for what that does not have: a limit on connections, time limits on request headers and on
+//! clients that do not take their answers, and a time limit on draining.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
@@ -50,11 +52,11 @@ pub struct Listeners {
 /// Serves until `shutdown` is done, then drains: not ready, no new connections, up to 25 s for requests under way.
 pub async fn serve(router: RunningRouter, listeners: Listeners, shutdown: impl Future<Output = ()>) {
     let (stop_public, stop_admin) = (CancellationToken::new(), CancellationToken::new());
-    let public = tokio::spawn(
-        Port::new(router.app.public, listeners.connections_max).serve(listeners.public, stop_public.clone()),
-    );
-    let admin =
-        tokio::spawn(Port::new(router.app.admin, ADMIN_CONNECTIONS_MAX).serve(listeners.admin, stop_admin.clone()));
+    let write_timeout = router.handle.state().write_timeout;
+    let public = Port::new(router.app.public, listeners.connections_max, write_timeout);
+    let admin = Port::new(router.app.admin, ADMIN_CONNECTIONS_MAX, write_timeout);
+    let public = tokio::spawn(public.serve(listeners.public, stop_public.clone()));
+    let admin = tokio::spawn(admin.serve(listeners.admin, stop_admin.clone()));
     shutdown.await;
 
     info!("Draining");
@@ -70,13 +72,16 @@ pub async fn serve(router: RunningRouter, listeners: Listeners, shutdown: impl F
 struct Port {
     app: Router,
     connections: Arc<Semaphore>,
+    /// Longest time that a client may leave what is written to it untaken.
+    write_timeout: Duration,
 }
 
 impl Port {
-    fn new(app: Router, connections_max: usize) -> Self {
+    fn new(app: Router, connections_max: usize, write_timeout: Duration) -> Self {
         Self {
             app,
             connections: Arc::new(Semaphore::new(connections_max)),
+            write_timeout,
         }
     }
 
@@ -87,7 +92,7 @@ impl Port {
                 Ok((stream, peer)) => {
                     tokio::spawn(serve_connection(
                         self.app.clone(),
-                        stream,
+                        self.timed(stream),
                         peer,
                         graceful.watcher(),
                         permit,
@@ -105,6 +110,15 @@ impl Port {
         }
     }
 
+    /// The connection of a client that must take what is written to it. While there is nothing to write, it may wait.
+    fn timed(&self, stream: TcpStream) -> TimedStream {
+        // Answers are written whole; waiting to fill a packet only adds to the latency.
+        let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.write_timeout));
+        Box::pin(stream)
+    }
+
     async fn accept(&self, listener: &TcpListener) -> (OwnedSemaphorePermit, io::Result<(TcpStream, SocketAddr)>) {
         let permit = Arc::clone(&self.connections)
             .acquire_owned()
@@ -114,15 +128,15 @@ impl Port {
     }
 }
 
+type TimedStream = Pin<Box<TimeoutStream<TcpStream>>>;
+
 async fn serve_connection(
     app: Router,
-    stream: TcpStream,
+    stream: TimedStream,
     peer: SocketAddr,
     watcher: Watcher,
     _permit: OwnedSemaphorePermit,
 ) {
-    // Answers are written whole; waiting to fill a packet only adds to the latency.
-    let _ = stream.set_nodelay(true);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         call(app.clone(), request.map(Body::new))

@@ -13,6 +13,7 @@ use crate::propagation::Propagation;
 /// Shared by all requests, the admin port and the reloader.
 pub(crate) struct RouterState {
     pub(crate) request_timeout: Duration,
+    pub(crate) write_timeout: Duration,
     pub(crate) body_bytes_max: usize,
     pub(crate) propagation: Propagation,
     pub(crate) explain_enabled: bool,
@@ -26,6 +27,7 @@ impl RouterState {
     pub(crate) fn new(config: &RouterConfig, graph: Graph) -> Self {
         Self {
             request_timeout: Duration::from_millis(config.traffic.request_timeout_ms),
+            write_timeout: Duration::from_millis(config.traffic.write_timeout_ms),
             body_bytes_max: config.limits.body_bytes_max,
             propagation: Propagation::new(&config.headers),
             explain_enabled: config.explain.enabled,

@@ -15,6 +15,7 @@ mod mutations;
 mod override_labels;
 mod plan;
 mod reload;
+mod serve;
 
 use std::sync::{Arc, Mutex};
 
