@@ -20,9 +20,6 @@ pub(crate) use self::response_path::response_path;
 use crate::response::{GraphqlError, ResponsePathSegment};
 use crate::store::{Failure, ListId, NameId, ObjectId, Store, StoredStep, Value, write_string};
 
-/// Longest answer in bytes. 256 MiB: an entity that is stored once may be written many times.
-const DATA_BYTES_MAX: usize = 256 * 1024 * 1024;
-
 /// Most field errors of one answer. 1,000: a list of a million wrong values tells nobody more than its first thousand.
 const ERRORS_MAX: usize = 1_000;
 
@@ -38,6 +35,21 @@ pub(crate) fn holds(conditions: &[BooleanCondition], variables: &Map<String, Jso
 /// Whether a Boolean variable is true.
 pub(crate) fn is_true(variable: &str, variables: &Map<String, JsonValue>) -> bool {
     variables.get(variable).and_then(JsonValue::as_bool).unwrap_or(false)
+}
+
+/// How long an answer may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnswerBytes {
+    /// With all its parts.
+    pub(crate) max: usize,
+    /// What earlier parts leave.
+    pub(crate) left: usize,
+}
+
+impl AnswerBytes {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, left: max }
+    }
 }
 
 /// By error, the first place of the answer that is null because of it.
@@ -93,10 +105,11 @@ pub(crate) fn complete<'a>(
     shape: &'a ResponseShape,
     variables: &Map<String, JsonValue>,
     root_type: Option<&'a str>,
+    bytes: AnswerBytes,
 ) -> Completed<'a> {
     // Most of what was fetched is written, some of it several times.
     let capacity = store.source_bytes() + store.source_bytes() / 4 + 64;
-    Completion::new((store, variables), Vec::new(), capacity).run(Store::ROOT, &[shape], root_type)
+    Completion::new((store, variables), Vec::new(), (capacity, bytes)).run(Store::ROOT, &[shape], root_type)
 }
 
 /// Completes what is deferred of an object, after all of it was fetched.
@@ -108,6 +121,7 @@ pub(crate) fn complete_deferred<'a>(
     deferred: &DeferredObject<'a>,
     variables: &Map<String, JsonValue>,
     known: Option<&JsonValue>,
+    bytes: AnswerBytes,
 ) -> Completed<'a> {
     let stored = deferred.path.iter().map(|step| match step {
         // A field that was not stored leads nowhere; what is deferred was seen, so there is none such.
@@ -117,7 +131,7 @@ pub(crate) fn complete_deferred<'a>(
     let object = store.object_at(stored);
     let completion = Completion {
         known,
-        ..Completion::new((store, variables), deferred.path.clone(), 256)
+        ..Completion::new((store, variables), deferred.path.clone(), (256, bytes))
     };
     match object {
         Some(object) => completion.run(object, &deferred.shapes, deferred.runtime_type),
@@ -165,6 +179,7 @@ struct Completion<'s, 'a> {
     nulls: ErrorNulls,
     /// Errors past [`ERRORS_MAX`], which are counted only.
     errors_left_out: usize,
+    bytes: AnswerBytes,
     /// The answer grew too long; nothing more is written.
     has_overflown: bool,
     /// What clients know of the whole answer, if that matters.
@@ -187,15 +202,20 @@ struct FieldGroup<'a> {
 }
 
 impl<'s, 'a> Completion<'s, 'a> {
-    fn new((store, variables): (&'s Store, &'s Map<String, JsonValue>), path: Vec<Step<'a>>, capacity: usize) -> Self {
+    fn new(
+        (store, variables): (&'s Store, &'s Map<String, JsonValue>),
+        path: Vec<Step<'a>>,
+        (capacity, bytes): (usize, AnswerBytes),
+    ) -> Self {
         Self {
             store,
             variables,
-            out: Vec::with_capacity(capacity),
+            out: Vec::with_capacity(capacity.min(bytes.left)),
             path,
             errors: Vec::new(),
             nulls: ErrorNulls::default(),
             errors_left_out: 0,
+            bytes,
             has_overflown: false,
             known: None,
             contradicts_known: false,
@@ -207,8 +227,9 @@ impl<'s, 'a> Completion<'s, 'a> {
     fn run(mut self, object: ObjectId, shapes: &[&'a ResponseShape], runtime_type: Option<&'a str>) -> Completed<'a> {
         self.out.extend_from_slice(DATA_BEGIN);
         let mut is_null = self.object(object, shapes, runtime_type).is_err() || self.contradicts_known;
+        self.has_overflown |= self.out.len() > self.bytes.left;
         if self.has_overflown {
-            let message = format!("the answer is longer than {DATA_BYTES_MAX} bytes");
+            let message = format!("the answer is longer than {} bytes", self.bytes.max);
             self.errors = vec![GraphqlError::new(ErrorCode::CostEstimatedTooExpensive, message)];
             is_null = true;
         }
@@ -385,7 +406,7 @@ impl<'s, 'a> Completion<'s, 'a> {
 
     /// Writes `value` as `field_type` says.
     fn value(&mut self, value: Value, field_type: &'a FieldType, group: &FieldGroup<'a>) -> Result<Written, Propagate> {
-        self.has_overflown |= self.out.len() > DATA_BYTES_MAX;
+        self.has_overflown |= self.out.len() > self.bytes.left;
         if self.has_overflown || self.contradicts_known {
             return Err(Propagate);
         }

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use crate::client::{
     ByteBudget, FetchError, ResponseBounds, SubgraphAnswer, SubgraphClient, SubgraphPolicy, SubgraphRequest,
 };
-use crate::completion::{DeferredObject, ErrorNulls, complete, is_true, response_path};
+use crate::completion::{AnswerBytes, DeferredObject, ErrorNulls, complete, is_true, response_path};
 use crate::executable_plan::ExecutablePlan;
 use crate::fetch::{Deprived, EntityLimits, Prepared, State};
 use crate::in_parts::Progress;
@@ -57,6 +57,9 @@ pub struct ExecutorOptions {
     pub entities: EntityLimits,
     /// Most bytes that all answers of subgraphs to one operation may have. 64 MiB: four answers of the longest kind.
     pub fetched_bytes_max: usize,
+    /// Most bytes of data in one answer to a client, all its parts together. 64 MiB: as much as may be fetched; an entity that
+    /// is fetched once may be written many times.
+    pub response_bytes_max: usize,
     /// Headers of subgraph answers that are passed back to the client. Values of several subgraphs are all kept.
     pub passed_back: Vec<HeaderName>,
     /// Called after each request to a subgraph, for metrics: with the subgraph's name, how long it took, and the error when
@@ -69,6 +72,7 @@ impl Default for ExecutorOptions {
         Self {
             entities: EntityLimits::default(),
             fetched_bytes_max: 64 * 1024 * 1024,
+            response_bytes_max: 64 * 1024 * 1024,
             passed_back: vec![SET_COOKIE],
             on_fetched: |_, _, _| {},
         }
@@ -353,12 +357,18 @@ impl<'a> Execution<'a> {
         answer.unwrap_or(Err(FetchError::Timeout { timeout_ms }))
     }
 
+    /// How long the whole answer may be.
+    pub(crate) fn answer_bytes(&self) -> AnswerBytes {
+        AnswerBytes::new(self.executor.options.response_bytes_max)
+    }
+
     /// What is fetched so far as an answer, and the objects in it with more to come.
     pub(crate) fn answer(&self, api_schema: &'a ApiSchema) -> (ExecutionResponse, Vec<DeferredObject<'a>>) {
         let plan = self.plan;
         let mut state = self.state();
         let root_type = api_schema.root_type(plan.operation_kind);
-        let completed = complete(&state.store, &plan.response, &self.request.variables, root_type);
+        let bytes = self.answer_bytes();
+        let completed = complete(&state.store, &plan.response, &self.request.variables, root_type, bytes);
         let errors = self.errors_of(&mut state, None, &completed.nulls);
         let answer = ExecutionResponse {
             data: Some(completed.data),

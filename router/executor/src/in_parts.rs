@@ -8,6 +8,7 @@ mod delivered;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use federation::api_schema::ApiSchema;
 use federation::error::ErrorCode;
 use federation::query_plan::{DeferredPart, PlanNode};
@@ -18,7 +19,7 @@ use serde_json::Map;
 use tokio::sync::{mpsc, watch};
 
 use self::delivered::Delivered;
-use crate::completion::{Completed, DeferredObject, ErrorNulls, complete_deferred};
+use crate::completion::{AnswerBytes, Completed, DeferredObject, ErrorNulls, complete_deferred};
 use crate::executable_plan::ExecutablePlan;
 use crate::execution::{Execution, ExecutionRequest, Executor, take_fetches};
 use crate::response::{
@@ -166,6 +167,7 @@ struct Delivery<'e, 'a> {
     pending: Vec<(u32, PendingFragment)>,
     next_id: u32,
     delivered: Delivered,
+    bytes: AnswerBytes,
 }
 
 impl<'e, 'a> Delivery<'e, 'a> {
@@ -180,6 +182,7 @@ impl<'e, 'a> Delivery<'e, 'a> {
             pending: Vec::new(),
             next_id: 0,
             delivered: Delivered::default(),
+            bytes: execution.answer_bytes(),
         }
     }
 
@@ -205,6 +208,7 @@ impl<'e, 'a> Delivery<'e, 'a> {
         self.is_begun = true;
         let (answer, deferred) = self.execution.answer(self.api_schema);
         self.delivered = Delivered::new(&answer);
+        self.count(answer.data.as_ref().map_or(0, Bytes::len));
         ResponsePart::First(answer, self.announce(deferred))
     }
 
@@ -262,15 +266,21 @@ impl<'e, 'a> Delivery<'e, 'a> {
     /// not known any more.
     fn complete(&mut self, store: &Store, object: &DeferredObject<'a>) -> Completed<'a> {
         let variables = &self.execution.request.variables;
-        let mut completed = complete_deferred(store, object, variables, None);
+        let mut completed = complete_deferred(store, object, variables, None, self.bytes);
         self.delivered.has_failures |= completed.has_failures();
         if self.delivered.has_failures {
             match self.delivered.together() {
-                Some(known) => completed = complete_deferred(store, object, variables, Some(known)),
+                Some(known) => completed = complete_deferred(store, object, variables, Some(known), self.bytes),
                 None => completed.is_null = true,
             }
         }
+        self.count(completed.data.len());
         completed
+    }
+
+    /// Takes so many bytes off what later parts may have.
+    fn count(&mut self, bytes: usize) {
+        self.bytes.left = self.bytes.left.saturating_sub(bytes);
     }
 
     /// Notes the objects with more to come. Announced are those that are not below another one of their fragment.

@@ -360,6 +360,8 @@ pub struct LimitsConfig {
     pub entities_per_request_max: usize,
     /// Bytes of all answers of subgraphs to one operation.
     pub fetched_bytes_max: usize,
+    /// Bytes of data in one answer to a client, all its parts together.
+    pub response_bytes_max: usize,
     /// Bytes of the texts of all operations whose plans are remembered.
     pub operation_cache_bytes_max: u64,
     /// Open connections of clients; more wait to be accepted.
@@ -381,6 +383,7 @@ impl Default for LimitsConfig {
             entities_per_fetch_max: execution.entities.per_fetch_max,
             entities_per_request_max: execution.entities.per_request_max,
             fetched_bytes_max: execution.fetched_bytes_max,
+            response_bytes_max: execution.response_bytes_max,
             operation_cache_bytes_max: 32 << 20,
             connections_max: 10_000,
         }

@@ -57,6 +57,7 @@ impl Upstream {
             options: ExecutorOptions {
                 entities: config.limits.entities(),
                 fetched_bytes_max: config.limits.fetched_bytes_max,
+                response_bytes_max: config.limits.response_bytes_max,
                 passed_back: config.headers.response_names(),
                 on_fetched: telemetry::fetched,
             },

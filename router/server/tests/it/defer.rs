@@ -32,9 +32,13 @@ fn answering(data: Value) -> Router {
     Router::new().route("/graphql", post(answer))
 }
 
-/// Two subgraphs: users have names, and friends that another subgraph knows.
 async fn users() -> Router {
-    let builder = RouterBuilder::new(config("explain: { enabled: true }")).subgraphs(vec![
+    users_with("explain: { enabled: true }").await
+}
+
+/// Two subgraphs: users have names, and friends that another subgraph knows.
+async fn users_with(yaml: &str) -> Router {
+    let builder = RouterBuilder::new(config(yaml)).subgraphs(vec![
         subgraph(
             "users",
             r#"type Query { me: User } type User @key(fields: "id") { id: ID! name: String }"#,
@@ -148,6 +152,22 @@ async fn what_was_done_stands_in_the_last_part() {
     let explain = &parts[1]["extensions"]["explain"];
     assert_eq!(explain["plan"]["node"]["kind"], "Defer");
     assert_eq!(explain["fetches"].as_array().map(Vec::len), Some(2), "{explain}");
+}
+
+/// All parts together are bounded: whoever does not read them has them all in memory.
+#[tokio::test]
+async fn what_no_longer_fits_into_the_answer_is_left_out() {
+    let app = users_with("limits: { response_bytes_max: 60 }").await;
+    let text = "{ me { name ... @defer { friends } ... @defer { again: friends } } }";
+    let response = query(&app, text, &[("accept", "multipart/mixed;deferSpec=20220824")]).await;
+    let parts = parts(std::str::from_utf8(response.body()).expect("text"));
+    assert_eq!(parts[0]["data"], json!({"me": {"name": "Ada"}}));
+    let pieces = parts[1..]
+        .iter()
+        .flat_map(|part| part["incremental"].as_array().expect("pieces"));
+    let (refused, given): (Vec<_>, Vec<_>) = pieces.partition(|piece| piece["data"].is_null());
+    assert_eq!((refused.len(), given.len()), (1, 1), "{parts:?}");
+    assert_eq!(refused[0]["errors"][0]["message"], "the answer is longer than 60 bytes");
 }
 
 #[tokio::test]

@@ -72,3 +72,16 @@ async fn an_error_of_a_subgraph_keeps_its_code() {
         })
     );
 }
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_is_refused() {
+    let mut greeter = Greeter::new();
+    greeter.answer = json!({"data": {"hello": "x".repeat(100)}});
+    for (bytes_max, is_refused) in [(100, true), (200, false)] {
+        let yaml = format!("limits: {{ response_bytes_max: {bytes_max} }}");
+        let answer = body(&query(&router(config(&yaml), &greeter).await, "{ hello }", &[]).await);
+        assert_eq!(answer["data"].is_null(), is_refused, "{answer}");
+        let code = answer["errors"][0]["extensions"]["code"].as_str();
+        assert_eq!(code, is_refused.then_some("COST_ESTIMATED_TOO_EXPENSIVE"), "{answer}");
+    }
+}
