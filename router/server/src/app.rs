@@ -213,6 +213,13 @@ impl RouterHandle {
         self.state.drain();
     }
 
+    /// Waits for the operations that go on although their clients have gone: mutations. For whoever serves without
+    /// [`serve`](crate::serve()), before the process ends and after it has stopped to accept requests.
+    pub async fn finish(&self) {
+        self.state.operations.close();
+        self.state.operations.wait().await;
+    }
+
     /// What all requests share.
     pub(crate) fn state(&self) -> &RouterState {
         &self.state

@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use trace_context::TraceContext;
 use tracing::Instrument;
 
@@ -123,14 +124,16 @@ async fn answer(
         explain: is_explained,
     };
     if defers != ActiveDefers::NONE {
-        let mut answer = execute_in_parts(graph, Arc::clone(&prepared), execution).await?;
+        let mut answer = execute_in_parts(&state.operations, graph, Arc::clone(&prepared), execution).await?;
         if is_explained {
             answer.explain(prepared);
         }
         return Ok(answer);
     }
     let mut response = match prepared.operation.kind() {
-        OperationKind::Mutation => execute_to_the_end(graph, Arc::clone(&prepared), execution).await?,
+        OperationKind::Mutation => {
+            execute_to_the_end(&state.operations, graph, Arc::clone(&prepared), execution).await?
+        }
         OperationKind::Query | OperationKind::Subscription => graph.execute(&prepared, execution).await,
     };
     if is_explained {
@@ -144,6 +147,7 @@ async fn answer(
 /// Begins in a task of its own, and gives the first part. The task ends when nobody wants the others; a mutation does not
 /// end before its first part.
 async fn execute_in_parts(
+    operations: &TaskTracker,
     graph: Arc<Graph>,
     prepared: Arc<PreparedOperation>,
     execution: ExecutionRequest,
@@ -157,7 +161,7 @@ async fn execute_in_parts(
         // Whether it was stopped makes no difference: nobody listens then.
         let _ = stopped.run_until_cancelled(execute).await;
     };
-    tokio::spawn(task.in_current_span());
+    operations.spawn(task.in_current_span());
     let guard = (!is_mutation).then(|| stop.clone().drop_guard());
     match parts.recv().await {
         Some(ResponsePart::First(first, announcement)) => Ok(AnswerInParts {
@@ -176,11 +180,12 @@ async fn execute_in_parts(
 
 /// In a task of its own: a client that goes away must not stop a mutation between two of its steps.
 async fn execute_to_the_end(
+    operations: &TaskTracker,
     graph: Arc<Graph>,
     prepared: Arc<PreparedOperation>,
     execution: ExecutionRequest,
 ) -> Result<ExecutionResponse, Failure> {
-    let task = tokio::spawn(async move { graph.execute(&prepared, execution).await }.in_current_span());
+    let task = operations.spawn(async move { graph.execute(&prepared, execution).await }.in_current_span());
     // A panic was logged where it happened.
     task.await.map_err(|_| Failure::internal())
 }

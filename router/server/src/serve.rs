@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -49,7 +49,8 @@ pub struct Listeners {
     pub connections_max: usize,
 }
 
-/// Serves until `shutdown` is done, then drains: not ready, no new connections, up to 25 s for requests under way.
+/// Serves until `shutdown` is done, then drains: not ready, no new connections, up to 25 s for requests under way and for
+/// mutations whose clients have gone.
 pub async fn serve(router: RunningRouter, listeners: Listeners, shutdown: impl Future<Output = ()>) {
     let (stop_public, stop_admin) = (CancellationToken::new(), CancellationToken::new());
     let write_timeout = router.handle.state().write_timeout;
@@ -61,9 +62,13 @@ pub async fn serve(router: RunningRouter, listeners: Listeners, shutdown: impl F
 
     info!("Draining");
     router.handle.drain();
+    let drained_until = Instant::now() + DRAIN_TIMEOUT;
     stop_public.cancel();
     // The admin port outlives the public one, so that probes see a router that is draining and not a dead one.
     let _ = public.await;
+    if timeout_at(drained_until, router.handle.finish()).await.is_err() {
+        warn!("Operations were still under way after {} s", DRAIN_TIMEOUT.as_secs());
+    }
     stop_admin.cancel();
     let _ = admin.await;
     info!("Ended");

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio_util::task::TaskTracker;
 
 use crate::config::RouterConfig;
 use crate::graph::Graph;
@@ -17,6 +18,8 @@ pub(crate) struct RouterState {
     pub(crate) body_bytes_max: usize,
     pub(crate) propagation: Propagation,
     pub(crate) explain_enabled: bool,
+    /// Operations that go on when their client has gone, for whoever ends the process.
+    pub(crate) operations: TaskTracker,
     graph: ArcSwap<Graph>,
     /// Why the newest supergraph is not the one served; `None` when it is.
     last_reload_error: ArcSwap<Option<String>>,
@@ -31,6 +34,7 @@ impl RouterState {
             body_bytes_max: config.limits.body_bytes_max,
             propagation: Propagation::new(&config.headers),
             explain_enabled: config.explain.enabled,
+            operations: TaskTracker::new(),
             graph: ArcSwap::from_pointee(graph),
             last_reload_error: ArcSwap::from_pointee(None),
             draining: AtomicBool::new(false),
