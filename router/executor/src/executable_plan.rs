@@ -39,6 +39,13 @@ impl From<QueryPlan> for ExecutablePlan {
     }
 }
 
+impl ExecutablePlan {
+    /// Bytes of memory that it takes, about.
+    pub fn memory_bytes(&self) -> usize {
+        self.plan.memory_bytes() + self.entity_entries.memory_bytes()
+    }
+}
+
 impl Deref for ExecutablePlan {
     type Target = QueryPlan;
 
@@ -163,6 +170,14 @@ impl EntityEntries {
                 has_contexts: has_contexts(target),
             });
         }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let entry_bytes = |entry: &EntityEntry| {
+            let fields = entry.fields.iter().map(|field| size_of_val(field) + field.text.len());
+            size_of_val(entry) + fields.sum::<usize>() + size_of_val(&*entry.variables)
+        };
+        self.entries.iter().map(entry_bytes).sum()
     }
 
     /// Number of an entry, when what it asks for may be known from another one.

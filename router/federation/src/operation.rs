@@ -23,12 +23,18 @@ const PARSER_RECURSION_MAX: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Document {
     ast: ast::Document,
+    tokens: usize,
 }
 
 impl Document {
     /// Its syntax tree.
     pub fn ast(&self) -> &ast::Document {
         &self.ast
+    }
+
+    /// How many tokens its text has, spaces and commas included: its syntax tree has no more nodes.
+    pub fn tokens(&self) -> usize {
+        self.tokens
     }
 
     /// The document without the fragments that no operation uses. Clients may not send such (GraphQL spec, "Fragments Must Be
@@ -115,7 +121,8 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Document, Vec<RequestError>>
     match parser.parse_ast(text, "operation.graphql") {
         Ok(ast) => {
             limits::check(&ast, limits)?;
-            Ok(Document { ast })
+            let tokens = parser.tokens_reached();
+            Ok(Document { ast, tokens })
         }
         Err(_) if parser.recursion_reached() > PARSER_RECURSION_MAX => {
             let message = format!("the document nests brackets more deeply than {PARSER_RECURSION_MAX} levels");

@@ -11,6 +11,7 @@
 //! selections would clash (same field with other arguments, or types that differ between runtime types), when the
 //! planner makes up an alias. The client's aliases appear only in the [`ResponseShape`].
 
+mod memory;
 mod print;
 
 use std::sync::Arc;

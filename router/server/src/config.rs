@@ -362,7 +362,8 @@ pub struct LimitsConfig {
     pub fetched_bytes_max: usize,
     /// Bytes of data in one answer to a client, all its parts together.
     pub response_bytes_max: usize,
-    /// Bytes of the texts of all operations whose plans are remembered.
+    /// Bytes of memory that all operations take whose plans are remembered: texts, syntax trees and plans, as far as they can be
+    /// told. An operation of more than a quarter of it is not remembered.
     pub operation_cache_bytes_max: u64,
     /// Open connections of clients; more wait to be accepted.
     pub connections_max: usize,
