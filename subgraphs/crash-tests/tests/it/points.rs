@@ -84,7 +84,7 @@ async fn die_once(shop: &Arc<Shop>, point: &str, story: Story) -> Result<()> {
         .into_iter()
         .find(|name| point.starts_with(name))
         .context("a service")?;
-    shop.sign_in().await?;
+    shop.sign_in().await;
     shop.kill(service).await?;
     shop.start(service, &[("ABORT_POINT", point)]).await?;
     let shopper = tokio::spawn(tell(Arc::clone(shop), story));

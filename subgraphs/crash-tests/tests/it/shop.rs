@@ -1,8 +1,9 @@
-//! The services, the payment sandbox and a shopper who never gives up.
+//! The services, the payment sandbox and shoppers who never give up.
 
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
@@ -10,6 +11,7 @@ use e2e::processes::{Process, binary, free_port};
 use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use service::database::{Database, DatabaseOptions};
+use service::seed::users;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -28,6 +30,9 @@ const CLOCK_TIMES: u32 = 10;
 
 /// Longest time in which a shopper gets an answer, restarts included.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Accounts that order in turn: of one, few orders may wait to be paid.
+const BUYERS: u64 = 40;
 
 /// One shop at a time: each is seven processes.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
@@ -69,7 +74,11 @@ pub(crate) struct Shop {
     stream: String,
     folder: TempDir,
     client: reqwest::Client,
-    token: Mutex<String>,
+    /// By number of the account.
+    tokens: Mutex<BTreeMap<u64, String>>,
+    /// By order: number of the account that has placed it.
+    buyers: Mutex<BTreeMap<String, u64>>,
+    next_buyer: AtomicU64,
     pub(crate) variant_id: String,
     _turn: MutexGuard<'static, ()>,
 }
@@ -112,7 +121,9 @@ impl Shop {
             stream: service::id::new("crash"),
             folder,
             client,
-            token: Mutex::default(),
+            tokens: Mutex::default(),
+            buyers: Mutex::default(),
+            next_buyer: AtomicU64::default(),
             variant_id: String::new(),
             _turn: turn,
         };
@@ -131,9 +142,8 @@ impl Shop {
         if setup.has_second_orders {
             shop.start(SECOND_ORDERS, &[]).await?;
         }
-        shop.sign_in().await?;
         let query = "{ products(first: 1) { nodes { variants(first: 1) { nodes { id } } } } }";
-        let found = shop.ask("products", query, json!({})).await?;
+        let found = shop.ask("products", None, query, json!({})).await?;
         let id = &found["products"]["nodes"][0]["variants"]["nodes"][0]["id"];
         shop.variant_id = id.as_str().with_context(|| format!("{found:#}"))?.to_owned();
         shop.set_stock(100_000).await?;
@@ -257,13 +267,27 @@ impl Shop {
         Ok(())
     }
 
-    pub(crate) async fn sign_in(&self) -> Result<()> {
-        let mutation = "mutation { userLogin(input: { email: \"ada@hansa.example\", password: \"demo-password-1\" }) {
-            tokens { accessToken } } }";
-        let data = self.insist("users", mutation, json!({})).await?;
+    /// Everybody signs in anew.
+    pub(crate) async fn sign_in(&self) {
+        self.tokens.lock().await.clear();
+    }
+
+    async fn token(&self, buyer: u64) -> Result<String> {
+        if let Some(token) = self.tokens.lock().await.get(&buyer) {
+            return Ok(token.clone());
+        }
+        let mutation = "mutation($input: UserLoginInput!) { userLogin(input: $input) { tokens { accessToken } } }";
+        let input = json!({ "email": users::user(users::DEMO + buyer).email, "password": users::PASSWORD });
+        let data = self.ask("users", None, mutation, json!({ "input": input })).await?;
         let token = data["userLogin"]["tokens"]["accessToken"].as_str();
-        *self.token.lock().await = token.with_context(|| format!("{data:#}"))?.to_owned();
-        Ok(())
+        let token = token.with_context(|| format!("{data:#}"))?.to_owned();
+        self.tokens.lock().await.insert(buyer, token.clone());
+        Ok(token)
+    }
+
+    async fn buyer_of(&self, order_id: &str) -> Result<u64> {
+        let buyers = self.buyers.lock().await;
+        buyers.get(order_id).copied().context("somebody has placed it")
     }
 
     /// Places an order, and answers with its id; `None` when the shop says no. The same key until there is an answer.
@@ -273,16 +297,21 @@ impl Shop {
         let address = json!({ "name": "Ada", "line1": "Street 1", "city": "Berlin", "countryCode": "DE" });
         let line = json!({ "variantId": self.variant_id, "quantity": 1 });
         let input = json!({ "idempotencyKey": service::id::new("key"), "lines": [line], "shippingAddress": address });
-        let data = self.insist("orders", mutation, json!({ "input": input })).await?;
-        Ok(data["orderCreate"]["order"]["id"].as_str().map(str::to_owned))
+        let buyer = self.next_buyer.fetch_add(1, Ordering::Relaxed) % BUYERS;
+        let data = self.insist(buyer, mutation, json!({ "input": input })).await?;
+        let order_id = data["orderCreate"]["order"]["id"].as_str().map(str::to_owned);
+        if let Some(order_id) = &order_id {
+            self.buyers.lock().await.insert(order_id.clone(), buyer);
+        }
+        Ok(order_id)
     }
 
     /// Waits until the order is reserved or refused, and answers with its status.
     pub(crate) async fn wait_while(&self, order_id: &str, statuses: &[&str]) -> Result<String> {
-        let begun = Instant::now();
+        let (begun, buyer) = (Instant::now(), self.buyer_of(order_id).await?);
         loop {
             let query = "query($id: ID!) { order(id: $id) { status } }";
-            let data = self.insist("orders", query, json!({ "id": order_id })).await?;
+            let data = self.insist(buyer, query, json!({ "id": order_id })).await?;
             let status = data["order"]["status"].as_str().unwrap_or_default().to_owned();
             if !statuses.contains(&status.as_str()) {
                 return Ok(status);
@@ -299,19 +328,21 @@ impl Shop {
             order { status } userErrors { code } } }";
         let input = json!({ "idempotencyKey": service::id::new("key"), "orderId": order_id,
             "paymentMethodToken": method, "returnUrl": "https://shop.example/thanks" });
-        self.insist("orders", mutation, json!({ "input": input })).await
+        let buyer = self.buyer_of(order_id).await?;
+        self.insist(buyer, mutation, json!({ "input": input })).await
     }
 
     pub(crate) async fn cancel(&self, order_id: &str) -> Result<Value> {
         let mutation = "mutation($id: ID!) { orderCancel(id: $id) { order { status } userErrors { code } } }";
-        self.insist("orders", mutation, json!({ "id": order_id })).await
+        let buyer = self.buyer_of(order_id).await?;
+        self.insist(buyer, mutation, json!({ "id": order_id })).await
     }
 
-    /// Asks a service until there is an answer without errors: services may be down.
-    async fn insist(&self, name: &str, operation: &str, variables: Value) -> Result<Value> {
+    /// Asks orders until there is an answer without errors: services may be down.
+    async fn insist(&self, buyer: u64, operation: &str, variables: Value) -> Result<Value> {
         let begun = Instant::now();
         loop {
-            match self.ask(name, operation, variables.clone()).await {
+            match self.ask_as(buyer, operation, variables.clone()).await {
                 Ok(data) => return Ok(data),
                 Err(error) if begun.elapsed() > PATIENCE => return Err(error),
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -319,12 +350,23 @@ impl Shop {
         }
     }
 
-    async fn ask(&self, name: &str, operation: &str, variables: Value) -> Result<Value> {
+    async fn ask_as(&self, buyer: u64, operation: &str, variables: Value) -> Result<Value> {
+        let token = self.token(buyer).await?;
+        let answer = self.ask("orders", Some(&token), operation, variables).await;
+        if answer
+            .as_ref()
+            .is_err_and(|error| error.to_string().contains("UNAUTHENTICATED"))
+        {
+            self.tokens.lock().await.remove(&buyer);
+        }
+        answer
+    }
+
+    async fn ask(&self, name: &str, token: Option<&str>, operation: &str, variables: Value) -> Result<Value> {
         let url = format!("http://127.0.0.1:{}/graphql", self.ports[name][0]);
         let body = json!({ "query": operation, "variables": variables });
-        let token = self.token.lock().await.clone();
         let mut request = self.client.post(url).json(&body);
-        if !token.is_empty() {
+        if let Some(token) = token {
             request = request.bearer_auth(token);
         }
         let mut answer: Value = request.send().await?.json().await?;
