@@ -25,7 +25,7 @@ pub struct AccessClaims {
     /// The user's roles.
     #[serde(default)]
     pub roles: Vec<Role>,
-    /// Scopes with spaces between them; what the router compares with `@requiresScopes`.
+    /// Scopes with spaces between them; what services compare with those that a field needs.
     #[serde(default)]
     pub scope: String,
 }
