@@ -18,6 +18,7 @@ pub use config::ProductsConfig;
 
 use graphql::MediaUrls;
 use service::database::Database;
+use service::graphql::SharedAnswers;
 use service::{Routes, Service, ServiceContext};
 use std::time::Duration;
 use store::Store;
@@ -48,12 +49,14 @@ impl Service for Products {
     }
 
     async fn routes(context: ServiceContext, config: ProductsConfig) -> anyhow::Result<Routes> {
-        let age_max = Duration::from_millis(config.catalogue_age_max_ms);
+        // Half for what answers are made of, half for the answers.
+        let age_max = Duration::from_millis(config.catalogue_age_max_ms) / 2;
         let store = Store::new(context.database, config.main_currency, context.clock, age_max);
+        let shared = SharedAnswers::new(age_max, store.changes());
         let media_urls = MediaUrls::new(&config.media_base_url);
         tokio::spawn(sweep::run(store.clone(), context.shutdown.clone()));
         Ok(Routes {
-            public: graphql::router(store.clone(), media_urls.clone(), context.verifier)
+            public: graphql::router(store.clone(), media_urls.clone(), context.verifier, shared)
                 .merge(media::router(store.clone())),
             internal: internal::router(store, media_urls),
             ..Routes::default()

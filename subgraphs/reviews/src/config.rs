@@ -8,20 +8,20 @@ pub struct ReviewsConfig {
     #[arg(long, env = "REVIEWS_REQUIRE_PURCHASE")]
     pub require_purchase: bool,
 
-    /// How old the ratings of products may be, in milliseconds; 0 counts them anew each time. What a replica changes
-    /// itself is in its ratings at once. For shops whose reviewers must see each other's stars without delay.
-    #[arg(long, env = "RATINGS_AGE_MAX_MS", default_value_t = RATINGS_AGE_MAX_MS)]
-    pub ratings_age_max_ms: u64,
+    /// How old may be what shoppers see of reviews and ratings, in milliseconds; 0 reads them anew each time. What a
+    /// replica changes itself is seen there at once. Never old is what staff see.
+    #[arg(long, env = "REVIEWS_AGE_MAX_MS", default_value_t = REVIEWS_AGE_MAX_MS)]
+    pub reviews_age_max_ms: u64,
 }
 
-/// As long as products keeps its lists, beside which ratings are shown.
-const RATINGS_AGE_MAX_MS: u64 = 3_000;
+/// As old as may be what products shows, beside which they stand.
+const REVIEWS_AGE_MAX_MS: u64 = 3_000;
 
 impl Default for ReviewsConfig {
     fn default() -> ReviewsConfig {
         ReviewsConfig {
             require_purchase: false,
-            ratings_age_max_ms: RATINGS_AGE_MAX_MS,
+            reviews_age_max_ms: REVIEWS_AGE_MAX_MS,
         }
     }
 }

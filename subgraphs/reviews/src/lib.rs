@@ -18,7 +18,6 @@ use internal::Consumer;
 use service::database::Database;
 use service::{Routes, Service, ServiceContext};
 use std::sync::Arc;
-use std::time::Duration;
 use store::Store;
 
 /// The reviews service.
@@ -46,8 +45,7 @@ impl Service for Reviews {
     }
 
     async fn routes(context: ServiceContext, config: ReviewsConfig) -> anyhow::Result<Routes> {
-        let ratings_age_max = Duration::from_millis(config.ratings_age_max_ms);
-        let store = Store::new(context.database.clone(), context.clock.clone(), ratings_age_max);
+        let store = Store::new(context.database.clone(), context.clock.clone());
         Ok(Routes {
             public: graphql::router(store.clone(), config, context.verifier),
             events: Some(Arc::new(Consumer { store })),

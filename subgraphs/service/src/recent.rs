@@ -1,4 +1,4 @@
-//! Answers that may be a moment old: what was loaded for one is given to everybody who asks for the same.
+//! What may be a moment old: what was loaded for one is given to everybody who asks for the same.
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -15,7 +15,7 @@ const KEYS_EXPECTED: usize = 256;
 /// For what is the same for everybody who may ask with the same key, costs much to make, and does not have to be true
 /// to the moment: never for a price that is charged, or for whether somebody may do something.
 pub struct Recent<K, V> {
-    kept: Cache<Dated<K>, V, Weight<K, V>>,
+    kept: Cache<Place<K>, V, Weight<K, V>>,
     age_max: Duration,
     begun: Instant,
     changes: Changes,
@@ -39,8 +39,8 @@ impl Changes {
 
 /// A key in its time. Another one a moment later and after each change, so that what was kept is not found any more,
 /// and makes room for others by and by.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Dated<K> {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place<K> {
     key: K,
     period: u128,
     changes: u64,
@@ -54,9 +54,9 @@ impl<K, V> Clone for Weight<K, V> {
     }
 }
 
-impl<K, V> Weighter<Dated<K>, V> for Weight<K, V> {
-    fn weight(&self, dated: &Dated<K>, value: &V) -> u64 {
-        u64::try_from((self.0)(&dated.key, value)).unwrap_or(u64::MAX).max(1)
+impl<K, V> Weighter<Place<K>, V> for Weight<K, V> {
+    fn weight(&self, place: &Place<K>, value: &V) -> u64 {
+        u64::try_from((self.0)(&place.key, value)).unwrap_or(u64::MAX).max(1)
     }
 }
 
@@ -93,15 +93,31 @@ where
     /// # Errors
     /// That of `load`; nothing is kept then, and the next of those who wait loads.
     pub async fn get<E>(&self, key: &K, load: impl Future<Output = Result<V, E>>) -> Result<V, E> {
-        if self.age_max.is_zero() {
-            return load.await;
+        match self.place(key.clone()) {
+            Some(place) => self.kept.get_or_insert_async(&place, load).await,
+            None => load.await,
         }
-        let dated = Dated {
-            key: key.clone(),
-            period: self.period(key),
+    }
+
+    /// Where to [look for](Recent::find) the value of `key`, and to [keep](Recent::keep) what is loaded from now on; `None`
+    /// when nothing is kept. For what may turn out not to be kept: nobody waits for others.
+    pub fn place(&self, key: K) -> Option<Place<K>> {
+        (!self.age_max.is_zero()).then(|| Place {
+            period: self.period(&key),
             changes: self.changes.count(),
-        };
-        self.kept.get_or_insert_async(&dated, load).await
+            key,
+        })
+    }
+
+    /// What is kept there.
+    pub fn find(&self, place: &Place<K>) -> Option<V> {
+        self.kept.get(place)
+    }
+
+    /// Keeps `value`, which was loaded after `place` was asked for: what has changed since then is not in the place of
+    /// those who come later.
+    pub fn keep(&self, place: Place<K>, value: V) {
+        self.kept.insert(place, value);
     }
 
     /// See [`Changes::note`].
@@ -195,6 +211,19 @@ mod tests {
         let recent = recent(LONG);
         assert_eq!(recent.get(&"a", async { Err("broken") }).await, Err("broken"));
         assert_eq!(recent.get(&"a", async { Ok::<u64, &str>(7) }).await, Ok(7));
+    }
+
+    #[test]
+    fn what_is_kept_is_found_until_something_changes() {
+        let recent = recent(LONG);
+        let place = recent.place("a").unwrap();
+        assert_eq!(recent.find(&place), None);
+        recent.keep(place.clone(), 1);
+        assert_eq!(recent.find(&place), Some(1));
+        recent.clear();
+        recent.keep(place, 2);
+        assert_eq!(recent.find(&recent.place("a").unwrap()), None);
+        assert_eq!(Recent::<_, u64>::new(Duration::ZERO, 100, |_, _| 1).place("a"), None);
     }
 
     #[tokio::test]

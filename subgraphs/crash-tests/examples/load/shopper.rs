@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use e2e::deployment::Deployment;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 
 use crate::report::{Operation, Report};
@@ -63,22 +65,22 @@ impl Shopper {
 
     async fn journey(&mut self) -> Result<()> {
         let front = include_str!("../../../../schema/operations/shop_front.graphql");
-        self.ask(Operation::Browse, front, json!({})).await?;
-        let dice = self.number.wrapping_mul(31).wrapping_add(u64::from(self.journeys));
-        let word = WORDS[usize::try_from(dice)? % WORDS.len()];
-        let found = self.ask(Operation::Search, front, json!({ "query": word })).await?;
-        let products = found["products"]["nodes"].as_array().context("products")?;
-        let product = products.get(usize::try_from(dice)? % products.len().max(1));
-        let slug = &product.context("the shop sells what shoppers look for")?["slug"];
+        self.ask::<IgnoredAny>(Operation::Browse, front, json!({})).await?;
+        let dice = usize::try_from(self.number.wrapping_mul(31).wrapping_add(u64::from(self.journeys)))?;
+        let word = WORDS[dice % WORDS.len()];
+        let found: Found = self.ask(Operation::Search, front, json!({ "query": word })).await?;
+        let products = found.products.nodes;
+        let product = products.get(dice % products.len().max(1));
+        let slug = &product.context("the shop sells what shoppers look for")?.slug;
         let page = include_str!("../../../../schema/operations/product_page.graphql");
         let variables = json!({ "slug": slug, "to": { "countryCode": "DE" } });
-        let page = self.ask(Operation::Product, page, variables).await?;
-        let variant = &page["product"]["variants"]["nodes"][0]["id"];
+        let page: ProductPage = self.ask(Operation::Product, page, variables).await?;
+        let variant = page.product.variants.nodes.first().context("a variant")?;
 
         let add = include_str!("../../../../schema/operations/cart_add.graphql");
-        let lines = json!({ "lines": [{ "variantId": variant, "quantity": 1 }] });
-        let cart = self.ask(Operation::Cart, add, lines).await?;
-        expect_none("cart", &cart["cartLinesAdd"], &[])?;
+        let lines = json!({ "lines": [{ "variantId": variant.id, "quantity": 1 }] });
+        let added: CartAdd = self.ask(Operation::Cart, add, lines).await?;
+        expect_none("cart", &added.cart_lines_add.user_errors, &[])?;
         let Some(order) = self.order().await? else {
             return Ok(());
         };
@@ -90,16 +92,16 @@ impl Shopper {
         let place = include_str!("../../../../schema/operations/place_order.graphql");
         let address = json!({ "name": "Load", "line1": "Street 1", "city": "Berlin", "countryCode": "DE" });
         let input = json!({ "idempotencyKey": service::id::new("key"), "shippingAddress": address });
-        let placed = self.ask(Operation::Order, place, json!({ "input": input })).await?;
-        expect_none("order", &placed["orderCreate"], &["OUT_OF_STOCK"])?;
-        let Some(id) = placed["orderCreate"]["order"]["id"].as_str() else {
+        let placed: PlaceOrder = self.ask(Operation::Order, place, json!({ "input": input })).await?;
+        expect_none("order", &placed.order_create.user_errors, &["OUT_OF_STOCK"])?;
+        let Some(order) = placed.order_create.order else {
             self.report.out_of_stock += 1;
             return Ok(None);
         };
-        if placed["orderCreate"]["order"]["status"] == "PENDING" {
-            self.settle(id, "AWAITING_PAYMENT").await?;
+        if order.status == "PENDING" {
+            self.settle(&order.id, "AWAITING_PAYMENT").await?;
         }
-        Ok(Some(id.to_owned()))
+        Ok(Some(order.id))
     }
 
     async fn pay_in_full(&mut self, order: &str) -> Result<()> {
@@ -123,43 +125,114 @@ impl Shopper {
         let pay = include_str!("../../../../schema/operations/pay.graphql");
         let input =
             json!({ "idempotencyKey": service::id::new("key"), "orderId": order, "paymentMethodToken": method });
-        let paid = self.ask(Operation::Pay, pay, json!({ "input": input })).await?;
-        expect_none("payment", &paid["orderPay"], &[])?;
-        let status = paid["orderPay"]["order"]["status"].as_str().context("an order")?;
-        Ok(status.to_owned())
+        let paid: Pay = self.ask(Operation::Pay, pay, json!({ "input": input })).await?;
+        expect_none("payment", &paid.order_pay.user_errors, &[])?;
+        Ok(paid.order_pay.order.context("an order")?.status)
     }
 
-    async fn settle(&mut self, order: &str, status: &str) -> Result<()> {
+    async fn settle(&mut self, id: &str, status: &str) -> Result<()> {
         let begun = Instant::now();
-        let query = "query($id: ID!) { order(id: $id) { status } }";
+        let query = "query($id: ID!) { order(id: $id) { id status } }";
         loop {
-            let data = self.ask(Operation::Look, query, json!({ "id": order })).await?;
-            if data["order"]["status"] == status {
+            let looked: Look = self.ask(Operation::Look, query, json!({ "id": id })).await?;
+            if looked.order.status == status {
                 return Ok(());
             }
             if begun.elapsed() > SETTLE {
-                bail!("order {order} is {}, not {status}", data["order"]["status"]);
+                bail!("order {id} is {}, not {status}", looked.order.status);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    async fn ask(&mut self, operation: Operation, document: &str, variables: Value) -> Result<Value> {
+    async fn ask<T: DeserializeOwned>(&mut self, operation: Operation, document: &str, variables: Value) -> Result<T> {
         let begun = Instant::now();
-        let data = self.shop.data(document, variables, Some(&self.token)).await;
+        let data = self.shop.data_as(document, variables, Some(&self.token)).await;
         self.report.took(operation, begun.elapsed());
         data.with_context(|| format!("{operation:?}"))
     }
 }
 
-fn expect_none(what: &str, payload: &Value, allowed: &[&str]) -> Result<()> {
+fn expect_none(what: &str, errors: &[UserError], allowed: &[&str]) -> Result<()> {
     let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
-    for error in payload["userErrors"].as_array().into_iter().flatten() {
-        *codes.entry(error["code"].as_str().unwrap_or("no code")).or_default() += 1;
+    for error in errors {
+        *codes.entry(&error.code).or_default() += 1;
     }
     codes.retain(|code, _| !allowed.contains(code));
     if codes.is_empty() {
         return Ok(());
     }
     bail!("{what}: {codes:?}")
+}
+
+/// What a shopper looks at of the answers.
+#[derive(Deserialize)]
+struct Found {
+    products: Nodes<Product>,
+}
+
+#[derive(Deserialize)]
+struct Nodes<T> {
+    nodes: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct Product {
+    slug: String,
+}
+
+#[derive(Deserialize)]
+struct ProductPage {
+    product: Variants,
+}
+
+#[derive(Deserialize)]
+struct Variants {
+    variants: Nodes<Variant>,
+}
+
+#[derive(Deserialize)]
+struct Variant {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CartAdd {
+    cart_lines_add: Payload,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PlaceOrder {
+    order_create: Payload,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Pay {
+    order_pay: Payload,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    order: Option<Order>,
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Deserialize)]
+struct UserError {
+    code: String,
+}
+
+#[derive(Deserialize)]
+struct Look {
+    order: Order,
+}
+
+#[derive(Deserialize)]
+struct Order {
+    id: String,
+    status: String,
 }

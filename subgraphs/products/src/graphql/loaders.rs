@@ -7,6 +7,7 @@ use crate::store::{Store, StoreError};
 
 use async_graphql::Context;
 use service::auth::ViewerExt;
+use service::graphql::do_not_share;
 use service::loader::{LoadError, Loader};
 use service::money::Currency;
 use service::paging::{Page, PageArgs};
@@ -66,7 +67,12 @@ impl<K: Key, V: Loaded> RecentLoader<K, V> {
         if context.viewer().scopes.contains("products:write") {
             return self.loader.load(key).await;
         }
-        self.recent.get(&key, self.loader.load(key.clone())).await
+        let loaded = self.recent.get(&key, self.loader.load(key.clone())).await;
+        if loaded.is_err() {
+            // An entity that could not be read is answered as if it were unknown.
+            do_not_share(context);
+        }
+        loaded
     }
 }
 

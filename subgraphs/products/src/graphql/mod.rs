@@ -26,6 +26,7 @@ use payloads::ProductUserError;
 use product::Product;
 use query::Query;
 use service::auth::TokenVerifier;
+use service::graphql::{Endpoint, SharedAnswers};
 use variant::ProductVariant;
 
 service::node_interface!(Product, ProductVariant, Category);
@@ -37,13 +38,16 @@ pub(crate) fn sdl() -> String {
 }
 
 /// `POST /graphql`.
-pub(crate) fn router(store: Store, media_urls: MediaUrls, verifier: TokenVerifier) -> Router {
+pub(crate) fn router(store: Store, media_urls: MediaUrls, verifier: TokenVerifier, shared: SharedAnswers) -> Router {
     let loaders = Loaders::new(&store);
     let schema = move |mode| {
         let builder = builder().validation_mode(mode);
         builder.data(store.clone()).data(media_urls.clone()).finish()
     };
-    service::graphql::endpoint(schema, verifier, move |request| request.data(loaders.clone()))
+    Endpoint::new(schema, verifier)
+        .per_request(move |request| request.data(loaders.clone()))
+        .share(shared)
+        .router()
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {

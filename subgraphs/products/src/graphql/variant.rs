@@ -6,6 +6,7 @@ use super::product::Product;
 use crate::domain::product::{self, NameValue, Price};
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use service::auth::{RequireScope, ViewerExt};
+use service::graphql::do_not_share;
 use service::scalars::{CurrencyCode, DateTime, Money};
 
 /// A sellable unit (SKU).
@@ -46,6 +47,7 @@ impl ProductVariant {
 
     /// What is in stock now, however long ago the variant was loaded.
     async fn stock_now(&self, context: &Context<'_>) -> Result<Option<product::Stock>> {
+        do_not_share(context);
         let id = self.variant.id.clone();
         Ok(context.data::<Loaders>()?.stocks.load(id).await?)
     }

@@ -96,6 +96,11 @@ impl Store {
         Recent::new(self.age_max, weight_max, weight).cleared_by(&self.changes)
     }
 
+    /// Of the catalogue, by this replica.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// The currency in which every variant has a price.
     #[must_use]
     pub(crate) fn main_currency(&self) -> Currency {

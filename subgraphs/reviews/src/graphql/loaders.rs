@@ -35,7 +35,7 @@ impl Loaders {
             review_counts: Loader::new(move |keys| review_counts(counts.clone(), keys)),
             ratings: Loader::new(move |ids| {
                 let store = ratings.clone();
-                async move { store.recent_ratings(ids).await }
+                async move { store.ratings(ids).await }
             }),
         }
     }

@@ -18,6 +18,8 @@ use mutation::{Mutation, ReviewUserError};
 use query::Query;
 use review::Review;
 use service::auth::TokenVerifier;
+use service::graphql::{Endpoint, SharedAnswers};
+use std::time::Duration;
 
 service::node_interface!(Review);
 service::user_error_interface!(ReviewUserError);
@@ -30,11 +32,16 @@ pub(crate) fn sdl() -> String {
 /// `POST /graphql`.
 pub(crate) fn router(store: Store, config: ReviewsConfig, verifier: TokenVerifier) -> Router {
     let loaders = Loaders::new(&store);
+    let age_max = Duration::from_millis(config.reviews_age_max_ms);
+    let shared = SharedAnswers::new(age_max, store.changes());
     let schema = move |mode| {
         let builder = builder().validation_mode(mode);
         builder.data(store.clone()).data(config.clone()).finish()
     };
-    service::graphql::endpoint(schema, verifier, move |request| request.data(loaders.clone()))
+    Endpoint::new(schema, verifier)
+        .per_request(move |request| request.data(loaders.clone()))
+        .share(shared)
+        .router()
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {

@@ -4,6 +4,7 @@ use super::loaders::Loaders;
 use super::owners::{Product, User};
 use super::review::Review;
 use async_graphql::{Context, ID, Object, Result};
+use service::graphql::do_not_share;
 
 pub struct Query;
 
@@ -20,7 +21,11 @@ impl Query {
             return Ok(None);
         }
         let review = context.data::<Loaders>()?.reviews.load(id.0).await;
-        Ok(review.unwrap_or_default().map(Review::from))
+        let review = review.unwrap_or_else(|_| {
+            do_not_share(context);
+            None
+        });
+        Ok(review.map(Review::from))
     }
 
     /// Any id: whether there is such a product is for its owner to say.

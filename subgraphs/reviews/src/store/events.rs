@@ -45,7 +45,6 @@ pub(super) struct Arrival {
 impl Store {
     /// Applies an event unless it was before.
     pub(crate) async fn apply(&self, event_id: &str, effect: Effect) -> Result<()> {
-        let is_erasure = matches!(effect, Effect::Erased { .. });
         let arrival = Arrival {
             event_id: event_id.to_owned(),
             now: self.clock.now(),
@@ -54,10 +53,11 @@ impl Store {
         match self.applying.store(arrival).await {
             // Another one of the same event was faster.
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => return Ok(()),
-            applied => applied?,
-        }
-        if is_erasure {
-            self.ratings.clear();
+            applied => {
+                if applied? {
+                    self.changes.note();
+                }
+            }
         }
         Ok(())
     }
@@ -66,12 +66,13 @@ impl Store {
 #[async_trait::async_trait]
 impl Stored for Effects {
     type Change = Arrival;
-    type Outcome = ();
+    /// Whether one of all changed a review.
+    type Outcome = bool;
 
     /// As many as come in one request.
     const AT_ONCE: usize = BATCH_MAX;
 
-    async fn store(&self, arrivals: &[Arrival]) -> std::result::Result<Vec<()>, DbErr> {
+    async fn store(&self, arrivals: &[Arrival]) -> std::result::Result<Vec<bool>, DbErr> {
         let transaction = self.database.begin().await?;
         // In one order for all, so that two replicas never wait for each other in a circle.
         let ids: BTreeSet<_> = arrivals.iter().map(|one| (one.event_id.as_str(), one.now)).collect();
@@ -85,9 +86,10 @@ impl Stored for Effects {
             }
         }
         // An account that is gone has bought nothing, whatever comes beside it or later.
-        add_purchases(&transaction, &purchases(arrivals, &erased)).await?;
+        let are_verified = add_purchases(&transaction, &purchases(arrivals, &erased)).await?;
         transaction.commit().await?;
-        Ok(vec![(); arrivals.len()])
+        let is_erasure = |one: &Arrival| matches!(one.effect, Effect::Erased { .. });
+        Ok(vec![are_verified || arrivals.iter().any(is_erasure); arrivals.len()])
     }
 }
 
@@ -107,8 +109,8 @@ fn purchases<'a>(arrivals: &'a [Arrival], erased: &HashSet<String>) -> Purchases
     purchases
 }
 
-/// Notes purchases, in one order for all, and that reviews of what was bought are of buyers.
-async fn add_purchases(transaction: &Transaction, purchases: &Purchases<'_>) -> std::result::Result<(), DbErr> {
+/// Notes purchases, in one order for all, and that reviews of what was bought are of buyers. Whether that changed one.
+async fn add_purchases(transaction: &Transaction, purchases: &Purchases<'_>) -> std::result::Result<bool, DbErr> {
     let rows = purchases.iter().flat_map(|(user_id, product_ids)| {
         product_ids.iter().map(|product_id| purchase::ActiveModel {
             user_id: Set((*user_id).to_owned()),
@@ -117,7 +119,7 @@ async fn add_purchases(transaction: &Transaction, purchases: &Purchases<'_>) -> 
     });
     let rows: Vec<_> = rows.collect();
     if rows.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let known = OnConflict::columns([purchase::Column::UserId, purchase::Column::ProductId])
         .do_nothing_on([purchase::Column::UserId, purchase::Column::ProductId])
@@ -130,12 +132,13 @@ async fn add_purchases(transaction: &Transaction, purchases: &Purchases<'_>) -> 
         let is_theirs = review::Column::UserId.eq(*user_id);
         is_theirs.and(review::Column::ProductId.is_one_of(product_ids.iter().copied()))
     });
-    review::Entity::update_many()
+    let verified = review::Entity::update_many()
         .col_expr(review::Column::IsVerified, Expr::value(true))
+        .filter(review::Column::IsVerified.eq(false))
         .filter(bought.fold(Condition::any(), Condition::add))
         .exec(transaction)
         .await?;
-    Ok(())
+    Ok(verified.rows_affected > 0)
 }
 
 async fn erase(transaction: &Transaction, user_id: &str, now: DateTime<Utc>) -> std::result::Result<(), DbErr> {

@@ -2,7 +2,6 @@
 
 mod events;
 mod people;
-mod ratings;
 mod seeding;
 
 pub(crate) use events::Effect;
@@ -19,20 +18,19 @@ use service::clock::Clock;
 use service::database::{Database, OneOf as _};
 use service::id;
 use service::paging::{Cursor, Keyset, PAGE_PARENT, Page, PageArgs};
+use service::recent::Changes;
 use service::together::{Storing, Together};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
-use std::time::Duration;
 
 use events::{Applying, Effects};
-use ratings::Ratings;
 
 /// The tables of reviews.
 #[derive(Clone)]
 pub(crate) struct Store {
     database: Database,
     clock: Clock,
-    ratings: Arc<Ratings>,
+    /// Of reviews, by this replica.
+    changes: Changes,
     applying: Applying,
 }
 
@@ -81,16 +79,21 @@ impl From<review::Model> for Review {
 }
 
 impl Store {
-    /// The tables in `database`; ratings may be as old as `ratings_age_max`.
-    pub(crate) fn new(database: Database, clock: Clock, ratings_age_max: Duration) -> Store {
+    /// The tables in `database`.
+    pub(crate) fn new(database: Database, clock: Clock) -> Store {
         Store {
             applying: Together::new(Storing(Effects {
                 database: database.clone(),
             })),
             database,
             clock,
-            ratings: Arc::new(ratings::ratings(ratings_age_max)),
+            changes: Changes::default(),
         }
+    }
+
+    /// Of reviews, by this replica.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     fn now_ms(&self) -> i64 {
@@ -219,7 +222,7 @@ impl Store {
         match review::Entity::insert(row).exec_without_returning(&transaction).await {
             Ok(_) => {
                 transaction.commit().await?;
-                self.ratings.clear();
+                self.changes.note();
                 Ok(Ok(review_id))
             }
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
@@ -242,7 +245,7 @@ impl Store {
         }
         let deleted = delete.exec(self.database.write()).await?.rows_affected > 0;
         if deleted {
-            self.ratings.clear();
+            self.changes.note();
         }
         Ok(deleted)
     }

@@ -33,10 +33,10 @@ async fn started(url: &str, config: ReviewsConfig) -> TestService {
     .await
 }
 
-/// Ratings that are counted anew for each request.
+/// Answers that are made anew for each request.
 fn anew() -> ReviewsConfig {
     ReviewsConfig {
-        ratings_age_max_ms: 0,
+        reviews_age_max_ms: 0,
         ..ReviewsConfig::default()
     }
 }
@@ -294,7 +294,7 @@ async fn everything_is_loaded_at_once() {
 async fn ratings_are_counted_once_in_a_moment_and_again_after_a_change() {
     let database = TempSqlite::new();
     let config = ReviewsConfig {
-        ratings_age_max_ms: 3_600_000,
+        reviews_age_max_ms: 3_600_000,
         ..ReviewsConfig::default()
     };
     let service = started(&database.url, config).await;

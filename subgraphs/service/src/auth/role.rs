@@ -79,6 +79,12 @@ impl Scopes {
     pub fn contains(&self, scope: &str) -> bool {
         self.0.contains(&scope)
     }
+
+    /// Whether there is none, as of everybody who is not staff.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// As in the `scope` claim.
@@ -108,6 +114,7 @@ mod tests {
         ] {
             let scopes = Scopes::of(&[role]);
             assert_eq!(scopes.to_string(), expected);
+            assert_eq!(scopes.is_empty(), role == Role::Customer);
             assert_eq!(Scopes::parse(&format!("{scopes} root")), scopes);
         }
     }

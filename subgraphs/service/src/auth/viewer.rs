@@ -1,7 +1,7 @@
 //! The person (or nobody) on whose behalf a GraphQL request runs.
 
 use super::{Role, Scopes, TokenError};
-use crate::graphql::{UNAUTHENTICATED, UNAUTHORIZED_FIELD_OR_TYPE, error};
+use crate::graphql::{UNAUTHENTICATED, UNAUTHORIZED_FIELD_OR_TYPE, do_not_share, error};
 use async_graphql::{Context, Guard};
 
 /// Who asks. In the data of every GraphQL request: `context.viewer()`.
@@ -108,6 +108,7 @@ pub struct RequireUser;
 
 impl Guard for RequireUser {
     async fn check(&self, context: &Context<'_>) -> async_graphql::Result<()> {
+        do_not_share(context);
         context.viewer().require_user().map(|_| ())
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Made for the router as its client: no GET, no batching, no uploads, no GraphiQL.
 
+use super::answers::{SharedAnswers, Sharing};
 use super::error::finish;
 use super::event_stream::{Stopping, event_stream};
 use super::operations::Operations;
@@ -63,6 +64,7 @@ pub struct Endpoint<Query, Mutation, Subscription> {
     verifier: TokenVerifier,
     per_request: PerRequest,
     accepts_bad_tokens: bool,
+    shared: SharedAnswers,
 }
 
 /// The endpoint of `schema` with the usual rules: `per_request` adds loaders to the request; a request with a bad token is
@@ -98,6 +100,7 @@ where
             verifier,
             per_request: Arc::new(|request| request),
             accepts_bad_tokens: false,
+            shared: SharedAnswers::none(),
         }
     }
 
@@ -120,6 +123,12 @@ where
         }
     }
 
+    /// Gives an answer to all who ask the same. See [`SharedAnswers`] for what resolvers may then look at.
+    #[must_use]
+    pub fn share(self, shared: SharedAnswers) -> Self {
+        Endpoint { shared, ..self }
+    }
+
     /// The endpoint at `/graphql`.
     pub fn router(self) -> Router {
         let (built_in_sdl, published_sdl) = (built_in(&self.operations.strict), sdl(&self.operations.strict));
@@ -128,6 +137,7 @@ where
             verifier: self.verifier,
             per_request: self.per_request,
             accepts_bad_tokens: self.accepts_bad_tokens,
+            shared: self.shared,
             built_in_sdl,
             published_sdl,
         };
@@ -143,6 +153,7 @@ struct Serving<Query, Mutation, Subscription> {
     verifier: TokenVerifier,
     per_request: PerRequest,
     accepts_bad_tokens: bool,
+    shared: SharedAnswers,
     built_in_sdl: String,
     published_sdl: String,
 }
@@ -158,7 +169,20 @@ where
     Mutation: ObjectType + 'static,
     Subscription: SubscriptionType + 'static,
 {
+    let viewer = match viewer(&serving.verifier, &headers, serving.accepts_bad_tokens).await {
+        Ok(viewer) => viewer,
+        // 200, so that the router passes the code on instead of reporting an outage.
+        Err(reason) => return refuse(StatusCode::OK, super::UNAUTHENTICATED, reason),
+    };
     let streamed = accepts_event_stream(&headers);
+    let place = if streamed {
+        None
+    } else {
+        serving.shared.place(&viewer, &body)
+    };
+    if let Some(answer) = place.as_ref().and_then(|place| serving.shared.find(place)) {
+        return respond(&HeaderMap::new(), answer);
+    }
     let request = match serde_json::from_slice::<Request>(&body) {
         Ok(request) => request,
         Err(error) => {
@@ -169,14 +193,11 @@ where
             );
         }
     };
-    let viewer = match viewer(&serving.verifier, &headers, serving.accepts_bad_tokens).await {
-        Ok(viewer) => viewer,
-        // 200, so that the router passes the code on instead of reporting an outage.
-        Err(reason) => return refuse(StatusCode::OK, super::UNAUTHENTICATED, reason),
-    };
     let asks_sdl = request.query.contains("_service");
     let expires_at = viewer.expires_at;
-    let request = (serving.per_request)(request.data(viewer).data(ClientInfo::from_headers(&headers)));
+    let sharing = Sharing::default();
+    let request = request.data(viewer).data(ClientInfo::from_headers(&headers));
+    let request = (serving.per_request)(request.data(sharing.clone()));
     if streamed {
         let responses = serving.operations.strict.execute_stream(request);
         let Extension(stopping) = stopping.unwrap_or_default();
@@ -185,7 +206,7 @@ where
     // A box, since the future of a whole schema is large.
     let executing = Box::pin(serving.operations.execute(request));
     let deadline = Deadline::current().unwrap_or_else(|| Deadline::from_headers(&headers));
-    let Ok(mut response) = tokio::time::timeout_at(deadline.instant().into(), executing).await else {
+    let Ok(mut executed) = tokio::time::timeout_at(deadline.instant().into(), executing).await else {
         return refuse(
             StatusCode::OK,
             "GATEWAY_TIMEOUT",
@@ -193,9 +214,15 @@ where
         );
     };
     if asks_sdl {
-        replace_sdl(&mut response.data, &serving.built_in_sdl, &serving.published_sdl);
+        let data = &mut executed.response.data;
+        replace_sdl(data, &serving.built_in_sdl, &serving.published_sdl);
     }
-    respond(response)
+    let is_shared = executed.is_query && executed.response.is_ok() && sharing.is_allowed();
+    let (headers, answer) = encode(executed.response);
+    if let Some(place) = place.filter(|_| is_shared && headers.is_empty()) {
+        serving.shared.keep(place, &answer);
+    }
+    respond(&headers, answer)
 }
 
 async fn viewer(verifier: &TokenVerifier, headers: &HeaderMap, accepts_bad: bool) -> Result<Viewer, String> {
@@ -242,12 +269,16 @@ fn replace_sdl(data: &mut Value, built_in: &str, published: &str) {
     }
 }
 
-fn respond(mut response: Response) -> HttpResponse {
+fn encode(mut response: Response) -> (HeaderMap, Bytes) {
     response.errors.iter_mut().for_each(finish);
     let headers = std::mem::take(&mut response.http_headers);
     let body = serde_json::to_vec(&response).unwrap_or_else(|_| b"{\"data\":null}".to_vec());
+    (headers, body.into())
+}
+
+fn respond(headers: &HeaderMap, body: Bytes) -> HttpResponse {
     let mut http = ([(header::CONTENT_TYPE, "application/json")], body).into_response();
-    for (name, value) in &headers {
+    for (name, value) in headers {
         http.headers_mut().append(name, value.clone());
     }
     http
@@ -256,7 +287,8 @@ fn respond(mut response: Response) -> HttpResponse {
 fn refuse(status: StatusCode, code: &'static str, message: String) -> HttpResponse {
     let mut error = ServerError::new(message, None);
     error.extensions.get_or_insert_default().set("code", code);
-    let mut http = respond(Response::from_errors(vec![error]));
+    let (headers, body) = encode(Response::from_errors(vec![error]));
+    let mut http = respond(&headers, body);
     *http.status_mut() = status;
     http
 }

@@ -1,6 +1,7 @@
 //! What every subgraph's GraphQL has in common: the endpoint, the SDL, errors with codes, and macros for the types
 //! that async-graphql wants to see once per subgraph.
 
+mod answers;
 mod endpoint;
 mod error;
 mod event_stream;
@@ -9,6 +10,7 @@ mod operations;
 mod plain;
 mod sdl;
 
+pub use answers::{SharedAnswers, do_not_share};
 pub use endpoint::{ClientInfo, Endpoint, endpoint};
 pub use error::{
     BAD_USER_INPUT, INTERNAL_SERVER_ERROR, REQUEST_RATE_LIMITED, UNAUTHENTICATED, UNAUTHORIZED_FIELD_OR_TYPE, error,

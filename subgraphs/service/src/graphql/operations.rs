@@ -1,7 +1,7 @@
 //! Operations that were checked before: the router sends the same few again and again, with other variables.
 
 use async_graphql::parser::parse_query;
-use async_graphql::parser::types::ExecutableDocument;
+use async_graphql::parser::types::{ExecutableDocument, OperationType};
 use async_graphql::{ObjectType, Request, Response, Schema, SubscriptionType, ValidationMode};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
@@ -17,7 +17,19 @@ pub(super) struct Operations<Query, Mutation, Subscription> {
     pub(super) strict: Schema<Query, Mutation, Subscription>,
     /// The same schema, for operations that the strict one has answered without an error.
     fast: Schema<Query, Mutation, Subscription>,
-    known: Cache<String, Arc<ExecutableDocument>>,
+    known: Cache<String, Arc<Known>>,
+}
+
+struct Known {
+    document: ExecutableDocument,
+    is_query: bool,
+}
+
+/// What an operation came to.
+pub(super) struct Executed {
+    pub(super) response: Response,
+    /// Whether it was one that changes nothing.
+    pub(super) is_query: bool,
 }
 
 impl<Query, Mutation, Subscription> Operations<Query, Mutation, Subscription>
@@ -35,23 +47,37 @@ where
     }
 
     /// Executes a query or mutation. Values of variables are checked each time, by the types that take them in.
-    pub(super) async fn execute(&self, mut request: Request) -> Response {
-        if let Some(document) = self.known.get(request.query.as_str()) {
-            request.set_parsed_query(ExecutableDocument::clone(&document));
-            return self.fast.execute(request).await;
+    pub(super) async fn execute(&self, mut request: Request) -> Executed {
+        if let Some(known) = self.known.get(request.query.as_str()) {
+            request.set_parsed_query(known.document.clone());
+            return Executed {
+                response: self.fast.execute(request).await,
+                is_query: known.is_query,
+            };
         }
         let Ok(document) = parse_query(&request.query) else {
-            // It says what is wrong.
-            return self.strict.execute(request).await;
+            return Executed {
+                // It says what is wrong.
+                response: self.strict.execute(request).await,
+                is_query: false,
+            };
         };
+        let is_query = is_query(&document);
         let query = request.query.clone();
         request.set_parsed_query(document.clone());
         let response = self.strict.execute(request).await;
         if response.errors.is_empty() && query.len() <= KNOWN_BYTES_MAX {
-            self.known.insert(query, Arc::new(document));
+            self.known.insert(query, Arc::new(Known { document, is_query }));
         }
-        response
+        Executed { response, is_query }
     }
+}
+
+/// Whether it is one operation, and that a query.
+fn is_query(document: &ExecutableDocument) -> bool {
+    let mut operations = document.operations.iter();
+    let first = operations.next().map(|(_, operation)| operation.node.ty);
+    first == Some(OperationType::Query) && operations.next().is_none()
 }
 
 #[cfg(test)]
@@ -71,8 +97,8 @@ mod tests {
 
     async fn answer(operations: &Operations<Query, EmptyMutation, EmptySubscription>, query: &str, n: Value) -> Value {
         let variables = Variables::from_json(json!({ "n": n }));
-        let response = operations.execute(Request::new(query).variables(variables)).await;
-        serde_json::to_value(response).unwrap()
+        let executed = operations.execute(Request::new(query).variables(variables)).await;
+        serde_json::to_value(executed.response).unwrap()
     }
 
     #[tokio::test]
