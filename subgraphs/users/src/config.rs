@@ -19,7 +19,8 @@ pub struct UsersConfig {
     pub session_days: u32,
 
     /// Whether an account must confirm its email address before its first login. `required` also keeps it secret
-    /// which addresses have an account: registration then always answers the same.
+    /// which addresses have an account: registration then always answers the same, and login like a wrong password until it
+    /// is confirmed.
     #[arg(long, env = "EMAIL_VERIFICATION", value_enum, default_value_t = EmailVerification::Optional)]
     pub email_verification: EmailVerification,
 

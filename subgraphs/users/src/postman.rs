@@ -115,11 +115,13 @@ impl Postman {
             return Ok(None);
         }
         let mut link = shop_url.clone();
-        link.set_path(if occasion == Occasion::ResetPassword {
-            "reset-password"
-        } else {
-            "verify-email"
-        });
+        if let Ok(mut path) = link.path_segments_mut() {
+            path.pop_if_empty().push(if occasion == Occasion::ResetPassword {
+                "reset-password"
+            } else {
+                "verify-email"
+            });
+        }
         link.query_pairs_mut().clear().append_pair("token", secret.text());
         Ok(Some(Mail {
             to: token.email,

@@ -72,6 +72,18 @@ impl NewReview {
                 format!("At most {TITLE_CHARACTERS_MAX} characters."),
             );
         }
+        if self
+            .title
+            .as_deref()
+            .is_some_and(|title| title.contains(char::is_control))
+        {
+            problem(ProblemCode::Invalid, "title", "No control characters.".to_owned());
+        }
+        let is_layout = |c| matches!(c, '\n' | '\r' | '\t');
+        if self.body.contains(|c: char| c.is_control() && !is_layout(c)) {
+            let message = "No control characters but line breaks and tabs.".to_owned();
+            problem(ProblemCode::Invalid, "body", message);
+        }
         if self.body.is_empty() {
             problem(ProblemCode::Required, "body", "Say why.".to_owned());
         } else if self.body.chars().count() > BODY_CHARACTERS_MAX {
@@ -102,8 +114,10 @@ pub(crate) enum ProblemCode {
     RatingOutOfRange,
     TitleTooLong,
     BodyTooLong,
+    Invalid,
     AlreadyReviewed,
     NotPurchased,
+    ReviewLimit,
 }
 
 /// The order of a list. Ties are broken by age, then by id.

@@ -15,6 +15,7 @@ use async_graphql::{EmptySubscription, Schema, SchemaBuilder};
 use axum::Router;
 use loaders::Loaders;
 use mutation::{Mutation, ReviewUserError};
+use owners::ListsAsked;
 use query::Query;
 use review::Review;
 use service::auth::TokenVerifier;
@@ -39,7 +40,7 @@ pub(crate) fn router(store: Store, config: ReviewsConfig, verifier: TokenVerifie
         builder.data(store.clone()).data(config.clone()).finish()
     };
     Endpoint::new(schema, verifier)
-        .per_request(move |request| request.data(loaders.clone()))
+        .per_request(move |request| request.data(loaders.clone()).data(ListsAsked::default()))
         .share(shared)
         .router()
 }

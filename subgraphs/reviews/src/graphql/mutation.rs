@@ -17,15 +17,21 @@ pub enum ReviewErrorCode {
     RatingOutOfRange,
     TitleTooLong,
     BodyTooLong,
+    Invalid,
     AlreadyReviewed,
     NotPurchased,
+    ReviewLimit,
 }
 
 service::user_error!(ReviewUserError, ReviewErrorCode);
 
 impl From<Problem> for ReviewUserError {
     fn from(problem: Problem) -> ReviewUserError {
-        ReviewUserError::new(problem.code.into(), problem.message).at(["input", problem.field])
+        let error = ReviewUserError::new(problem.code.into(), problem.message);
+        match problem.field {
+            "" => error,
+            field => error.at(["input", field]),
+        }
     }
 }
 
@@ -78,7 +84,7 @@ impl Mutation {
         } else {
             Some(viewer.require_user()?)
         };
-        if context.data::<Store>()?.delete(&id, author).await? {
+        if service::id::is("rev", &id) && context.data::<Store>()?.delete(&id, author).await? {
             return Ok(ReviewDeletePayload {
                 deleted_review_id: Some(id),
                 user_errors: Vec::new(),

@@ -5,8 +5,10 @@ use super::review::{Review, ReviewConnection, ReviewSort};
 use crate::domain;
 use crate::store::Owner;
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
-use service::graphql::wants_total_count;
+use service::graphql::{BAD_USER_INPUT, error, wants_total_count};
 use service::paging::{Page, PageArgs, RawPageArgs};
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 /// Rows of a list when the client names no number, and at most.
 const FIRST_DEFAULT: u32 = 10;
@@ -68,6 +70,28 @@ impl User {
     }
 }
 
+/// Different lists in one request, of whichever products and users: each is a statement, and others wait meanwhile.
+const LISTS_MAX: usize = 20;
+
+/// The lists that a request has asked for. In its data.
+#[derive(Default)]
+pub(super) struct ListsAsked(Mutex<HashSet<ListRequest>>);
+
+impl ListsAsked {
+    fn note(&self, request: &ListRequest) -> Result<()> {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.contains(request) {
+            return Ok(());
+        }
+        if asked.len() == LISTS_MAX {
+            let message = format!("a request may ask for {LISTS_MAX} different lists of reviews; ask for others later");
+            return Err(error(BAD_USER_INPUT, message));
+        }
+        asked.insert(request.clone());
+        Ok(())
+    }
+}
+
 struct List<'a> {
     owner: Owner,
     id: &'a ID,
@@ -87,6 +111,7 @@ impl List<'_> {
             order: self.sort.into(),
             args,
         };
+        context.data::<ListsAsked>()?.note(&request)?;
         let loaders = context.data::<Loaders>()?;
         let page = loaders.reviews_of.load((self.id.0.clone(), request)).await?;
         let mut page = page.unwrap_or_else(Page::empty);

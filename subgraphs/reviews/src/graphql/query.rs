@@ -11,6 +11,9 @@ pub struct Query;
 #[Object]
 impl Query {
     async fn review(&self, context: &Context<'_>, id: ID) -> Result<Option<Review>> {
+        if !service::id::is("rev", &id) {
+            return Ok(None);
+        }
         Ok(context.data::<Loaders>()?.reviews.load(id.0).await?.map(Review::from))
     }
 

@@ -24,6 +24,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use events::{Applying, Effects};
 
+/// Reviews of one person within a day: which ids are those of products is for their owner to say, so here anybody could
+/// review what there is not.
+const DAILY_MAX: u64 = 50;
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// The tables of reviews.
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -197,6 +202,16 @@ impl Store {
         let erased = people::lock(&transaction, &BTreeSet::from([new.user_id.as_str()])).await?;
         if !erased.is_empty() {
             return Err(StoreError::Erased);
+        }
+        let recent = review::Entity::find()
+            .filter(review::Column::UserId.eq(&new.user_id))
+            .filter(review::Column::CreatedAtMs.gt(self.now_ms() - DAY_MS));
+        if recent.count(&transaction).await? >= DAILY_MAX {
+            return Ok(Err(Problem {
+                code: ProblemCode::ReviewLimit,
+                field: "",
+                message: format!("At most {DAILY_MAX} reviews within a day."),
+            }));
         }
         let key = (new.user_id.clone(), new.product_id.clone());
         let is_verified = purchase::Entity::find_by_id(key).count(&transaction).await? > 0;

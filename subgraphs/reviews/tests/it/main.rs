@@ -13,12 +13,14 @@ use http_body_util::BodyExt as _;
 use reviews::{Reviews, ReviewsConfig};
 use serde_json::{Value, json};
 use service::auth::Role;
+use service::clock::Clock;
 use service::contract::events::{Event, ORDERS_PAID, OrderPaid, OrderPaidLine, USERS_ERASED, UserErased};
 use service::id;
 use service::peer::{PeerClient, PeerError};
 use service::testing::statements::StatementTable;
 use service::testing::{TempSqlite, TestKeys, TestOptions, TestService, check_sdl, each_database};
 use service::{AssembleOptions, assemble};
+use std::time::Duration;
 use tower::ServiceExt as _;
 
 async fn started(url: &str, config: ReviewsConfig) -> TestService {
@@ -317,6 +319,70 @@ async fn ratings_are_counted_once_in_a_moment_and_again_after_a_change() {
     let review = json!({ "id": written["reviewCreate"]["review"]["id"] });
     data(&service, delete, review, Some(&author)).await;
     assert_eq!(counts().await, (Some(0), 1));
+}
+
+#[tokio::test]
+async fn nobody_writes_more_than_fifty_reviews_a_day() {
+    let database = TempSqlite::new();
+    let options = TestOptions {
+        clock: Clock::manual(service::seed::opening()),
+        ..TestOptions::default()
+    };
+    let service = TestService::start::<Reviews>(&database.url, ReviewsConfig::default(), options).await;
+    let author = token(&service, 7, Role::Customer);
+    let write = async |number: u64| {
+        let product = id::seeded("prod", 6_000 + number);
+        let input = json!({ "input": { "productId": product, "rating": 3, "body": "Not bad." } });
+        let payload = data(&service, CREATE, input, Some(&author)).await;
+        payload["reviewCreate"]["userErrors"].clone()
+    };
+    for number in 0..50 {
+        assert_eq!(write(number).await, json!([]));
+    }
+    assert_eq!(write(50).await, json!([{ "code": "REVIEW_LIMIT", "field": null }]));
+    service.clock.advance(Duration::from_secs(24 * 60 * 60));
+    assert_eq!(write(50).await, json!([]));
+}
+
+#[tokio::test]
+async fn a_request_asks_for_twenty_different_lists_of_reviews() {
+    let database = TempSqlite::new();
+    let service = started(&database.url, anew()).await;
+    let lists = |count: usize| (0..count).map(|first| format!("r{first}: reviews(first: {first}) {{ totalCount }}"));
+    let ask = async |selection: String| {
+        let products = (1..4).map(|number| json!({"__typename": "Product", "id": id::seeded("prod", number)}));
+        let products = json!(products.collect::<Vec<_>>());
+        let selection = format!("... on Product {{ {selection} again: reviews(first: 0) {{ totalCount }} }}");
+        service.entities(products, &selection, None).await
+    };
+    let answer = ask(lists(20).collect()).await;
+    assert!(answer.get("errors").is_none(), "{answer:#}");
+    let answer = ask(lists(21).collect()).await;
+    assert_eq!(
+        answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT",
+        "{answer:#}"
+    );
+}
+
+/// PostgreSQL takes no U+0000.
+#[tokio::test]
+async fn what_no_database_takes_is_refused() {
+    each_database(|url| async move {
+        let service = started(&url, ReviewsConfig::default()).await;
+        let author = token(&service, 7, Role::Customer);
+        let input = json!({ "input": { "productId": fresh_product(), "rating": 3, "title": "a\u{0}", "body": "b\u{0}\n" } });
+        let payload = data(&service, CREATE, input, Some(&author)).await;
+        assert_eq!(
+            payload["reviewCreate"]["userErrors"],
+            json!([{ "code": "INVALID", "field": ["input", "title"] }, { "code": "INVALID", "field": ["input", "body"] }])
+        );
+        let query = "query($id: ID!) { review(id: $id) { id } }";
+        assert_eq!(data(&service, query, json!({ "id": "\u{0}" }), None).await["review"], Value::Null);
+        let delete = "mutation($id: ID!) { reviewDelete(id: $id) { userErrors { code } } }";
+        let payload = data(&service, delete, json!({ "id": "\u{0}" }), Some(&author)).await;
+        assert_eq!(payload["reviewDelete"]["userErrors"][0]["code"], "NOT_FOUND");
+    })
+    .await;
 }
 
 #[tokio::test]

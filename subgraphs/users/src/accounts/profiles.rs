@@ -2,33 +2,17 @@
 
 use super::{Accounts, Answer, below};
 use crate::domain::{ADDRESSES_MAX, Address, AddressInput, ProfileChange, Reason, Refusal, User};
-use crate::store::UserChange;
+use crate::store::{ProfileOutcome, UserChange};
 use service::auth::Role;
 
 impl Accounts {
     /// Changes the profile, and which addresses are the default ones.
     pub(crate) async fn update(&self, user_id: &str, change: ProfileChange) -> Answer<User> {
-        let user = self.existing_user(user_id).await?;
-        let profile = user.profile.changed(&change).map_err(below("input"))?;
-        let defaults = [
-            ("defaultShippingAddressId", &change.default_shipping_address_id),
-            ("defaultBillingAddressId", &change.default_billing_address_id),
-        ];
-        for (field, wanted) in defaults {
-            if let Some(Some(id)) = wanted
-                && !self.store.has_address(id, user_id).await?
-            {
-                return Err(unknown_address(field).below("input").into());
-            }
+        match self.store.change_profile(user_id, &change, self.clock.now()).await? {
+            ProfileOutcome::Done => self.existing_user(user_id).await,
+            ProfileOutcome::Refused(refusals) => Err(below("input")(refusals).into()),
+            ProfileOutcome::UnknownAddress(field) => Err(unknown_address(field).below("input").into()),
         }
-        let change = UserChange {
-            profile: Some(profile),
-            default_shipping_address_id: change.default_shipping_address_id,
-            default_billing_address_id: change.default_billing_address_id,
-            ..UserChange::default()
-        };
-        self.store.change_user(user_id, change, self.clock.now()).await?;
-        self.existing_user(user_id).await
     }
 
     /// Adds an address.
@@ -59,7 +43,7 @@ impl Accounts {
     /// Replaces the lines of an address. Orders keep the lines they were placed with.
     pub(crate) async fn update_address(&self, user_id: &str, id: &str, lines: AddressInput) -> Answer<(Address, User)> {
         let postal = lines.checked().map_err(below("input"))?;
-        if !self.store.change_address(id, user_id, postal.clone()).await? {
+        if !service::id::is("adr", id) || !self.store.change_address(id, user_id, postal.clone()).await? {
             return Err(unknown_address("id").into());
         }
         let address = Address {
@@ -72,7 +56,7 @@ impl Accounts {
 
     /// Deletes an address.
     pub(crate) async fn delete_address(&self, user_id: &str, id: &str) -> Answer<User> {
-        if !self.store.delete_address(id, user_id, self.clock.now()).await? {
+        if !service::id::is("adr", id) || !self.store.delete_address(id, user_id, self.clock.now()).await? {
             return Err(unknown_address("id").into());
         }
         self.existing_user(user_id).await
@@ -87,7 +71,7 @@ impl Accounts {
             roles: Some(roles),
             ..UserChange::default()
         };
-        if !self.store.change_user(user_id, change, self.clock.now()).await? {
+        if !service::id::is("usr", user_id) || !self.store.change_user(user_id, change, self.clock.now()).await? {
             return Err(Refusal::of("userId", Reason::NotFound, "There is no such account.").into());
         }
         self.existing_user(user_id).await

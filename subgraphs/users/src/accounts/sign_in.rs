@@ -95,7 +95,7 @@ impl Accounts {
     /// unknown address.
     pub(crate) async fn login(&self, email: &str, password: &str, device: Device) -> Answer<SignedIn> {
         let Ok(email) = EmailAddress::parse("email", email) else {
-            return Err(wrong_credentials().into());
+            return Err(self.wrong_credentials().into());
         };
         let too_many = "Too many failed logins. Try again in 15 minutes, or reset the password.";
         let guess = Guess {
@@ -103,18 +103,12 @@ impl Accounts {
             found: self.store.credentials(&email).await?,
             account: Attempts::login_to(email.as_str()),
             network: device.network().map(Attempts::login_from),
-            wrong: wrong_credentials(),
+            wrong: self.wrong_credentials(),
             too_many: Refusal::new(Reason::TooManyAttempts, too_many),
         };
         let mut verified = self.check(guess).await?;
         if PasswordHasher::is_outdated(&verified.password_hash) {
             verified = self.rehash(verified, password).await?;
-        }
-        let user = &verified.user;
-        if self.config.email_verification == EmailVerification::Required && !user.email_verified {
-            self.send(Occasion::VerifyEmail, Some(&user.id), &user.email).await?;
-            let message = "Confirm the email address first; a mail with a link is on its way.";
-            return Err(Refusal::new(Reason::EmailNotVerified, message).into());
         }
         self.open_session(verified, device).await
     }
@@ -143,6 +137,10 @@ impl Accounts {
                 Err(invalid().into())
             }
             Rotation::Unknown => Err(invalid().into()),
+            Rotation::TooOften => {
+                let message = "This session was refreshed too often. Try again in 15 minutes.";
+                Err(Refusal::of("refreshToken", Reason::TooManyAttempts, message).into())
+            }
             Rotation::Expired => Err(Refusal::of(
                 "refreshToken",
                 Reason::TokenExpired,
@@ -162,6 +160,14 @@ impl Accounts {
         Ok(())
     }
 
+    /// The same for whoever has a refresh token and no access token that is good; nothing when it is not good either.
+    pub(crate) async fn logout_by_token(&self, token: &str, everywhere: bool) -> Answer<()> {
+        match self.store.session_of(&Secret::from_text(token)).await? {
+            Some((session_id, user_id)) => self.logout(&user_id, Some(&session_id), everywhere).await,
+            None => Ok(()),
+        }
+    }
+
     /// Sets a new password, and ends all other sessions.
     pub(crate) async fn change_password(
         &self,
@@ -172,6 +178,7 @@ impl Accounts {
     ) -> Answer<User> {
         let verified = self.confirm_password(user_id, "currentPassword", current).await?;
         let password = Password::parse("newPassword", new, &verified.user.email)?;
+        self.limit([Attempts::password_change_of(user_id)]).await?;
         let hash = self.hasher.place()?.hash(password.as_str()).await?;
         let changed = self
             .store
@@ -211,19 +218,41 @@ impl Accounts {
     }
 
     async fn judge(&self, guess: Guess, place: Place) -> Answer<Credentials> {
-        let attempts = [guess.account.clone()].into_iter().chain(guess.network.clone());
+        // The network first: one that guesses too often must not lock accounts.
+        let attempts = guess.network.iter().chain([&guess.account]).cloned();
         let attempts: Vec<Attempts> = attempts.collect();
         if !self.store.take_attempts(&attempts, self.clock.now()).await? {
             return Err(guess.too_many.into());
         }
         let hash = guess.found.as_ref().map(|found| found.password_hash.as_str());
         let is_right = place.verify(&guess.password, hash).await?;
-        let verified = guess.found.filter(|_| is_right).ok_or(guess.wrong)?;
+        let Some(verified) = guess.found.filter(|_| is_right) else {
+            return Err(guess.wrong.into());
+        };
+        let user = &verified.user;
+        if self.config.email_verification == EmailVerification::Required && !user.email_verified {
+            // Counted and answered like a wrong one, and not slower: whoever registers with an address chooses the password
+            // of an account that was not there, and would hear here whether it was.
+            self.remind(user.clone());
+            return Err(guess.wrong.into());
+        }
         self.store.forget_attempts(&guess.account).await?;
         if let Some(network) = guess.network {
             self.store.give_attempt_back(&network).await?;
         }
         Ok(verified)
+    }
+
+    /// Sends the mail that confirms an address once more, in the background.
+    fn remind(&self, user: User) {
+        let accounts = self.clone();
+        let reminding = async move {
+            let sent = accounts.send(Occasion::VerifyEmail, Some(&user.id), &user.email).await;
+            if let Err(Failure::Fault(fault)) = sent {
+                tracing::warn!(error = %fault, "A mail that confirms an address was not stored");
+            }
+        };
+        tokio::spawn(reminding.in_current_span());
     }
 
     /// Stores the same password with today's parameters.
@@ -238,10 +267,10 @@ impl Accounts {
         }
         // Another login did the same just now; or the password is another one.
         let found = self.store.credentials_of(&verified.user.id).await?;
-        let found = found.ok_or_else(wrong_credentials)?;
+        let found = found.ok_or_else(|| self.wrong_credentials())?;
         let place = self.hasher.place()?;
         if !place.verify(password, Some(&found.password_hash)).await? {
-            return Err(wrong_credentials().into());
+            return Err(self.wrong_credentials().into());
         }
         Ok(found)
     }
@@ -269,12 +298,23 @@ impl Accounts {
         };
         let refresh = Secret::generate();
         if !self.store.open_session(session.clone(), &refresh, &verified).await? {
-            return Err(wrong_credentials().into());
+            return Err(self.wrong_credentials().into());
         }
         Ok(SignedIn {
             tokens: self.tokens(&verified.user, &session, refresh)?,
             user: verified.user,
         })
+    }
+
+    fn wrong_credentials(&self) -> Refusal {
+        let message = match self.config.email_verification {
+            EmailVerification::Required => {
+                "Email address or password is wrong, or the address is not confirmed yet: then a mail with a link is on \
+                 its way."
+            }
+            EmailVerification::Optional => "Email address or password is wrong.",
+        };
+        Refusal::new(Reason::InvalidCredentials, message)
     }
 
     fn session_lifetime(&self) -> Duration {
@@ -303,10 +343,6 @@ impl Accounts {
             refresh_expires_at: session.expires_at,
         })
     }
-}
-
-fn wrong_credentials() -> Refusal {
-    Refusal::new(Reason::InvalidCredentials, "Email address or password is wrong.")
 }
 
 pub(super) fn wrong_password(field: &str) -> Refusal {

@@ -2,7 +2,7 @@
 
 use super::{Accounts, Answer, Failure, NewAccount, Parts};
 use crate::config::UsersConfig;
-use crate::domain::{Attempts, Device, EmailAddress, Occasion, Reason, Secret};
+use crate::domain::{Attempts, Device, EmailAddress, Occasion, ProfileChange, Reason, Secret};
 use crate::keyring::Keyring;
 use crate::migration::Migrator;
 use crate::password_hasher::{PasswordHasher, Place};
@@ -137,7 +137,7 @@ async fn a_password_that_is_replaced_while_it_is_checked_allows_nothing() {
             user_id: Some(id.clone()),
         };
         assert!(!store.enqueue_verified_mail(mail, &verified, now).await.unwrap());
-        assert!(!store.erase_user(&verified, now).await.unwrap());
+        assert!(!store.erase_user(&verified, true, now).await.unwrap());
 
         let sessions = store.sessions_of(vec![id.clone()], now).await.unwrap();
         assert_eq!(sessions[&id].len(), 1, "that of the reset");
@@ -239,4 +239,30 @@ async fn counted(accounts: &Accounts, attempts: i32) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("{attempts} attempts were not counted");
+}
+
+#[tokio::test]
+async fn two_changes_of_a_profile_at_once_are_both_kept() {
+    with_ada(async |accounts| {
+        let user_id = ada(&accounts).await.user.id;
+        for number in 0..10 {
+            let change = |change| accounts.update(&user_id, change);
+            let phone = Some(format!("+49 451 12345{number}"));
+            let locale = Some(format!("de-{}", ["DE", "AT"][number % 2]));
+            let (one, two) = tokio::join!(
+                change(ProfileChange {
+                    phone: Some(phone.clone()),
+                    ..ProfileChange::default()
+                }),
+                change(ProfileChange {
+                    locale: Some(locale.clone()),
+                    ..ProfileChange::default()
+                }),
+            );
+            (one.unwrap(), two.unwrap());
+            let profile = ada(&accounts).await.user.profile;
+            assert_eq!((profile.phone, profile.locale), (phone, locale));
+        }
+    })
+    .await;
 }

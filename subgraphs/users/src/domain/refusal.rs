@@ -8,7 +8,6 @@ pub(crate) enum Reason {
     PasswordTooShort,
     PasswordTooCommon,
     InvalidCredentials,
-    EmailNotVerified,
     TooManyAttempts,
     TokenInvalid,
     TokenExpired,
@@ -29,6 +28,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// Whether it is about a token that will never be good again.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.reason, Reason::TokenInvalid | Reason::TokenExpired)
+    }
+
     /// A refusal of the whole call.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Refusal {
         Refusal {

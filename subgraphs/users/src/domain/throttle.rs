@@ -30,6 +30,16 @@ impl Attempts {
         Attempts::new("network", network, 100)
     }
 
+    /// Changes of the password of one account, each of which is told by mail.
+    pub(crate) fn password_change_of(user_id: &str) -> Attempts {
+        Attempts::new("password", user_id, 5)
+    }
+
+    /// Refreshes of one session, each of which is kept until a lifetime later.
+    pub(crate) fn refresh_of(session_id: &str) -> Attempts {
+        Attempts::new("refresh", session_id, 60)
+    }
+
     /// Registrations from one network.
     pub(crate) fn registration_from(network: &str) -> Attempts {
         Attempts::new("registration", network, 50)

@@ -6,8 +6,8 @@ use super::payloads::{
     UserMessagePayload, UserRegisterPayload, UserTokenRefreshPayload, UserUpdatePayload, outcome,
 };
 use super::user::{Role, User};
-use crate::accounts::{Accounts, Answer, SignedIn, Tokens};
-use crate::domain::Device;
+use crate::accounts::{Accounts, Answer, Failure, SignedIn, Tokens};
+use crate::domain::{Device, Refusal};
 use async_graphql::{Context, ID, Object, Result};
 use service::auth::{RequireScope, ViewerExt};
 use service::graphql::ClientInfo;
@@ -46,14 +46,15 @@ impl Mutation {
         context: &Context<'_>,
         refresh_token: Option<String>,
     ) -> Result<UserTokenRefreshPayload> {
-        let cookie = context
-            .data_opt::<ClientInfo>()
-            .and_then(|client| client.cookie_value(REFRESH_COOKIE));
+        let cookie = refresh_cookie(context);
         let in_cookie = refresh_token.is_none() && cookie.is_some();
         let token = refresh_token.as_deref().or(cookie).unwrap_or_default();
-        let (tokens, user_errors) = outcome(context.data::<Accounts>()?.refresh(token).await)?;
-        if let Some(tokens) = tokens.as_ref().filter(|_| in_cookie) {
-            set_cookie(context, Some(tokens))?;
+        let answer = context.data::<Accounts>()?.refresh(token).await;
+        // What is good for nothing any more is taken away, since no script can.
+        let is_over = matches!(&answer, Err(Failure::Refused(refusals)) if refusals.iter().any(Refusal::is_over));
+        let (tokens, user_errors) = outcome(answer)?;
+        if in_cookie && (tokens.is_some() || is_over) {
+            set_cookie(context, tokens.as_ref())?;
         }
         Ok(UserTokenRefreshPayload {
             tokens: tokens.map(|tokens| AuthTokens::new(tokens, in_cookie)),
@@ -61,7 +62,7 @@ impl Mutation {
         })
     }
 
-    /// Ends this session, or every session.
+    /// Ends this session, or every session. With the cookie it works when the access token has expired, too.
     async fn user_logout(
         &self,
         context: &Context<'_>,
@@ -69,9 +70,13 @@ impl Mutation {
     ) -> Result<UserLogoutPayload> {
         let viewer = context.viewer();
         let (accounts, everywhere) = (context.data::<Accounts>()?, everywhere.unwrap_or_default());
-        let answer = accounts
-            .logout(viewer.require_user()?, viewer.session_id.as_deref(), everywhere)
-            .await;
+        let answer = match (&viewer.user_id, refresh_cookie(context)) {
+            (None, Some(token)) => accounts.logout_by_token(token, everywhere).await,
+            _ => {
+                let user_id = viewer.require_user()?;
+                accounts.logout(user_id, viewer.session_id.as_deref(), everywhere).await
+            }
+        };
         set_cookie(context, None)?;
         Ok(UserLogoutPayload {
             user_errors: outcome(answer)?.1,
@@ -191,6 +196,11 @@ impl Mutation {
 
 /// The cookie that holds the refresh token.
 const REFRESH_COOKIE: &str = "hansa_refresh";
+
+fn refresh_cookie<'a>(context: &Context<'a>) -> Option<&'a str> {
+    let client = context.data_opt::<ClientInfo>()?;
+    client.cookie_value(REFRESH_COOKIE)
+}
 
 fn device(context: &Context<'_>) -> Device {
     let client = context.data_opt::<ClientInfo>();

@@ -16,7 +16,6 @@ pub enum UserErrorCode {
     PasswordTooShort,
     PasswordTooCommon,
     InvalidCredentials,
-    EmailNotVerified,
     TooManyAttempts,
     TokenInvalid,
     TokenExpired,

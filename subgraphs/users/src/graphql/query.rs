@@ -32,6 +32,9 @@ impl Query {
         tag = "admin"
     )]
     async fn user(&self, context: &Context<'_>, id: ID) -> Result<Option<User>> {
+        if !service::id::is("usr", &id) {
+            return Ok(None);
+        }
         Ok(context.data::<Loaders>()?.users.load(id.0).await?.map(User::from))
     }
 

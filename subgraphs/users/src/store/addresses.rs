@@ -83,7 +83,7 @@ impl Store {
             .exec(self.database.write())
             .await?;
         // MySQL counts changed rows, not matching ones: the same lines again change none.
-        Ok(update.rows_affected > 0 || self.has_address(id, user_id).await?)
+        Ok(update.rows_affected > 0 || has_address(self.database.read(), id, user_id).await?)
     }
 
     /// Deletes an address, also as default address; false when the user has no such address.
@@ -112,12 +112,15 @@ impl Store {
         transaction.commit().await?;
         Ok(true)
     }
+}
 
-    /// Whether the address exists and belongs to the user.
-    pub(crate) async fn has_address(&self, id: &str, user_id: &str) -> Result<bool, DbErr> {
-        let own = address::Column::Id.eq(id).and(address::Column::UserId.eq(user_id));
-        Ok(address::Entity::find().filter(own).count(self.database.read()).await? > 0)
+/// Whether the user has the address.
+pub(super) async fn has_address(connection: &impl ConnectionTrait, id: &str, user_id: &str) -> Result<bool, DbErr> {
+    if !service::id::is("adr", id) {
+        return Ok(false);
     }
+    let own = address::Column::Id.eq(id).and(address::Column::UserId.eq(user_id));
+    Ok(address::Entity::find().filter(own).count(connection).await? > 0)
 }
 
 /// Stores new addresses.

@@ -8,20 +8,23 @@ use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, OnConflict};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 
 impl Store {
-    /// Counts one attempt of each kind, and answers whether all of them may still be made.
+    /// Counts one attempt of each kind, and answers whether all of them may still be made. Behind the first of which there
+    /// were too many none is counted: who may not try any more cannot use up what others may.
     ///
     /// Counted before it is made, and as failed until it succeeds: of many at once, as many as the limit get through.
     pub(crate) async fn take_attempts(&self, attempts: &[Attempts], now: DateTime<Utc>) -> Result<bool, DbErr> {
-        let mut allowed = true;
         for attempts in attempts {
             // The row is locked between the two statements, so each attempt reads its own number.
             let transaction = self.database.begin().await?;
             count(&transaction, attempts, now).await?;
             let counted = login_failure::Entity::find_by_id(&attempts.key).one(&transaction);
-            allowed &= counted.await?.is_none_or(|row| row.failures <= attempts.attempts_max);
+            let is_allowed = counted.await?.is_none_or(|row| row.failures <= attempts.attempts_max);
             transaction.commit().await?;
+            if !is_allowed {
+                return Ok(false);
+            }
         }
-        Ok(allowed)
+        Ok(true)
     }
 
     /// How many attempts are counted.

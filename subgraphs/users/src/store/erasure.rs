@@ -2,19 +2,24 @@
 
 use super::Store;
 use super::attempts::forget;
-use super::mail_outbox::{NewMail, insert_mail};
+use super::mail_outbox::{NewMail, forget_mails, insert_mail};
 use super::users::{Credentials, lock_verified};
 use crate::domain::{Attempts, Occasion};
 use crate::entity::{erased_user, mail_outbox, user};
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait};
 use service::contract::events::{Event, USERS_ERASED, UserErased};
 use service::events;
 
 impl Store {
-    /// Deletes an account with all that belongs to it, and stores the event and a last mail; false when there is no
-    /// such account, or the password that was verified is not its own, any more.
-    pub(crate) async fn erase_user(&self, verified: &Credentials, now: DateTime<Utc>) -> Result<bool, DbErr> {
+    /// Deletes an account with all that belongs to it, and stores the event and, if it `is_told`, a last mail; false when
+    /// there is no such account, or the password that was verified is not its own, any more.
+    pub(crate) async fn erase_user(
+        &self,
+        verified: &Credentials,
+        is_told: bool,
+        now: DateTime<Utc>,
+    ) -> Result<bool, DbErr> {
         let transaction = self.database.begin().await?;
         let Some(erased) = lock_verified(&transaction, verified).await? else {
             return Ok(false);
@@ -23,10 +28,7 @@ impl Store {
         // Addresses, sessions and tokens go with it.
         user::Entity::delete_by_id(user_id).exec(&transaction).await?;
         let of_user = mail_outbox::Column::UserId.eq(user_id);
-        mail_outbox::Entity::delete_many()
-            .filter(of_user.or(mail_outbox::Column::Email.eq(&erased.email)))
-            .exec(&transaction)
-            .await?;
+        forget_mails(&transaction, of_user.or(mail_outbox::Column::Email.eq(&erased.email))).await?;
         forget(&transaction, &Attempts::login_to(&erased.email)).await?;
         let row = erased_user::ActiveModel {
             user_id: Set(user_id.to_owned()),
@@ -41,7 +43,9 @@ impl Store {
             email: erased.email,
             user_id: None,
         };
-        insert_mail(&transaction, farewell, now).await?;
+        if is_told {
+            insert_mail(&transaction, farewell, now).await?;
+        }
         transaction.commit().await?;
         Ok(true)
     }

@@ -5,7 +5,7 @@ use super::users::{Credentials, lock_verified};
 use crate::domain::Occasion;
 use crate::entity::mail_outbox;
 use chrono::{DateTime, Duration, Utc};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
 };
@@ -135,12 +135,18 @@ pub(super) async fn insert_mail(
 
 /// Forgets the mails that would confirm a new address of an account, whose row is locked.
 pub(super) async fn forget_address_changes(connection: &impl ConnectionTrait, user_id: &str) -> Result<(), DbErr> {
-    // Found first, since a deletion by these columns would lock every mail on MySQL.
+    let of_user = mail_outbox::Column::UserId.eq(user_id);
+    let which = of_user.and(mail_outbox::Column::Occasion.eq(Occasion::ChangeEmail.as_str()));
+    forget_mails(connection, which).await
+}
+
+/// Forgets mails of an account, whose row is locked.
+pub(super) async fn forget_mails(connection: &impl ConnectionTrait, which: SimpleExpr) -> Result<(), DbErr> {
+    // Found first, since a deletion by these columns would lock every mail on MySQL, and the place of those to come.
     let found = mail_outbox::Entity::find()
         .select_only()
         .column(mail_outbox::Column::Id)
-        .filter(mail_outbox::Column::UserId.eq(user_id))
-        .filter(mail_outbox::Column::Occasion.eq(Occasion::ChangeEmail.as_str()));
+        .filter(which);
     let ids: Vec<String> = found.into_tuple().all(connection).await?;
     if !ids.is_empty() {
         let these = mail_outbox::Entity::delete_many().filter(mail_outbox::Column::Id.is_in(ids));

@@ -5,12 +5,14 @@ mod attempts;
 mod erasure;
 mod mail_outbox;
 mod mail_tokens;
+mod profiles;
 mod sessions;
 mod upkeep;
 mod users;
 
 pub(crate) use mail_outbox::{DueMail, NewMail};
 pub(crate) use mail_tokens::{Confirmation, MailToken};
+pub(crate) use profiles::ProfileOutcome;
 pub(crate) use sessions::Rotation;
 pub(crate) use users::{Credentials, UserChange};
 

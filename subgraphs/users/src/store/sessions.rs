@@ -2,13 +2,13 @@
 
 use super::Store;
 use super::users::{Credentials, lock_verified};
-use crate::domain::{Device, Secret, Session};
+use crate::domain::{Attempts, Device, Secret, Session};
 use crate::entity::{refresh_token, session};
 use chrono::{DateTime, Duration, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    QueryOrder, QuerySelect, Select,
 };
 use service::database::{OneOf as _, Transaction};
 use std::collections::HashMap;
@@ -34,6 +34,8 @@ pub(crate) enum Rotation {
     Reused,
     /// It was good, but too late.
     Expired,
+    /// Its session was refreshed too often in a short time.
+    TooOften,
 }
 
 impl Store {
@@ -52,7 +54,9 @@ impl Store {
         let run_out = session::Column::UserId
             .eq(&session.user_id)
             .and(session::Column::ExpiresAt.lte(session.created_at));
-        delete_sessions(&transaction, run_out).await?;
+        // Found first: a deletion that finds none locks the place of sessions to come on MySQL, of other users too.
+        let run_out = session_ids(session::Entity::find().filter(run_out), &transaction).await?;
+        end_each(&transaction, run_out).await?;
         let (id, user_id) = (session.id.clone(), session.user_id.clone());
         let model = session::ActiveModel {
             id: Set(session.id),
@@ -86,6 +90,10 @@ impl Store {
         let Some(found) = found.one(self.database.read()).await? else {
             return Ok(Rotation::Unknown);
         };
+        let attempts = [Attempts::refresh_of(&found.session_id)];
+        if !self.take_attempts(&attempts, now).await? {
+            return Ok(Rotation::TooOften);
+        }
         let transaction = self.database.begin().await?;
         // The session's row is locked first, here as wherever a session ends: whoever comes second then sees what the
         // first one did, and the two never wait for each other.
@@ -161,6 +169,16 @@ impl Store {
         .await
     }
 
+    /// The id of the session that a good refresh token belongs to, and that of its user.
+    pub(crate) async fn session_of(&self, token: &Secret) -> Result<Option<(String, String)>, DbErr> {
+        let found = refresh_token::Entity::find_by_id(token.hash()).filter(refresh_token::Column::UsedAt.is_null());
+        let Some(found) = found.one(self.database.read()).await? else {
+            return Ok(None);
+        };
+        let session = session::Entity::find_by_id(found.session_id).one(self.database.read());
+        Ok(session.await?.map(|session| (session.id, session.user_id)))
+    }
+
     /// Ends all sessions of a user.
     pub(crate) async fn end_sessions(&self, user_id: &str) -> Result<(), DbErr> {
         delete_sessions(self.database.write(), session::Column::UserId.eq(user_id)).await
@@ -211,14 +229,20 @@ async fn live_tokens(transaction: &Transaction, session_id: &str) -> Result<u64,
 /// Ends the sessions of a user that are used least, when there are too many.
 async fn end_surplus(transaction: &Transaction, user_id: &str) -> Result<(), DbErr> {
     let surplus = session::Entity::find()
-        .select_only()
-        .column(session::Column::Id)
         .filter(session::Column::UserId.eq(user_id))
         .order_by_desc(session::Column::LastUsedAt)
         .order_by_desc(session::Column::Id)
         .offset(SESSIONS_MAX)
         .limit(SESSIONS_MAX);
-    let ids: Vec<String> = surplus.into_tuple().all(transaction).await?;
+    end_each(transaction, session_ids(surplus, transaction).await?).await
+}
+
+async fn session_ids(which: Select<session::Entity>, transaction: &Transaction) -> Result<Vec<String>, DbErr> {
+    let ids = which.select_only().column(session::Column::Id);
+    ids.into_tuple().all(transaction).await
+}
+
+async fn end_each(transaction: &Transaction, ids: Vec<String>) -> Result<(), DbErr> {
     if ids.is_empty() {
         return Ok(());
     }

@@ -152,7 +152,9 @@ impl Store {
         counted: bool,
     ) -> Result<Page<User>, DbErr> {
         let mut select = user::Entity::find();
-        if let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) {
+        // No name holds a control character, and PostgreSQL takes no U+0000.
+        let text = text.map(|text| text.replace(char::is_control, " "));
+        if let Some(text) = text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
             let pattern = format!(
                 "%{}%",
                 text.to_lowercase()

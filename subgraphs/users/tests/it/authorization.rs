@@ -197,3 +197,32 @@ async fn staff_finds_accounts_page_by_page() {
     })
     .await;
 }
+
+/// PostgreSQL takes no U+0000.
+#[tokio::test]
+async fn what_no_id_is_is_not_found() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let admin = shop.demo("admin").await;
+        for id in ["\0", "usr_\0", "ADR_00000000000000000000000000"] {
+            let seen = "query($id: ID!, $text: String) { user(id: $id) { id } users(query: $text) { totalCount } }";
+            let data = shop.data(seen, json!({ "id": id, "text": id }), Some(&admin)).await;
+            assert_eq!(
+                data,
+                json!({ "user": null, "users": { "totalCount": if id == "\0" { 100 } else { 0 } } })
+            );
+            let change = "mutation($id: ID!) {
+                addressDelete(id: $id) { userErrors { code field } }
+                userUpdate(input: { defaultBillingAddressId: $id }) { userErrors { code field } }
+                userRolesSet(userId: $id, roles: []) { userErrors { code field } } }";
+            let data = shop.data(change, json!({ "id": id }), Some(&admin)).await;
+            assert_eq!(user_errors(&data["addressDelete"]), "NOT_FOUND@id");
+            assert_eq!(
+                user_errors(&data["userUpdate"]),
+                "NOT_FOUND@input.defaultBillingAddressId"
+            );
+            assert_eq!(user_errors(&data["userRolesSet"]), "NOT_FOUND@userId");
+        }
+    })
+    .await;
+}

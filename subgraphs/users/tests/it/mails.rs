@@ -39,6 +39,22 @@ async fn an_address_is_confirmed_once() {
 }
 
 #[tokio::test]
+async fn links_lead_to_the_shop_wherever_it_is() {
+    let database = TempSqlite::new();
+    let shop = Shop::start_changed(&database.url, TestOptions::default(), |config| {
+        config.shop_url = "https://example.com/shop/".parse().unwrap();
+    })
+    .await;
+    shop.customer("mira").await;
+    request_reset(&shop, "mira@example.com").await;
+    let mails = shop.mails_to("mira@example.com", 2).await;
+    for page in ["verify-email", "reset-password"] {
+        let link = format!("https://example.com/shop/{page}?token=");
+        assert!(mails.iter().any(|mail| mail.contains(&link)), "{mails:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_old_link_is_refused() {
     let database = TempSqlite::new();
     let shop = Shop::start(&database.url).await;

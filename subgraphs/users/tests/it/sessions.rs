@@ -234,7 +234,44 @@ async fn a_cookie_holds_the_refresh_token_when_asked() {
         body["data"]["userTokenRefresh"]["tokens"]["accessToken"].is_string(),
         "{body:#}"
     );
-    assert_ne!(headers[header::SET_COOKIE].to_str().unwrap(), cookie);
+    let next = headers[header::SET_COOKIE].to_str().unwrap().to_owned();
+    assert_ne!(next, cookie);
+
+    // With the cookie alone, as after a break of more than fifteen minutes.
+    let with = |cookie: &str| {
+        let pair = cookie.split(';').next().unwrap();
+        HeaderMap::from_iter([(header::COOKIE, HeaderValue::try_from(pair).unwrap())])
+    };
+    let taken_away = |headers: &HeaderMap| headers[header::SET_COOKIE].to_str().unwrap().contains("Max-Age=0");
+    let logout = json!({ "query": "mutation { userLogout { userErrors { code } } }" });
+    let (_, headers, body) = client.send(logout.clone(), with(&next)).await;
+    assert_eq!(&body[..], br#"{"data":{"userLogout":{"userErrors":[]}}}"#);
+    assert!(taken_away(&headers), "{headers:?}");
+    let (_, headers, body) = client.send(json!({ "query": REFRESH }), with(&next)).await;
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(
+        user_errors(&body["data"]["userTokenRefresh"]),
+        "TOKEN_INVALID@refreshToken"
+    );
+    assert!(taken_away(&headers), "{headers:?}");
+    let (_, headers, _) = client.send(logout, HeaderMap::new()).await;
+    assert!(!headers.contains_key(header::SET_COOKIE), "nobody has nothing to end");
+}
+
+#[tokio::test]
+async fn a_session_is_refreshed_so_often_and_then_later() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let mut token = shop.register("mira").await["tokens"]["refreshToken"].clone();
+    for _ in 0..60 {
+        token = refresh(&shop, &token).await["tokens"]["refreshToken"].clone();
+    }
+    assert_eq!(
+        user_errors(&refresh(&shop, &token).await),
+        "TOO_MANY_ATTEMPTS@refreshToken"
+    );
+    shop.service.clock.advance(Duration::from_secs(15 * 60 + 1));
+    assert_eq!(user_errors(&refresh(&shop, &token).await), "", "the session goes on");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Registration, login, passwords.
 
 use crate::shop::{PASSWORD, Shop, secret_in, user_errors};
+use futures::StreamExt as _;
+use futures::future::join_all;
 use serde_json::json;
 use service::testing::{TempSqlite, each_database};
 use std::time::Duration;
@@ -185,6 +187,58 @@ async fn a_network_that_guesses_too_often_waits() {
         "TOO_MANY_ATTEMPTS@"
     );
     assert_eq!(login(ada(), "demo-password-1", "198.51.100.1").await, "");
+
+    let support = || "support@hansa.example".to_owned();
+    for _ in 0..11 {
+        assert_eq!(
+            login(support(), "wrong password", "192.0.2.1").await,
+            "TOO_MANY_ATTEMPTS@"
+        );
+    }
+    let elsewhere = login(support(), "demo-password-1", "198.51.100.1").await;
+    assert_eq!(elsewhere, "", "a network that waits locks no account");
+}
+
+#[tokio::test]
+async fn a_password_is_changed_a_few_times_and_then_later() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let token = shop.customer("mira").await;
+    let change = "mutation($current: String!, $new: String!) {
+        userPasswordChange(currentPassword: $current, newPassword: $new) { user { id } userErrors { code field } } }";
+    let passwords = [PASSWORD, "a new good password"];
+    let answers: Vec<String> = futures::stream::iter(0..7)
+        .then(|number| {
+            let variables = json!({ "current": passwords[number % 2], "new": passwords[(number + 1) % 2] });
+            let changed = shop.data(change, variables, Some(&token));
+            async { user_errors(&changed.await["userPasswordChange"]) }
+        })
+        .collect()
+        .await;
+    let (done, refused) = answers.split_at(5);
+    assert!(done.iter().all(String::is_empty), "{answers:?}");
+    assert_eq!(refused[0], "TOO_MANY_ATTEMPTS@");
+    let mails = shop.mails_to("mira@example.com", 6).await;
+    assert_eq!(mails.len(), 6, "one to confirm the address, and one for each change");
+}
+
+/// To MySQL a deletion that finds nothing may lock the place of what others are about to insert.
+#[tokio::test]
+async fn many_register_and_leave_at_once() {
+    each_database(|url| async move {
+        let shop = &Shop::start(&url).await;
+        let registered = join_all((0..30).map(|number| async move { shop.register(&format!("many{number}")).await }));
+        let registered = registered.await;
+        let leave = "mutation($password: String!) { userDelete(password: $password) { userErrors { code field } } }";
+        let left = join_all(registered[..10].iter().map(|payload| {
+            let token = payload["tokens"]["accessToken"].as_str();
+            shop.data(leave, json!({ "password": PASSWORD }), token)
+        }));
+        for data in left.await {
+            assert_eq!(user_errors(&data["userDelete"]), "");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -242,10 +296,18 @@ async fn where_addresses_must_be_confirmed_registration_tells_nothing() {
     );
     let confirmation = mails.iter().find(|mail| mail.contains("token=")).unwrap();
 
-    assert_eq!(
-        user_errors(&shop.login("mira@example.com", PASSWORD).await),
-        "EMAIL_NOT_VERIFIED@"
-    );
+    // The one has this password, the other one had an account before: who registered both must not hear which.
+    assert_eq!(shop.register("ada").await, first);
+    for _ in 0..10 {
+        let unconfirmed = shop.login("mira@example.com", PASSWORD).await;
+        assert_eq!(user_errors(&unconfirmed), "INVALID_CREDENTIALS@");
+        assert_eq!(shop.login("ada@hansa.example", PASSWORD).await, unconfirmed);
+    }
+    for email in ["mira@example.com", "ada@hansa.example"] {
+        assert_eq!(user_errors(&shop.login(email, PASSWORD).await), "TOO_MANY_ATTEMPTS@");
+    }
+    shop.mails_to("mira@example.com", 5).await;
+    shop.service.clock.advance(Duration::from_secs(15 * 60 + 1));
     let verify =
         "mutation($token: String!) { userEmailVerify(token: $token) { user { id } userErrors { code field } } }";
     shop.data(verify, json!({ "token": secret_in(confirmation) }), None)
