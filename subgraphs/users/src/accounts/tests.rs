@@ -259,7 +259,8 @@ async fn two_changes_of_a_profile_at_once_are_both_kept() {
                     ..ProfileChange::default()
                 }),
             );
-            (one.unwrap(), two.unwrap());
+            one.unwrap();
+            two.unwrap();
             let profile = ada(&accounts).await.user.profile;
             assert_eq!((profile.phone, profile.locale), (phone, locale));
         }
