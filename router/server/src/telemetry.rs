@@ -55,14 +55,27 @@ pub fn start_logging() {
     std::panic::set_hook(Box::new(|panic| tracing::error!(error = %panic, "Panicked")));
 }
 
-/// Installs the process's recorder of metrics. To be called once: a process has one recorder.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Installs the process's recorder of metrics, within a runtime. To be called once: a process has one recorder.
 ///
 /// # Errors
 /// When there is a recorder already; use its handle then.
 pub fn install_recorder() -> Result<PrometheusHandle, BuildError> {
-    PrometheusBuilder::new()
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".into()), &BUCKETS_SECONDS)?
-        .install_recorder()
+        .install_recorder()?;
+    tokio::spawn(keep_up(handle.clone()));
+    Ok(handle)
+}
+
+/// Sums up what was measured: each value is kept until then, and nobody may ever ask for it.
+async fn keep_up(handle: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        handle.run_upkeep();
+    }
 }
 
 /// Says which version runs.

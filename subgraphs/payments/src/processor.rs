@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt as _;
 use service::clock::Clock;
-use service::contract::payments::{AuthorizeRequest, RefusalCode};
+use service::contract::payments::{AuthorizeRequest, PaymentStatus, RefusalCode};
 use service::events::RelayBell;
 use service::fault;
 use service::money::{AMOUNT_MINOR_MAX, Currency};
@@ -514,7 +514,7 @@ impl Processor {
                         .transaction(id)
                         .is_some_and(|transaction| transaction.status.is_open());
                 return match undecided {
-                    true => self.change(&settled, |payment, now| payment.undecided(id, now)).await,
+                    true => self.change(&settled, |payment, now| payment.unknown(id, now)).await,
                     false => Ok(settled),
                 };
             }
@@ -600,6 +600,23 @@ impl Processor {
             }
         })
         .await
+        .inspect(|settled| {
+            let has_more = settled.captured_minor > payment.captured_minor;
+            if has_more
+                && matches!(
+                    settled.status,
+                    PaymentStatus::Voided | PaymentStatus::Declined | PaymentStatus::Failed
+                )
+            {
+                let status = settled.status.as_str();
+                error!(
+                    payment.id = id,
+                    payment.status = status,
+                    "Money was taken of `{id}`, which had ended: refund it"
+                );
+                metrics::counter!("payments_taken_after_end_total", "gateway" => settled.gateway.clone()).increment(1);
+            }
+        })
     }
 
     async fn change(

@@ -221,7 +221,8 @@ async fn answer_what_is_stored(State(database): State<Database>, request: Reques
         Ok(()) => response,
         Err(error) => {
             tracing::error!(%error, "What a request has seen was not stored");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            // Not 500: to who sends events, that would be a refusal of this one, and after some of them it is parked.
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }
 }
@@ -295,5 +296,33 @@ async fn ready<S: Service>(State(probe): State<Probe>) -> Response {
         Ok(Ok(true)) => "ready\n".into_response(),
         Ok(Ok(false)) => not_ready("the tables are older than the program: run `migrate`\n"),
         Ok(Err(_)) | Err(_) => not_ready("the database does not answer\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::DatabaseOptions;
+    use crate::testing::{TempSqlite, get};
+    use sea_orm::ConnectionTrait as _;
+
+    #[tokio::test]
+    async fn an_answer_whose_commit_is_lost_says_that_it_may_be_asked_again() {
+        let file = TempSqlite::new();
+        let database = Database::connect(&file.url, &DatabaseOptions::default()).await.unwrap();
+        let item = "CREATE TABLE item (id INTEGER PRIMARY KEY,
+            other INTEGER REFERENCES item (id) DEFERRABLE INITIALLY DEFERRED)";
+        database.write().execute_unprepared(item).await.unwrap();
+        let of_handler = database.clone();
+        let lose = move || async move {
+            let transaction = of_handler.begin().await.unwrap();
+            let insert = "INSERT INTO item (id, other) VALUES (1, 77)";
+            transaction.execute_unprepared(insert).await.unwrap();
+            transaction.commit().await.unwrap_err();
+        };
+        let router = Router::new()
+            .route("/", axum::routing::get(lose))
+            .layer(from_fn_with_state(database, answer_what_is_stored));
+        assert_eq!(get(&router, "/").await.0, StatusCode::SERVICE_UNAVAILABLE);
     }
 }

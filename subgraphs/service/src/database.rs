@@ -282,6 +282,9 @@ impl Database {
     /// [`DbErr`] of the migration that failed, and those before it stay; or of the wait for another process that migrates.
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
         let pool = self.for_schema();
+        if has_all::<M>(pool).await? {
+            return Ok(());
+        }
         if pool.get_database_backend() == DatabaseBackend::Sqlite {
             let transaction = group_commit::begin(pool).await?;
             M::up(&transaction, None).await?;
@@ -325,12 +328,13 @@ impl Database {
         Ok(())
     }
 
-    /// Whether every migration has been applied.
+    /// Whether every migration has been applied. There may be others, of a later release: the replicas of this one work on
+    /// while it goes out, and when it is taken back.
     ///
     /// # Errors
     /// [`DbErr`] when the database does not answer.
     pub async fn schema_is_current<M: MigratorTrait>(&self) -> Result<bool, DbErr> {
-        Ok(M::get_pending_migrations_read_only(&self.reader).await?.is_empty())
+        has_all::<M>(&self.reader).await
     }
 
     /// Number of SQL statements so far, without `BEGIN` and `COMMIT`: tests compare it before and after a request.
@@ -631,17 +635,38 @@ fn create_folder(url: &str) -> Result<PathBuf, ConnectError> {
     Ok(folder.to_path_buf())
 }
 
-fn without_password(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut parsed) if parsed.password().is_some() => {
-            let hidden = parsed.set_password(Some("***"));
-            if hidden.is_ok() {
-                parsed.to_string()
-            } else {
-                "the database".to_owned()
-            }
+/// Whether every migration of `M` has been applied, whatever others have.
+async fn has_all<M: MigratorTrait>(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    match M::get_pending_migrations_read_only(connection).await {
+        Ok(pending) => Ok(pending.is_empty()),
+        // It takes those that it does not know for files that were lost.
+        Err(DbErr::Custom(_)) => {
+            let applied = "SELECT version FROM seaql_migrations".to_owned();
+            let applied = Statement::from_string(connection.get_database_backend(), applied);
+            let rows = connection.query_all_raw(applied).await?;
+            let names = rows.iter().map(|row| row.try_get::<String>("", "version"));
+            let names: HashSet<String> = names.collect::<Result<_, _>>()?;
+            Ok(M::migrations().iter().all(|migration| names.contains(migration.name())))
         }
-        Ok(_) => url.to_owned(),
-        Err(_) => "the database".to_owned(),
+        Err(error) => Err(error),
+    }
+}
+
+fn without_password(url: &str) -> String {
+    let Ok(mut parsed) = url::Url::parse(url) else {
+        return "the database".to_owned();
+    };
+    // PostgreSQL's driver takes it from there, too.
+    let is_in_query = parsed.query_pairs().any(|(name, _)| name == "password");
+    if is_in_query {
+        parsed.set_query(None);
+    }
+    if parsed.password().is_some() && parsed.set_password(Some("***")).is_err() {
+        return "the database".to_owned();
+    }
+    if is_in_query || parsed.password().is_some() {
+        parsed.to_string()
+    } else {
+        url.to_owned()
     }
 }

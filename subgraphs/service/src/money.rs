@@ -245,7 +245,7 @@ impl Amount {
     }
 
     fn bounded(minor: i64, currency: Currency) -> Result<Amount, MoneyError> {
-        if minor.abs() > AMOUNT_MINOR_MAX {
+        if minor.unsigned_abs() > AMOUNT_MINOR_MAX.unsigned_abs() {
             Err(MoneyError::Overflow)
         } else {
             Ok(Amount { minor, currency })
@@ -285,6 +285,8 @@ mod tests {
             ("1e3", "EUR", "`1e3` is not an amount in EUR"),
             ("", "EUR", "`` is not an amount in EUR"),
             ("90071992547409.92", "EUR", "the amount is too large"),
+            ("-92233720368547758.08", "EUR", "the amount is too large"),
+            ("-9223372036854775808", "JPY", "the amount is too large"),
             ("1", "eur", "`eur` is not a known currency"),
         ] {
             let read = Currency::parse(code).and_then(|currency| Amount::parse(text, currency));

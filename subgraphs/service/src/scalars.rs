@@ -92,7 +92,7 @@ impl ScalarType for Long {
             return Err(InputValueError::expected_type(value));
         };
         match number.as_i64() {
-            Some(long) if long.abs() <= crate::money::AMOUNT_MINOR_MAX => Ok(Long(long)),
+            Some(long) if long.unsigned_abs() <= crate::money::AMOUNT_MINOR_MAX.unsigned_abs() => Ok(Long(long)),
             _ => Err(InputValueError::custom(
                 "expected a whole number between -(2^53-1) and 2^53-1",
             )),

@@ -56,15 +56,28 @@ pub fn init(level: &str, format: LogFormat) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Begins to collect metrics. Later calls change nothing.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Begins to collect metrics, within a runtime. Later calls change nothing.
 pub fn init_metrics() {
     METRICS.get_or_init(|| {
         let duration = Matcher::Full("http_request_duration_seconds".to_owned());
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(duration, &DURATION_BUCKETS)
             .ok()?;
-        builder.install_recorder().ok()
+        let handle = builder.install_recorder().ok()?;
+        tokio::spawn(keep_up(handle.clone()));
+        Some(handle)
     });
+}
+
+/// Sums up what was measured: each value is kept until then, and nobody may ever ask for it.
+async fn keep_up(handle: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        handle.run_upkeep();
+    }
 }
 
 /// `GET /metrics` in the text format of Prometheus, for all services of this process.

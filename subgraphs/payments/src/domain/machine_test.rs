@@ -5,7 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use service::contract::payments::{AuthorizeRequest, PaymentStatus};
+use service::contract::payments::{AuthorizeRequest, PaymentStatus, RefusalCode};
 use service::money::Currency;
 
 use super::{
@@ -209,7 +209,7 @@ impl World {
                     Step::NotSent(_) => self.payment.not_sent(&id, never_sent, now),
                     Step::HeldBack(_) => self.payment.held_back(&id, never_sent, now),
                     Step::Calling(_) => self.payment.calling(&id, now),
-                    _ => self.payment.undecided(&id, now),
+                    _ => self.payment.unknown(&id, now),
                 }
             }
             Step::Refuse(number) => {
@@ -353,4 +353,51 @@ fn a_refused_capture_is_taken_up_again_with_another_key() {
     assert_ne!(taken_up.gateway_key(), id);
     // While it is open, nothing else begins.
     assert!(world.payment.begin_void("void", later).is_err());
+}
+
+#[test]
+fn what_was_sent_and_is_undecided_may_have_been_done() {
+    let mut world = World::new();
+    let (id, ..) = world.open(0).unwrap();
+    world.payment.unknown(&id, world.now);
+    let transaction = world.payment.transaction(&id).unwrap();
+    assert!(!world.payment.never_sent(transaction));
+}
+
+#[test]
+fn no_more_is_taken_than_was_asked_for() {
+    let mut world = World::new();
+    let remote = RemotePayment {
+        status: RemoteStatus::Authorized,
+        authorized_minor: 2 * AMOUNT,
+        ..begun()
+    };
+    world.payment.settle(&remote, world.now);
+    let too_much = world.payment.begin_capture("more", Some(AMOUNT + 1), world.now);
+    assert!(matches!(too_much, Err(RefusalCode::AmountTooLarge)));
+    world.payment.begin_capture("all", None, world.now).unwrap();
+    assert_eq!(world.open(0).unwrap().2, AMOUNT);
+}
+
+/// As when its clock and ours differ, and it closes a payment later than we take it for closed.
+#[test]
+fn what_a_gateway_takes_after_the_end_is_given_back() {
+    let mut world = World::new();
+    let voided = RemotePayment {
+        status: RemoteStatus::Voided,
+        ..begun()
+    };
+    world.payment.settle(&voided, world.now);
+    let nothing = world.payment.begin_refund("nothing", None, world.now);
+    assert!(matches!(nothing, Err(RefusalCode::NotRefundable)));
+    let taken = RemotePayment {
+        status: RemoteStatus::Captured,
+        authorized_minor: AMOUNT,
+        captured_minor: AMOUNT,
+        ..begun()
+    };
+    world.payment.settle(&taken, world.now);
+    assert_eq!(world.payment.status, PaymentStatus::Voided);
+    world.payment.begin_refund("all", None, world.now).unwrap();
+    assert_eq!(world.open(0).unwrap().2, AMOUNT);
 }

@@ -266,7 +266,9 @@ impl Payment {
         amount_minor: Option<i64>,
         now: DateTime<Utc>,
     ) -> Result<Begun, RefusalCode> {
-        let amount_minor = amount_minor.unwrap_or(self.authorized_minor);
+        // No more than was asked for, whatever the gateway says it holds.
+        let held_minor = self.authorized_minor.min(self.amount_minor);
+        let amount_minor = amount_minor.unwrap_or(held_minor);
         let capturable = self.status == PaymentStatus::Authorized && !self.is_being_decided();
         if let Some(begun) = self.known(TransactionKind::Capture, key, Some(amount_minor))? {
             return Ok(self.again_if_refused(begun, key, capturable, now));
@@ -274,7 +276,7 @@ impl Payment {
         if !capturable {
             return Err(RefusalCode::NotCapturable);
         }
-        if amount_minor <= 0 || amount_minor > self.authorized_minor {
+        if amount_minor <= 0 || amount_minor > held_minor {
             return Err(RefusalCode::AmountTooLarge);
         }
         Ok(Begun::New(self.begin(TransactionKind::Capture, key, amount_minor, now)))
@@ -316,7 +318,8 @@ impl Payment {
         if let Some(begun) = self.known(TransactionKind::Refund, key, amount_minor)? {
             return Ok(begun);
         }
-        if !matches!(self.status, PaymentStatus::Captured | PaymentStatus::PartiallyRefunded) {
+        // Whatever the status: a gateway may take money of a payment that had ended.
+        if self.captured_minor <= self.refunded_minor {
             return Err(RefusalCode::NotRefundable);
         }
         let left = self.captured_minor - self.refunded_minor - self.open_refunds_minor();
@@ -430,29 +433,18 @@ impl Payment {
         self.touch_if_changed(&before, now);
     }
 
-    /// The gateway answered, and what was asked of it is undecided all the same: it is asked again later.
-    pub fn undecided(&mut self, transaction_id: &str, now: DateTime<Utc>) {
-        self.postpone(transaction_id, false, now);
-    }
-
-    /// The call was made and no clear answer came: the gateway is asked later what became of it.
+    /// The call was made, and no clear answer came or what was asked is undecided: the gateway is asked later what became of
+    /// it.
     pub fn unknown(&mut self, transaction_id: &str, now: DateTime<Utc>) {
-        self.postpone(transaction_id, true, now);
-    }
-
-    fn postpone(&mut self, transaction_id: &str, maybe_done: bool, now: DateTime<Utc>) {
         let before = self.clone();
         let Some(transaction) = self.open_mut(transaction_id) else {
             return;
         };
         transaction.attempt += 1;
         transaction.next_at = Some(now + lookup_delay(transaction.attempt));
-        if maybe_done {
-            transaction.status = TransactionStatus::Unknown;
-            let undecided = transaction.kind == TransactionKind::Authorize && self.status == PaymentStatus::Created;
-            if undecided {
-                self.status = PaymentStatus::Processing;
-            }
+        transaction.status = TransactionStatus::Unknown;
+        if transaction.kind == TransactionKind::Authorize && self.status == PaymentStatus::Created {
+            self.status = PaymentStatus::Processing;
         }
         self.touch_if_changed(&before, now);
     }

@@ -203,6 +203,10 @@ impl Gateway for Guarded {
         self.gateway.currencies()
     }
 
+    fn takes(&self, currency: Currency) -> bool {
+        self.gateway.takes(currency)
+    }
+
     fn create(&self, request: CreatePayment) -> BoxFuture<'_, Result<RemotePayment, GatewayError>> {
         self.call("create", self.gateway.create(request)).boxed()
     }

@@ -82,11 +82,11 @@ impl GenericGateway {
         let mut url = self.payments_url.clone();
         url.query_pairs_mut().append_pair("reference", payment_id);
         let answer = self.send(self.client.get(url)).await?;
-        // Never more than one: every create call of a payment carries the same key.
-        Ok(parse::<WirePayments>(&answer)?
-            .payments
-            .into_iter()
-            .next()
+        // Never more than one: every create call of a payment carries the same key. Not that of somebody else, whatever is
+        // in between that loses the query.
+        let mut payments = parse::<WirePayments>(&answer)?.payments.into_iter();
+        Ok(payments
+            .find(|payment| payment.reference == payment_id)
             .map(RemotePayment::from))
     }
 
@@ -114,6 +114,10 @@ impl GenericGateway {
         match http_call::failure(status) {
             Some(failure) => Err(failure),
             None if status.is_success() => Ok(body),
+            // It was used, with another body: what came of that is not told.
+            None if error_code(&body) == "idempotency_key_mismatch" => {
+                Err(GatewayError::unknown("the key was used for another request"))
+            }
             // 409 may also mean that the same key is being worked on: then the outcome is not known yet.
             None if status == StatusCode::CONFLICT && error_code(&body) == "idempotency_conflict" => {
                 Err(GatewayError::unknown("the same call is running"))

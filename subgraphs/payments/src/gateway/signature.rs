@@ -37,6 +37,9 @@ pub struct WebhookSecrets {
     keys: Vec<Vec<u8>>,
 }
 
+/// With an empty key anybody could sign.
+const KEY_BYTES_MIN: usize = 16;
+
 impl WebhookSecrets {
     /// Reads secrets separated by commas or line ends, each `whsec_` and base64.
     ///
@@ -51,8 +54,11 @@ impl WebhookSecrets {
         let keys = secrets.map(|secret| {
             let key = secret
                 .strip_prefix("whsec_")
-                .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok());
-            key.ok_or_else(|| anyhow::anyhow!("a webhook secret is `whsec_` and base64"))
+                .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok())
+                .filter(|key| key.len() >= KEY_BYTES_MIN);
+            key.ok_or_else(|| {
+                anyhow::anyhow!("a webhook secret is `whsec_` and base64 of {KEY_BYTES_MIN} bytes or more")
+            })
         });
         Ok(Self {
             keys: keys.collect::<Result<_, _>>()?,
@@ -95,8 +101,11 @@ impl StripeSecrets {
         let secrets = secrets.expose_secret().split([',', '\n']).map(str::trim);
         let secrets: Vec<&str> = secrets.filter(|secret| !secret.is_empty()).collect();
         anyhow::ensure!(
-            secrets.iter().all(|secret| secret.starts_with("whsec_")),
-            "a webhook secret of Stripe begins with `whsec_`"
+            secrets.iter().all(|secret| {
+                let key = secret.strip_prefix("whsec_");
+                key.is_some_and(|key| key.len() >= KEY_BYTES_MIN)
+            }),
+            "a webhook secret of Stripe is `whsec_` and {KEY_BYTES_MIN} characters or more"
         );
         Ok(Self {
             keys: secrets.iter().map(|secret| secret.as_bytes().to_vec()).collect(),
@@ -157,6 +166,8 @@ fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Web
 mod tests {
     use super::*;
 
+    const NEW: &[u8] = b"a new key, long enough";
+    const OLD: &[u8] = b"an old key, long enough";
     const BODY: &[u8] = br#"{"type":"payment.updated"}"#;
 
     fn signed(key: &[u8], timestamp: i64) -> HeaderMap {
@@ -173,17 +184,20 @@ mod tests {
 
     #[test]
     fn only_fresh_webhooks_signed_with_a_known_key_are_believed() {
-        let encoded = BASE64_STANDARD.encode(b"new");
-        let secrets = format!("whsec_{encoded}, whsec_{}", BASE64_STANDARD.encode(b"old"));
+        let encoded = BASE64_STANDARD.encode(NEW);
+        let secrets = format!("whsec_{encoded}, whsec_{}", BASE64_STANDARD.encode(OLD));
         let secrets = WebhookSecrets::parse(&SecretString::from(secrets)).unwrap();
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let mut unsigned = signed(b"new", now.timestamp());
+        let mut unsigned = signed(NEW, now.timestamp());
         unsigned.remove("webhook-signature");
         for (headers, expected) in [
-            (signed(b"new", now.timestamp()), "evt_1"),
-            (signed(b"old", now.timestamp() + 299), "evt_1"),
-            (signed(b"stolen", now.timestamp()), "the signature is wrong"),
-            (signed(b"new", now.timestamp() - 301), "the time is more than 300 s off"),
+            (signed(NEW, now.timestamp()), "evt_1"),
+            (signed(OLD, now.timestamp() + 299), "evt_1"),
+            (
+                signed(b"a stolen key, long enough", now.timestamp()),
+                "the signature is wrong",
+            ),
+            (signed(NEW, now.timestamp() - 301), "the time is more than 300 s off"),
             (unsigned, "the header `webhook-signature` is missing"),
         ] {
             let seen = secrets
@@ -191,6 +205,10 @@ mod tests {
                 .unwrap_or_else(|error| error.to_string());
             assert_eq!(seen, expected);
         }
-        assert!(WebhookSecrets::parse(&SecretString::from("secret")).is_err());
+        for secret in ["secret", "whsec_", "whsec_c2hvcnQ="] {
+            let secret = SecretString::from(secret);
+            assert!(WebhookSecrets::parse(&secret).is_err());
+            assert!(StripeSecrets::parse(&secret).is_err());
+        }
     }
 }

@@ -271,6 +271,10 @@ impl Gateway for StripeGateway {
         &[]
     }
 
+    fn takes(&self, currency: Currency) -> bool {
+        !wire::COUNTED_IN_TENS.contains(&currency.code())
+    }
+
     fn create(&self, request: CreatePayment) -> BoxFuture<'_, Result<RemotePayment, GatewayError>> {
         self.create_intent(request).boxed()
     }

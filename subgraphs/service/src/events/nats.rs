@@ -244,7 +244,8 @@ impl Subscriber {
             tracing::warn!(event.id = id, error, "Event `{id}` failed; it comes again");
             return self.later(&message, delivered).await;
         }
-        let text = String::from_utf8_lossy(&message.payload);
+        // PostgreSQL keeps no U+0000.
+        let text = String::from_utf8_lossy(&message.payload).replace('\0', "\u{fffd}");
         match self.parked.park(&id, &text, &error, self.clock.now()).await {
             Ok(()) => {
                 tracing::error!(
@@ -271,7 +272,7 @@ impl Subscriber {
 fn id_of(message: &Message) -> String {
     let sent = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
     match sent {
-        Some(id) if id.as_str().len() <= ID_BYTES_MAX as usize => id.as_str().to_owned(),
+        Some(id) if (1..=ID_BYTES_MAX as usize).contains(&id.as_str().len()) => id.as_str().to_owned(),
         _ => format!("nats:{}", message.info().map_or(0, |info| info.stream_sequence)),
     }
 }

@@ -70,34 +70,50 @@ pub(crate) struct Relay {
 impl Relay {
     /// Works until `shutdown`.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let [mut replay_at, mut measure_at, mut tidy_at] = [Instant::now(); 3];
+        // Beside each other: what waits must be told when most of it waits, and when nothing can be sent.
+        join(self.send_until(&shutdown), self.tend_until(&shutdown)).await;
+    }
+
+    async fn send_until(&self, shutdown: &CancellationToken) {
         loop {
-            let worked = async {
-                self.round(&shutdown).await?;
-                if Instant::now() >= replay_at {
-                    replay_at = Instant::now() + TICK;
-                    self.replay().await?;
-                }
-                if Instant::now() >= measure_at {
-                    measure_at = Instant::now() + MEASURE_INTERVAL;
-                    self.measure().await?;
-                }
-                if Instant::now() >= tidy_at {
-                    tidy_at = Instant::now() + TIDY_INTERVAL;
-                    self.tidy().await?;
-                }
-                Ok::<(), DbErr>(())
-            };
-            if let Err(error) = worked.await
-                && !shutdown.is_cancelled()
-            {
-                tracing::error!(%error, "The outbox could not be read or written; it will be tried again");
-            }
+            self.report(self.round(shutdown).await, shutdown);
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = self.bell.rung.notified() => tokio::time::sleep(GATHERING).await,
                 () = tokio::time::sleep(TICK) => {}
             }
+        }
+    }
+
+    /// Replays, measures and tidies up.
+    async fn tend_until(&self, shutdown: &CancellationToken) {
+        let [mut measure_at, mut tidy_at] = [Instant::now(); 2];
+        loop {
+            if Instant::now() >= measure_at {
+                measure_at = Instant::now() + MEASURE_INTERVAL;
+                self.report(self.measure().await, shutdown);
+            }
+            self.report(self.replay().await, shutdown);
+            if Instant::now() >= tidy_at {
+                tidy_at = Instant::now() + TIDY_INTERVAL;
+                self.report(self.tidy().await, shutdown);
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
+    fn report(&self, worked: Result<(), DbErr>, shutdown: &CancellationToken) {
+        if let Err(error) = worked
+            && !shutdown.is_cancelled()
+        {
+            tracing::error!(
+                service = self.service,
+                %error,
+                "The outbox could not be read or written; it will be tried again"
+            );
         }
     }
 

@@ -439,3 +439,33 @@ async fn what_the_tables_of_before_hold_is_moved() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_waits_is_told_also_when_nothing_can_be_sent() {
+    crate::telemetry::init_metrics();
+    let file = crate::testing::TempSqlite::new();
+    let database = open::<Migrator>(&file.url).await;
+    let stuck = "CREATE TRIGGER stuck BEFORE UPDATE ON event_outbox BEGIN SELECT RAISE(FAIL, 'stuck'); END";
+    database.write().execute_unprepared(stuck).await.unwrap();
+    write(database.write(), &[event("ord_1", 1, &Clock::System)])
+        .await
+        .unwrap();
+    let relay = Relay {
+        service: "stuck",
+        ..relay(&database, &Recorder::new(take), &Clock::System)
+    };
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(relay.run(shutdown.clone()));
+    let mut told = String::new();
+    for _ in 0..100 {
+        let (_, _, body) = crate::testing::get(&crate::telemetry::metrics_router(), "/metrics").await;
+        told = String::from_utf8(body).unwrap();
+        if told.contains("events_waiting{service=\"stuck\"} 1") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(told.contains("events_waiting{service=\"stuck\"} 1"), "{told}");
+    shutdown.cancel();
+    running.await.unwrap();
+}

@@ -14,6 +14,34 @@ impl MigratorTrait for Migrator {
     }
 }
 
+/// The next release, with a migration more.
+struct NextMigrator;
+
+impl MigratorTrait for NextMigrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Counter), Box::new(Next)]
+    }
+}
+
+struct Next;
+
+impl MigrationName for Next {
+    fn name(&self) -> &'static str {
+        "m0002_next"
+    }
+}
+
+#[async_trait::async_trait]
+#[allow(
+    elided_lifetimes_in_paths,
+    reason = "`async_trait` matches the trait's signatures to the letter"
+)]
+impl MigrationTrait for Next {
+    async fn up(&self, _: &SchemaManager) -> Result<(), DbErr> {
+        Ok(())
+    }
+}
+
 struct Counter;
 
 impl MigrationName for Counter {
@@ -170,6 +198,31 @@ async fn what_is_wrong_with_an_address_is_said_in_a_line() {
         let error = Database::connect(url, &DatabaseOptions::default()).await.unwrap_err();
         assert_eq!(error.to_string(), expected, "{url}");
     }
+}
+
+#[tokio::test]
+async fn a_password_in_the_query_is_in_no_message() {
+    let url = "postgres://somebody@127.0.0.1:1/shop?password=hunter2";
+    let error = Database::connect(url, &DatabaseOptions::default()).await.unwrap_err();
+    let message = format!("{error:?}") + &format!("{:#}", anyhow::Error::from(error));
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
+/// While a release goes out, and when it is taken back.
+#[tokio::test]
+async fn a_release_works_on_the_tables_of_the_next() {
+    each_database(|url| async move {
+        let database = connect(&url).await;
+        database.migrate::<Migrator>().await.unwrap();
+        assert!(!database.schema_is_current::<NextMigrator>().await.unwrap());
+        database.migrate::<NextMigrator>().await.unwrap();
+        for _ in 0..2 {
+            assert!(database.schema_is_current::<Migrator>().await.unwrap());
+            assert!(database.schema_is_current::<NextMigrator>().await.unwrap());
+            database.migrate::<Migrator>().await.unwrap();
+        }
+    })
+    .await;
 }
 
 pub(super) async fn increment(database: &Database) {

@@ -280,6 +280,10 @@ impl From<Event> for Webhook {
     }
 }
 
+/// Currencies of three digits, of which Stripe takes two: amounts with another last digit than 0 are refused.
+/// <https://docs.stripe.com/currencies#three-decimal>
+pub(super) const COUNTED_IN_TENS: [&str; 5] = ["BHD", "JOD", "KWD", "OMR", "TND"];
+
 /// Our minor units in Stripe's.
 pub(super) fn to_stripe(minor: i64, currency: Currency) -> Result<i64, GatewayError> {
     let too_large = || GatewayError::Refused {
