@@ -10,11 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
+use futures::FutureExt as _;
 use futures::future::join_all;
 use http::StatusCode;
 use sea_orm::sea_query::{Expr, InsertStatement, Query, SelectStatement, UnionType};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IdenStatic, QueryFilter, SqlErr};
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 /// What a service does with the events of others.
@@ -31,6 +33,9 @@ pub enum ConsumeError {
     /// Its data is not what its type promises.
     #[error(transparent)]
     Malformed(#[from] Unreadable),
+    /// The consumer panicked: a fault of ours, which the event may bring about each time.
+    #[error("the reader panicked")]
+    Panicked,
     /// It could not be stored. Says nothing about the event, which comes again until it can.
     #[error("the event could not be stored")]
     Failed(#[source] anyhow::Error),
@@ -41,6 +46,27 @@ impl ConsumeError {
     pub fn failed(error: impl Into<anyhow::Error>) -> ConsumeError {
         ConsumeError::Failed(error.into())
     }
+
+    /// Whether it is for the event's sake, which is parked when that happens too often.
+    pub(super) fn is_refusal(&self) -> bool {
+        !matches!(self, ConsumeError::Failed(_))
+    }
+}
+
+/// Lets an event take effect, however it arrived. A panic is an error like others: who takes the events of all subjects
+/// must outlive one of them.
+pub(super) async fn consume(consumer: &dyn EventConsumer, event: &Event) -> Result<(), ConsumeError> {
+    // What the panic left half done is a transaction, which is rolled back.
+    let consumed = AssertUnwindSafe(consumer.consume(event)).catch_unwind().await;
+    consumed.unwrap_or_else(|_| {
+        tracing::error!(
+            event.id,
+            event.r#type = event.event_type,
+            "The reader of event `{}` panicked",
+            event.id
+        );
+        Err(ConsumeError::Panicked)
+    })
 }
 
 /// Notes an event as taken in, in the transaction of its effect. False when it was before: then there must be no
@@ -192,7 +218,8 @@ pub(super) async fn prune(database: &Database, before: DateTime<Utc>) -> Result<
 /// `POST /internal/events` and `POST /internal/events/batch`, as [`super::PeerTransport`] sends them.
 ///
 /// The first answers 204 for an event that took effect, had before, or is of no interest here; 400 for one that cannot be
-/// read; 503 while it cannot be stored. The second answers 200 with what became of each, or 413 for too many.
+/// read or makes the reader panic; 503 while it cannot be stored. The second answers 200 with what became of each, or 413
+/// for too many.
 pub(crate) fn router(consumer: Arc<dyn EventConsumer>) -> Router {
     Router::new()
         .route(PATH, post(receive))
@@ -232,11 +259,11 @@ async fn take(consumer: &dyn EventConsumer, event: &Event) -> Result<(), NotTake
     if !has_usable_id(event) {
         return Err(NotTaken::Refused(BAD_ID.to_owned()));
     }
-    match consumer.consume(event).await {
+    match consume(consumer, event).await {
         Ok(()) => Ok(()),
-        Err(error @ ConsumeError::Malformed(_)) => Err(NotTaken::Refused(format!("{:#}", anyhow::Error::from(error)))),
+        Err(error) if error.is_refusal() => Err(NotTaken::Refused(format!("{:#}", anyhow::Error::from(error)))),
         // Not stored, so not acknowledged: it comes again. Why is for our log alone.
-        Err(error @ ConsumeError::Failed(_)) => {
+        Err(error) => {
             let error = format!("{:#}", anyhow::Error::from(error));
             tracing::error!(
                 error,

@@ -4,12 +4,12 @@
 //! when the broker has stored it, and as taken when the transaction of its effect is committed. The broker drops what is
 //! sent twice within [`DUPLICATES_WINDOW`]; the inbox knows the rest.
 
-use super::inbox::{BAD_ID, has_usable_id};
+use super::EventConsumer;
+use super::inbox::{BAD_ID, consume, has_usable_id};
 use super::migration::ID_BYTES_MAX;
 use super::parked::Parked;
 use super::relay::delay;
 use super::transport::{SendError, Transport};
-use super::{ConsumeError, EventConsumer};
 use crate::clock::Clock;
 use crate::contract::events::Event;
 use crate::fault;
@@ -228,10 +228,9 @@ impl Subscriber {
         let delivered = message.info().map_or(1, |info| info.delivered);
         let taken = match serde_json::from_slice::<Event>(&message.payload) {
             Ok(event) if !has_usable_id(&event) => Err((true, anyhow::anyhow!(BAD_ID))),
-            Ok(event) => self.consumer.consume(&event).await.map_err(|error| {
-                let is_refusal = matches!(error, ConsumeError::Malformed(_));
-                (is_refusal, anyhow::Error::from(error))
-            }),
+            Ok(event) => consume(&*self.consumer, &event)
+                .await
+                .map_err(|error| (error.is_refusal(), anyhow::Error::from(error))),
             Err(error) => Err((true, anyhow::Error::from(error).context("no event"))),
         };
         let Err((is_refusal, error)) = taken else {

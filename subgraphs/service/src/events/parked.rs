@@ -4,6 +4,7 @@
 //! there.
 
 use super::entity::parked::{ActiveModel, Column, Entity, Model};
+use super::inbox::consume;
 use super::{ConsumeError, EventConsumer};
 use crate::clock::Clock;
 use crate::contract::events::Event;
@@ -77,7 +78,7 @@ impl Parked {
     async fn replay(&self, consumer: &dyn EventConsumer, row: &Model) -> Result<(), DbErr> {
         let id = &row.id;
         let taken = match serde_json::from_str::<Event>(&row.event) {
-            Ok(event) => consumer.consume(&event).await,
+            Ok(event) => consume(consumer, &event).await,
             Err(error) => Err(ConsumeError::failed(error)),
         };
         let Err(error) = taken else {

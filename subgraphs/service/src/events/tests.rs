@@ -2,6 +2,7 @@
 
 mod nats;
 mod nats_login;
+mod parked;
 mod transport;
 
 use super::entity::{inbox, outbox};

@@ -48,6 +48,10 @@ fn cannot_read(event: &Event) -> ConsumeError {
     event.read::<u8>().unwrap_err().into()
 }
 
+fn panics(_: &Event) -> ConsumeError {
+    panic!("a fault of the reader")
+}
+
 impl Reader {
     fn new(database: &Database) -> Arc<Reader> {
         Arc::new(Reader {
@@ -215,6 +219,29 @@ async fn what_a_reader_refuses_is_parked_and_replayed() {
         assert_eq!(operator::list(&database).await.unwrap().len(), left);
     }
     reader.wait_for(&[event.id]).await;
+    stop.cancel();
+    nats.delete_stream().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_reader_panics_is_parked_and_the_next_is_taken() {
+    let Some(options) = options() else { return };
+    let sqlite = TempSqlite::new();
+    let database = open::<Migrator>(&sqlite.url).await;
+    let stop = CancellationToken::new();
+    let nats = Nats::connect(options, "both").await.unwrap();
+    let reader = Reader::new(&database);
+    subscribe(&nats, &reader, &stop);
+    reader.has_trouble(Some(panics));
+    nats.send(&event("usr_a", 1, &Clock::System)).await.unwrap();
+    wait_until(async || operator::list(&database).await.unwrap().len() == 1).await;
+    assert_eq!(operator::list(&database).await.unwrap()[0].error, "the reader panicked");
+    assert_eq!(reader.failed.load(Ordering::SeqCst), 2);
+
+    reader.has_trouble(None);
+    let next = event("usr_a", 2, &Clock::System);
+    nats.send(&next).await.unwrap();
+    reader.wait_for(&[next.id]).await;
     stop.cancel();
     nats.delete_stream().await;
 }

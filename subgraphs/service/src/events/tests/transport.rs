@@ -12,7 +12,8 @@ use axum::middleware::{Next, from_fn};
 use http::StatusCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Takes every event but those of subjects that are called `bad`; those that begin with `full` once there is room.
+/// Takes every event but those of subjects that are called `bad`, or `panic`, at which it panics; those that begin with `full`
+/// once there is room.
 #[derive(Default)]
 struct Reader {
     has_room: AtomicBool,
@@ -23,6 +24,7 @@ struct Reader {
 #[async_trait::async_trait]
 impl EventConsumer for Reader {
     async fn consume(&self, event: &Event) -> Result<(), ConsumeError> {
+        assert_ne!(event.subject, "panic", "a fault of the reader");
         if event.subject == "bad" {
             event.read::<u8>()?;
         }
@@ -105,6 +107,18 @@ async fn several_events_are_one_request_to_each_reader() {
         (orders.taken(), orders.paths()),
         (vec!["usr_1".into()], vec![PATH.into()])
     );
+}
+
+#[tokio::test]
+async fn an_event_whose_reader_panics_is_refused_alone() {
+    let (peers, reviews) = (peers(), Arc::new(Reader::default()));
+    peers.reviews.as_ref().unwrap().bind(reviews.serve(true));
+    let transport = PeerTransport::new(peers);
+    let events = ["ord_1", "panic", "ord_2"].map(|subject| of_type(ORDERS_PAID, subject));
+    assert_eq!(words(transport.send_all(&events).await), ["taken", "refused", "taken"]);
+    assert_eq!(words(transport.send_all(&events[1..2]).await), ["refused"]);
+    assert_eq!(reviews.taken(), ["ord_1", "ord_2"]);
+    assert_eq!(reviews.paths(), [BATCH_PATH, PATH]);
 }
 
 #[tokio::test]

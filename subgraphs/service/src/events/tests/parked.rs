@@ -1,0 +1,58 @@
+//! Events that are parked where they were read.
+
+use super::*;
+use crate::events::parked::Parked;
+use crate::events::{ConsumeError, EventConsumer};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Takes every event, or panics.
+#[derive(Default)]
+struct Reader {
+    panics: AtomicBool,
+    taken: Mutex<Vec<Event>>,
+}
+
+#[async_trait::async_trait]
+impl EventConsumer for Reader {
+    async fn consume(&self, event: &Event) -> Result<(), ConsumeError> {
+        assert!(!self.panics.load(Ordering::SeqCst), "a fault of the reader");
+        self.taken.lock().unwrap().push(event.clone());
+        Ok(())
+    }
+}
+
+/// What replays the events of `reader`.
+fn replaying(database: &Database, reader: &Arc<Reader>) -> Relay {
+    Relay {
+        consumer: Some(reader.clone()),
+        ..relay(database, &Recorder::new(take), &Clock::System)
+    }
+}
+
+/// Parks an event, and has it tried again.
+async fn park_and_replay(database: &Database, event: &Event) {
+    let json = serde_json::to_string(event).unwrap();
+    let now = Clock::System.now();
+    let parked = Parked::new(database.clone());
+    parked.park(&event.id, &json, "refused", now).await.unwrap();
+    assert_eq!(operator::replay(database, Some(&event.id), now).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_event_whose_reader_panics_is_parked_again_and_others_are_replayed() {
+    let sqlite = crate::testing::TempSqlite::new();
+    let database = open::<Migrator>(&sqlite.url).await;
+    let reader = Arc::new(Reader::default());
+    let relay = replaying(&database, &reader);
+    let event = event("ord_a", 1, &Clock::System);
+    park_and_replay(&database, &event).await;
+    reader.panics.store(true, Ordering::SeqCst);
+    relay.replay().await.unwrap();
+    assert_eq!(operator::list(&database).await.unwrap()[0].error, "the reader panicked");
+
+    reader.panics.store(false, Ordering::SeqCst);
+    let again = operator::replay(&database, None, Clock::System.now()).await.unwrap();
+    relay.replay().await.unwrap();
+    assert_eq!((again, operator::list(&database).await.unwrap()), (1, vec![]));
+    assert_eq!(*reader.taken.lock().unwrap(), [event]);
+}
