@@ -31,7 +31,8 @@ pub trait Service: Send + Sync + 'static {
     /// Whether a commit must be on disk before it is answered; see [`DatabaseOptions::durable`].
     const DURABLE: bool = false;
 
-    /// Whether it writes or reads events; then [`events::Migration`] is among its migrations.
+    /// Whether it writes or reads events; then [`events::Migration`] and [`events::LongEvents`] are among its
+    /// migrations.
     const EVENTS: bool = false;
 
     /// The service's own settings. Doc comments are the help text.

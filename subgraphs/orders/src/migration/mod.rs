@@ -28,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(service::events::Migration),
             Box::new(m20261128_000005_saga_in_orders::Migration),
             Box::new(m20261128_000006_erased_carts::Migration),
+            Box::new(service::events::LongEvents),
         ]
     }
 }

@@ -22,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000002_references::Migration),
             Box::new(service::events::Migration),
             Box::new(m20261128_000003_rekeyed::Migration),
+            Box::new(service::events::LongEvents),
         ]
     }
 }

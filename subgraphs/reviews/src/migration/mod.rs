@@ -23,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_reviews::Migration),
             Box::new(service::events::Migration),
             Box::new(m0002_people::Migration),
+            Box::new(service::events::LongEvents),
         ]
     }
 }

@@ -3,8 +3,8 @@
 use super::entity::{inbox, outbox, parked};
 use super::legacy;
 use crate::database::timestamp;
-use sea_orm::DbErr;
 use sea_orm::sea_query::{ColumnDef, Index, IndexCreateStatement, Table};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trait};
 
 /// Length of the id of an event, in bytes.
@@ -53,6 +53,43 @@ impl MigrationTrait for Migration {
         for table in ["event_parked", "event_inbox", "event_outbox"] {
             manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
+        Ok(())
+    }
+}
+
+/// MySQL's `text` ends at 65,535 bytes: what wrote a longer event failed, and one from a broker could not be parked. The other
+/// databases have no such bound.
+#[derive(Debug)]
+pub struct LongEvents;
+
+impl MigrationName for LongEvents {
+    fn name(&self) -> &'static str {
+        "events_0002_long_events"
+    }
+}
+
+#[async_trait::async_trait]
+#[allow(
+    elided_lifetimes_in_paths,
+    reason = "`async_trait` matches the trait's signatures to the letter"
+)]
+impl MigrationTrait for LongEvents {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if manager.get_database_backend() != DatabaseBackend::MySql {
+            return Ok(());
+        }
+        for longer in [
+            // Its errors are shortened before they are stored.
+            "ALTER TABLE `event_outbox` MODIFY `event` mediumtext NOT NULL",
+            "ALTER TABLE `event_parked` MODIFY `event` mediumtext NOT NULL, MODIFY `error` mediumtext NOT NULL",
+        ] {
+            manager.get_connection().execute_unprepared(longer).await?;
+        }
+        Ok(())
+    }
+
+    /// Shorter columns might not hold what is there, and longer ones are no harm to the release before.
+    async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {
         Ok(())
     }
 }

@@ -10,8 +10,8 @@
 //! What was refused too often is *parked*: it waits for an operator, and what comes after it goes on. So consumers
 //! cannot count on any order, and tell newer from older by [`Event::aggregate_version`].
 //!
-//! A service that does either sets [`crate::Service::EVENTS`], and has [`Migration`] among its migrations. What the events
-//! are is in [`crate::contract::events`].
+//! A service that does either sets [`crate::Service::EVENTS`], and has [`Migration`] and [`LongEvents`] among its
+//! migrations. What the events are is in [`crate::contract::events`].
 
 mod entity;
 mod inbox;
@@ -28,7 +28,7 @@ mod transport;
 
 pub use crate::contract::events::Event;
 pub use inbox::{ConsumeError, EventConsumer, Notes, take_in, take_in_all};
-pub use migration::Migration;
+pub use migration::{LongEvents, Migration};
 pub use nats::NatsOptions;
 pub use outbox::write;
 pub use relay::RelayBell;

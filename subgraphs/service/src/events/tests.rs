@@ -8,7 +8,7 @@ mod transport;
 use super::entity::{inbox, outbox};
 use super::relay::Relay;
 use super::transport::{SendError, Transport};
-use super::{Event, EventOptions, Migration, Notes, RelayBell, operator, take_in, write};
+use super::{Event, EventOptions, LongEvents, Migration, Notes, RelayBell, operator, take_in, write};
 use crate::clock::Clock;
 use crate::database::{Database, DatabaseOptions};
 use crate::testing::each_database;
@@ -26,7 +26,7 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Migration)]
+        vec![Box::new(Migration), Box::new(LongEvents)]
     }
 }
 
@@ -396,7 +396,7 @@ struct After;
 
 impl MigratorTrait for After {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(OldTables), Box::new(Migration)]
+        vec![Box::new(OldTables), Box::new(Migration), Box::new(LongEvents)]
     }
 }
 

@@ -26,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(service::events::Migration),
             Box::new(m0004_exact_addresses::Migration),
             Box::new(m0005_token_ages::Migration),
+            Box::new(service::events::LongEvents),
         ]
     }
 }

@@ -56,3 +56,29 @@ async fn an_event_whose_reader_panics_is_parked_again_and_others_are_replayed() 
     assert_eq!((again, operator::list(&database).await.unwrap()), (1, vec![]));
     assert_eq!(*reader.taken.lock().unwrap(), [event]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_100_kb_is_sent_parked_and_replayed() {
+    each_database(|url| async move {
+        let database = open::<Migrator>(&url).await;
+        let (heard, reader) = (Recorder::new(take), Arc::new(Reader::default()));
+        let relay = Relay {
+            consumer: Some(reader.clone()),
+            ..relay(&database, &heard, &Clock::System)
+        };
+        let long = Event {
+            data: serde_json::json!({ "name": "x".repeat(100_000) }),
+            ..event("ord_a", 1, &Clock::System)
+        };
+        write(database.write(), std::slice::from_ref(&long)).await.unwrap();
+        round(&relay).await;
+        assert_eq!(heard.acknowledged(), [("ord_a".to_owned(), 1)], "on {url}");
+
+        park_and_replay(&database, &long).await;
+        round(&relay).await;
+        let taken = reader.taken.lock().unwrap().clone();
+        assert_eq!(taken, [long], "on {url}");
+        database.close().await;
+    })
+    .await;
+}
