@@ -10,11 +10,13 @@ use dataloader::BatchFn;
 use dataloader::non_cached::Loader as Engine;
 use futures::FutureExt;
 use futures::channel::oneshot;
-use futures::future::{BoxFuture, join, join_all};
+use futures::future::{BoxFuture, join_all};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Most keys in one statement: below the bind limits of SQLite (32,766) and PostgreSQL (65,535) with room for
 /// composite keys, and large enough for what the router asks at once.
@@ -26,6 +28,13 @@ const REQUESTS_MAX: usize = 64;
 /// Turns of the runtime that a batch waits for more keys. Fewer split batches of deep queries; 100 would spin for
 /// 25 ms under load and save none.
 const TURNS: usize = 10;
+
+/// How often a batch that fails is split: each is two more statements, and one key in 500 takes nine.
+const SPLITS_MAX: usize = 32;
+
+/// How long a batch that fails is split. Keys fail at once; who waits for longer waits for a lock or the server, and all others
+/// who load wait for the batch.
+const SPLIT_FOR: Duration = Duration::from_secs(1);
 
 /// The batch function failed; the reason is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -237,33 +246,44 @@ fn reached_database(error: &anyhow::Error) -> bool {
     causes.all(is_of_statement)
 }
 
-/// Loads `keys` together; when that fails although the database is there, each half for itself: a key that no statement
-/// can take, of one request, must not fail what others ask for.
-fn load_apart<K, V>(load: Load<K, V>, mut keys: Vec<K>) -> BatchFuture<K, V>
+/// Loads `keys` together; when that fails although the database is there, each half for itself, one after the other: a key that
+/// no statement can take, of one request, must not fail what others ask for. Gives up after [`SPLITS_MAX`], and loads nothing
+/// more once the database is away or [`SPLIT_FOR`] is over: what is in trouble is not to be asked more than otherwise.
+fn load_apart<K, V>(load: Load<K, V>, keys: Vec<K>) -> BatchFuture<K, V>
 where
     K: Eq + Hash + Clone + Send + 'static,
     V: Send + 'static,
 {
     async move {
-        let error = match load(keys.clone()).await {
-            Ok(mut found) => {
-                let answers = keys.into_iter().map(|key| (found.remove(&key), key));
-                return answers.map(|(value, key)| (key, Ok(value))).collect();
+        let began = Instant::now();
+        let mut answers = HashMap::with_capacity(keys.len());
+        let mut parts = vec![keys];
+        let mut splits = 0;
+        while let Some(mut keys) = parts.pop() {
+            let error = match load(keys.clone()).await {
+                Ok(mut found) => {
+                    let found = keys.into_iter().map(|key| (found.remove(&key), key));
+                    answers.extend(found.map(|(value, key)| (key, Ok(value))));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if !reached_database(&error) || began.elapsed() >= SPLIT_FOR {
+                keys.extend(parts.drain(..).flatten());
+            } else if keys.len() > 1 && splits < SPLITS_MAX {
+                splits += 1;
+                let half = keys.split_off(keys.len() / 2);
+                parts.extend([half, keys]);
+                continue;
             }
-            Err(error) => error,
-        };
-        if keys.len() > 1 && reached_database(&error) {
-            let half = keys.split_off(keys.len() / 2);
-            let (mut answers, others) = join(load_apart(Arc::clone(&load), keys), load_apart(load, half)).await;
-            answers.extend(others);
-            return answers;
+            tracing::error!(
+                error = format!("{error:#}"),
+                loader.keys = keys.len(),
+                "A batch failed to load"
+            );
+            answers.extend(keys.into_iter().map(|key| (key, Err(LoadError))));
         }
-        tracing::error!(
-            error = format!("{error:#}"),
-            loader.keys = keys.len(),
-            "A batch failed to load"
-        );
-        keys.into_iter().map(|key| (key, Err(LoadError))).collect()
+        answers
     }
     .boxed()
 }
@@ -379,6 +399,23 @@ mod tests {
         let loader = failing(&batches, || DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout));
         assert_eq!(loader.load_many(0..8).await, Err(LoadError));
         assert_eq!(*batches.lock().unwrap(), [8]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_whose_keys_all_fail_is_split_for_a_while_and_not_at_once() {
+        let batches: Arc<Mutex<Vec<usize>>> = Arc::default();
+        let (seen, under_way) = (Arc::clone(&batches), Arc::new(tokio::sync::Mutex::new(())));
+        let loader = Loader::new(move |keys: Vec<u32>| {
+            seen.lock().unwrap().push(keys.len());
+            let under_way = Arc::clone(&under_way);
+            async move {
+                let _alone = under_way.try_lock().expect("one statement at a time");
+                tokio::task::yield_now().await;
+                Err::<HashMap<u32, u32>, _>(anyhow::anyhow!("no such column"))
+            }
+        });
+        assert_eq!(loader.load_many(0..500).await, Err(LoadError));
+        assert_eq!(batches.lock().unwrap().len(), 1 + 2 * SPLITS_MAX);
     }
 
     #[tokio::test]
