@@ -12,6 +12,9 @@ const RETURN_URL_BYTES_MAX: usize = 2_000;
 /// Longest token, in bytes; tokens of gateways have some dozens.
 const TOKEN_BYTES_MAX: usize = 255;
 
+/// Longest name of a gateway, in bytes.
+const GATEWAY_BYTES_MAX: usize = 40;
+
 /// What a shopper sends.
 #[derive(Clone, Debug, Serialize)]
 pub struct PayRequest {
@@ -93,17 +96,26 @@ fn check_payable(file: &OrderFile, now: chrono::DateTime<chrono::Utc>) -> Result
 }
 
 fn form_problem(payment: &PaymentRequest) -> Option<Problem> {
-    let token_long = payment
-        .token
-        .as_ref()
-        .is_some_and(|token| token.len() > TOKEN_BYTES_MAX);
-    if token_long {
-        return Some(Problem::new(ProblemCode::Invalid, "This is no token.").at(&["paymentMethodToken"]));
+    // What payments cannot store it would never answer for, and the order would ask for ever.
+    let is_text = |text: &str, bytes_max: usize| text.len() <= bytes_max && !text.contains(char::is_control);
+    let is_address = |url: &str| {
+        is_text(url, RETURN_URL_BYTES_MAX)
+            && url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+    };
+    let PaymentRequest {
+        gateway,
+        token,
+        return_url,
+    } = payment;
+    let invalid = |message, field: &'static str| Problem::new(ProblemCode::Invalid, message).at(&[field]);
+    if gateway.as_ref().is_some_and(|name| !is_text(name, GATEWAY_BYTES_MAX)) {
+        return Some(invalid("There is no such gateway.", "gateway"));
     }
-    let url = payment.return_url.as_deref()?;
-    let good = url.len() <= RETURN_URL_BYTES_MAX
-        && url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    (!good).then(|| Problem::new(ProblemCode::Invalid, "This is no web address.").at(&["returnUrl"]))
+    if token.as_ref().is_some_and(|token| !is_text(token, TOKEN_BYTES_MAX)) {
+        return Some(invalid("This is no token.", "paymentMethodToken"));
+    }
+    let url = return_url.as_ref().filter(|url| !is_address(url));
+    url.map(|_| invalid("This is no web address.", "returnUrl"))
 }
 
 fn same_payment(known: Placed, request_hash: &str) -> Result<String, PayError> {

@@ -31,11 +31,15 @@ pub const LEASE: TimeDelta = TimeDelta::seconds(15);
 /// How long products may be silent before the order fails.
 const RESERVE_TIME_MAX: TimeDelta = TimeDelta::minutes(2);
 
-/// The reservation of an order whose payment is undecided is extended when less than this is left of it,
-const EXTEND_BELOW: TimeDelta = TimeDelta::minutes(5);
+/// The reservation of an order whose payment is undecided is extended when less than this is left of it: more than the
+/// longest time between two questions how the payment stands, at which it is looked at,
+const EXTEND_BELOW: TimeDelta = TimeDelta::minutes(12);
 
 /// and then by this much.
 const EXTENSION: TimeDelta = TimeDelta::hours(1);
+
+/// When products is asked again to extend it, if no answer came.
+const EXTEND_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
 /// How often a shopper's decision is asked for, should its event get lost.
 const ACTION_POLL: TimeDelta = TimeDelta::seconds(20);
@@ -256,21 +260,18 @@ impl OrderFile {
                 self.fail(FailureReason::Internal, None, &edit);
                 self.saga.go_to(Step::Release, now);
             }
-            (Command::Extend(until), answer) => {
-                // Lapsed or silent: the commit will tell whether the goods are still there.
-                let extended = if let Answer::Extended(Some(until)) = answer {
-                    until
-                } else {
-                    *until
-                };
-                self.saga.reserved_until = Some(extended);
+            // Lapsed: the commit will tell whether the goods are still there.
+            (Command::Extend(until), Answer::Extended(extended)) => {
+                self.saga.reserved_until = Some(extended.unwrap_or(*until));
             }
+            (Command::Extend(_), _) => self.saga.next_at = Some(now + EXTEND_AGAIN),
             // It was begun before, by what looked like another request: how it stands is asked.
             (Command::Authorize(..), Answer::Refused(RefusalCode::IdempotencyKeyReused)) => {
                 self.saga.go_to(Step::AwaitOutcome, now);
             }
             (Command::Authorize(..), Answer::Refused(code)) if code != RefusalCode::PaymentOpen => {
                 self.order.payment_id = None;
+                self.saga.payment_request = None;
                 if self.order.status == OrderStatus::Cancelled {
                     self.saga.go_to(Step::Release, now);
                     return;
@@ -298,7 +299,7 @@ impl OrderFile {
             (Command::Void(..), Answer::Payment(state)) => self.hear_void(&state, now),
             (Command::Void(..), Answer::PaymentUnknown) => self.saga.go_to(Step::Release, now),
             (Command::Refund(_, request), answer) => self.hear_refund(&request.idempotency_key, &answer, &edit),
-            (Command::Restock(refund_id, _), Answer::Restock(_)) => {
+            (Command::Restock(refund_id, _), Answer::Restock(RestockReply::Restocked)) => {
                 self.settle_refund(refund_id, RefundStatus::Succeeded, now);
             }
             (Command::Release, Answer::Release(ReleaseReply::Released)) => self.saga.go_to(Step::Done, now),
@@ -573,7 +574,6 @@ impl OrderFile {
     }
 
     fn await_payment(&mut self, message: String, edit: &Edit<'_>) {
-        self.saga.payment_request = None;
         self.move_to(OrderStatus::AwaitingPayment, Some(message), edit);
         self.saga
             .go_to(Step::AwaitPayment, self.order.expires_at.unwrap_or(edit.now));

@@ -10,7 +10,9 @@ use super::entity::Payment;
 use super::error::{OrderErrorCode, OrderUserError, unavailable, user_errors};
 use super::order::{Order, OrderAddress, find_visible};
 use crate::checkout::{Checkout, KEY_CHARS_MAX, PlaceRequest, check_line, key_problem, key_use, merged};
-use crate::domain::{Edit, LINES_MAX, OrderStatus, PaymentRequest, QUANTITY_MAX, RefundError, RefundRequest};
+use crate::domain::{
+    Edit, LINES_MAX, OrderFile, OrderStatus, PaymentRequest, QUANTITY_MAX, RefundError, RefundRequest, RefundStatus,
+};
 use crate::paying::{PayError, PayRequest};
 use crate::store::CartEdit;
 
@@ -266,7 +268,7 @@ impl Mutation {
             }
         });
         if let Some(Err(())) = changed.await? {
-            let message = "The order cannot be cancelled any more, or not while its payment is being decided.";
+            let message = "The order cannot be cancelled any more, or not while money is given back.";
             return Ok(order_failed(OrderUserError::new(
                 OrderErrorCode::NotCancellable,
                 message,
@@ -304,7 +306,7 @@ impl Mutation {
         match changed.await? {
             None => Ok(order_failed(not_found(&["id"]))),
             Some(Err(())) => {
-                let message = "Only an order that is paid can be sent.";
+                let message = "Only an order that is paid can be sent, and not while money is given back.";
                 Ok(order_failed(
                     OrderUserError::new(OrderErrorCode::Invalid, message).at(&["id"]),
                 ))
@@ -325,6 +327,11 @@ impl Mutation {
         let driver = &context.data::<Checkout>()?.driver;
         if let Some(problem) = key_problem(&input.idempotency_key) {
             return Ok(order_failed(OrderUserError::below(&["input"], problem)));
+        }
+        if input.amount.is_none() && input.lines.as_ref().is_some_and(Vec::is_empty) {
+            let message = "No line is named: leave `lines` out to give everything back.";
+            let error = OrderUserError::new(OrderErrorCode::Invalid, message);
+            return Ok(order_failed(error.at(&["input", "lines"])));
         }
         let Some(file) = driver.store().file(&input.order_id).await? else {
             return Ok(order_failed(not_found(&["input", "orderId"])));
@@ -349,10 +356,14 @@ impl Mutation {
         let asked = driver
             .store()
             .change(&file.order.id, |file| file.request_refund(&request, &edit));
-        match asked.await? {
-            Some(Err(error)) => Ok(order_failed(refund_error(error))),
-            _ => driven(context, &file.order.id).await,
+        if let Some(Err(error)) = asked.await? {
+            return Ok(order_failed(refund_error(error)));
         }
+        let file = driver.drive_inline(&file.order.id).await?;
+        Ok(file.map_or_else(
+            || order_failed(not_found(&["input", "orderId"])),
+            |file| refunded(file, &request.key),
+        ))
     }
 }
 
@@ -504,6 +515,20 @@ fn refund_error(error: RefundError) -> OrderUserError {
         ),
     };
     OrderUserError::new(code, message).at(&["input", field])
+}
+
+/// The order with what became of the refund of this key so far.
+fn refunded(file: OrderFile, key: &str) -> OrderPayload {
+    let mut refunds = file.refunds.iter();
+    if refunds.any(|refund| refund.key == key && refund.status == RefundStatus::Failed) {
+        let message = "The gateway refused the refund: nothing was given back. To try again, use another key.";
+        let error = OrderUserError::new(OrderErrorCode::Invalid, message);
+        return order_failed(error.at(&["input", "idempotencyKey"]));
+    }
+    OrderPayload {
+        order: Some(file.order.into()),
+        user_errors: Vec::new(),
+    }
 }
 
 fn not_found(path: &[&str]) -> OrderUserError {

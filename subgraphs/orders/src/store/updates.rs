@@ -71,8 +71,10 @@ impl Change {
         is_same && after.new_events.is_empty() && self.extra.key.is_none() && self.extra.event.is_none()
     }
 
+    /// Whether the order has come to `status`, be it on its way to another one.
     fn reaches(&self, status: OrderStatus) -> bool {
-        self.before.order.status != status && self.after.order.status == status
+        let mut moves = self.after.new_events.iter();
+        moves.any(|event| event.to_status == status && event.from_status != Some(status))
     }
 
     fn point_of_storing(&self) {

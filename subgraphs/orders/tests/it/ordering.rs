@@ -231,6 +231,43 @@ async fn a_refused_refund_of_a_cancelled_order_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_the_gateway_refuses_is_no_success() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let order_id = shop.place(&[(&shoe, 2)]).await;
+    shop.pay(&order_id, "tok_refund_refused").await;
+    for _ in 0..2 {
+        let refused = shop
+            .refund(json!({"idempotencyKey": "once", "orderId": order_id}))
+            .await;
+        assert_eq!(shown(&refused), "- INVALID at input.idempotencyKey");
+    }
+}
+
+/// U+0000 above all: PostgreSQL does not take it, so that payments could never answer for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn how_to_pay_is_text() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let order_id = shop.place(&[(&shoe, 2)]).await;
+    let pay = "mutation($input: OrderPayInput!) { orderPay(input: $input) { order { status } userErrors { code field variant { id } } } }";
+    for (field, text) in [
+        ("gateway", "sand\0box".to_owned()),
+        ("gateway", "s".repeat(41)),
+        ("paymentMethodToken", "tok_ok\0".to_owned()),
+        ("returnUrl", "https://shop.test/\n".to_owned()),
+    ] {
+        let mut input = json!({"idempotencyKey": "k", "orderId": order_id, "paymentMethodToken": "tok_ok"});
+        input[field] = text.into();
+        let answer = shop.ask(pay, json!({ "input": input })).await;
+        assert_eq!(
+            shown(&answer["orderPay"]),
+            format!("AWAITING_PAYMENT INVALID at input.{field}")
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn staff_sends_and_refunds() {
     let shop = Shop::open().await;
     let (shoe, lace) = (shop.shelf.stock(1, 8_990, 5), shop.shelf.stock(2, 350, 5));
@@ -265,6 +302,7 @@ async fn staff_sends_and_refunds() {
     let lines = shop.order(&order_id, "lines { nodes { id } }").await;
     let shoes = lines["lines"]["nodes"][0]["id"].clone();
     let one_shoe = json!({"lines": [{"lineId": shoes, "quantity": 1}]});
+    story += &refund("nothing ticked", json!({"lines": []})).await;
     story += &refund("one shoe", one_shoe.clone()).await;
     story += &refund("one shoe", one_shoe).await;
     story += &refund("one shoe", json!({"amount": "1.00"})).await;
@@ -278,6 +316,7 @@ async fn staff_sends_and_refunds() {
         fulfill: - INVALID at id
         fulfill: FULFILLED
         fulfill: FULFILLED
+        nothing ticked: - INVALID at input.lines back null
         one shoe: PARTIALLY_REFUNDED back "89.90"
         one shoe: PARTIALLY_REFUNDED back "89.90"
         one shoe: - IDEMPOTENCY_KEY_REUSED at input.idempotencyKey back null

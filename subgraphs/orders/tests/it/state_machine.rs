@@ -560,3 +560,44 @@ proptest! {
         world.check();
     }
 }
+
+/// Whenever the shopper paid, and however long the gateway thinks, also when products does not answer for a while.
+#[test]
+fn goods_stay_reserved_while_a_payment_is_undecided() {
+    for minutes in 0..15 {
+        let mut world = World::open();
+        world.act(&Act::Step(Wire::Fine));
+        world.act(&Act::Wait(minutes * 60));
+        world.act(&Act::Pay(Fate::Later));
+        let mut lost = 0;
+        for _ in 0..3 * 60 * 60 {
+            let is_lost = lost < 3 && matches!(world.file.command(world.now), Some(Command::Extend(_)));
+            lost += u32::from(is_lost);
+            world.act(&Act::Step(if is_lost { Wire::RequestLost } else { Wire::Fine }));
+            world.act(&Act::Wait(1));
+            let reserved = matches!(world.reservation, Some(Reservation::Reserved(until)) if until > world.now);
+            assert!(
+                reserved,
+                "paid after {minutes} min, {} s ago",
+                (world.now - world.file.order.placed_at).num_seconds()
+            );
+        }
+        assert_eq!(lost, 3);
+    }
+}
+
+/// An order as it was placed, and as it is when staff gave a part back at payments before orders heard that it was paid.
+pub(crate) fn paid_and_given_back() -> (OrderFile, OrderFile) {
+    let mut world = World::open();
+    let placed = world.file.clone();
+    world.file.new_events.clear();
+    world.act(&Act::Step(Wire::Fine));
+    world.act(&Act::Pay(Fate::PaidFirst));
+    world.act(&Act::Step(Wire::Fine));
+    world.act(&Act::RefundAtPayments(1_000));
+    while world.file.saga.step != Step::Done {
+        world.act(&Act::Step(Wire::Fine));
+    }
+    assert_eq!(world.file.order.status, OrderStatus::PartiallyRefunded);
+    (placed, world.file)
+}

@@ -15,7 +15,7 @@ use service::database::{Database, DatabaseOptions};
 use service::testing::each_database;
 
 use crate::shop::{Shop, input, shown};
-use crate::state_machine::placed_order;
+use crate::state_machine::{paid_and_given_back, placed_order};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_lease_has_one_runner_on_every_database() {
@@ -65,6 +65,38 @@ async fn one_lease_has_one_runner_on_every_database() {
         store.finish_step(driven, done).await.unwrap().unwrap();
         assert_eq!(store.claim(&id, later).await.unwrap(), None, "nothing is due");
         assert!(store.claim(&id, soon).await.unwrap().is_some(), "the lease has ended");
+        database.close().await;
+    })
+    .await;
+}
+
+/// Reviews waits for that event, and an order comes to `PAID` once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_was_paid_and_given_back_at_once_tells_that_it_was_paid() {
+    each_database(|url| async move {
+        let database = Database::connect(&url, &DatabaseOptions::default()).await.unwrap();
+        database.migrate::<Migrator>().await.unwrap();
+        let (store, (placed, after)) = (Store::new(database.clone()), paid_and_given_back());
+        let key = KeyUse {
+            id: "key".to_owned(),
+            request_hash: "hash".to_owned(),
+            payment_id: None,
+        };
+        store.place(&placed, &key, None).await.unwrap().unwrap();
+        let changed = store.change(&placed.order.id, |file| {
+            let (number, version) = (file.order.number, file.order.version);
+            *file = after.clone();
+            (file.order.number, file.order.version) = (number, version);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        changed.await.unwrap().unwrap().unwrap();
+        let count = "SELECT count(*) FROM event_outbox WHERE event LIKE '%orders.paid%'";
+        let backend = database.read().get_database_backend();
+        let row = database
+            .read()
+            .query_one_raw(sea_orm::Statement::from_string(backend, count));
+        let row = row.await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 1, "on {url}");
         database.close().await;
     })
     .await;

@@ -12,6 +12,7 @@ pub(crate) struct Model {
     pub payment_id: Option<String>,
     /// The gateway's own id of the payment.
     pub gateway_reference: Option<String>,
+    /// As received; empty when processed.
     #[sea_orm(column_type = "Text")]
     pub body: String,
     pub received_at: DateTimeUtc,

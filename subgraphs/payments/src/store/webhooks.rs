@@ -114,7 +114,7 @@ impl Store {
         Ok(rows.into_iter().map(webhook).collect())
     }
 
-    /// Webhooks are done with.
+    /// Webhooks are done with. What they said of the shopper is not kept.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -123,6 +123,7 @@ impl Store {
         webhook_event::Entity::update_many()
             .col_expr(webhook_event::Column::NextAt, Expr::value(None::<DateTime<Utc>>))
             .col_expr(webhook_event::Column::ProcessedAt, Expr::value(Some(now)))
+            .col_expr(webhook_event::Column::Body, Expr::value(""))
             .filter(webhook_event::Column::Id.is_one_of(ids))
             .exec(self.database.write())
             .await?;

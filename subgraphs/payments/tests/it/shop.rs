@@ -300,7 +300,7 @@ impl Shop {
     pub(crate) async fn webhooks(&self) -> Vec<StoredWebhook> {
         use sea_orm::{ConnectionTrait as _, Statement};
         let read = self.service.app.database.read();
-        let text = "SELECT id, payment_id, next_at IS NOT NULL AS waits, processed_at IS NOT NULL AS processed FROM webhook_event";
+        let text = "SELECT id, payment_id, next_at IS NOT NULL AS waits, processed_at IS NOT NULL AND body = '' AS processed FROM webhook_event";
         let rows = read
             .query_all_raw(Statement::from_string(read.get_database_backend(), text))
             .await

@@ -16,6 +16,20 @@ pub(super) const SHOPPER: &str = "shopper";
 /// Source: Stripe, "Supported currencies", "Special cases".
 const COUNTED_IN_HUNDREDTHS: &[&str] = &["ISK", "UGX"];
 
+/// Declines whose reason is nobody's business but the shop's: whoever tries a stolen card is not to learn that it is known.
+/// <https://docs.stripe.com/declines/codes>
+const KEPT_SECRET: [&str; 6] = [
+    "fraudulent",
+    "lost_card",
+    "merchant_blacklist",
+    "pickup_card",
+    "restricted_card",
+    "stolen_card",
+];
+
+/// What the shopper is told instead.
+const GENERIC_DECLINE: &str = "generic_decline";
+
 #[derive(Deserialize)]
 pub(super) struct List<T> {
     pub(super) data: Vec<T>,
@@ -41,6 +55,21 @@ pub(super) struct ErrorDetail {
     pub(super) decline_code: Option<String>,
     pub(super) message: Option<String>,
     pub(super) payment_intent: Option<Box<Intent>>,
+}
+
+impl ErrorDetail {
+    /// Why it was declined, as far as the shopper may know; staff sees the rest at Stripe.
+    fn code_for_shopper(&self) -> Option<String> {
+        let code = self.decline_code.as_deref().or(self.code.as_deref())?;
+        Some(
+            if KEPT_SECRET.contains(&code) {
+                GENERIC_DECLINE
+            } else {
+                code
+            }
+            .to_owned(),
+        )
+    }
 }
 
 #[derive(Deserialize)]
@@ -169,7 +198,7 @@ impl Intent {
             .iter()
             .filter(|refund| refund.outcome() == RefundOutcome::Succeeded);
         let refunded = given_back.map(|refund| refund.amount).sum::<i64>();
-        let error = self.last_payment_error.as_ref();
+        let error = self.last_payment_error.as_deref();
         let status = self.remote_status();
         Ok(RemotePayment {
             status,
@@ -179,7 +208,7 @@ impl Intent {
             next_action: self
                 .action(publishable_key)
                 .filter(|_| status == RemoteStatus::RequiresAction),
-            decline_code: error.and_then(|error| error.decline_code.clone().or(error.code.clone())),
+            decline_code: error.and_then(ErrorDetail::code_for_shopper),
             decline_message: error.and_then(|error| error.message.clone()),
             card: self.card(),
             refunds: refunds
@@ -337,6 +366,7 @@ mod tests {
     #[test]
     fn each_status_of_an_intent_has_one_meaning() {
         let declined = json!({"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds"});
+        let stolen = json!({"type": "card_error", "code": "card_declined", "decline_code": "stolen_card"});
         let shopper = json!({"payment_id": "pay_1", "confirmed_by": SHOPPER});
         let page = json!({"type": "redirect_to_url", "redirect_to_url": {"url": "https://bank"}});
         let code = json!({"type": "wechat_pay_display_qr_code", "wechat_pay_display_qr_code": {"data": "weixin://x"}});
@@ -344,6 +374,7 @@ mod tests {
         let mut seen = String::new();
         for intent in [
             json!({"status": "requires_payment_method", "last_payment_error": declined}),
+            json!({"status": "requires_payment_method", "last_payment_error": stolen}),
             json!({"status": "requires_payment_method", "last_payment_error": declined, "metadata": shopper}),
             json!({"status": "requires_payment_method", "metadata": shopper}),
             json!({"status": "requires_confirmation", "metadata": shopper}),
@@ -360,6 +391,7 @@ mod tests {
         }
         expect_test::expect![[r#"
             Declined, held 0, taken 0, Some("insufficient_funds"), nothing
+            Declined, held 0, taken 0, Some("generic_decline"), nothing
             RequiresAction, held 0, taken 0, Some("insufficient_funds"), use pi_1_secret
             RequiresAction, held 0, taken 0, None, use pi_1_secret
             RequiresAction, held 0, taken 0, None, use pi_1_secret
