@@ -15,6 +15,7 @@ pub mod migration;
 pub mod processor;
 pub mod runner;
 pub mod store;
+mod upkeep;
 pub mod webhook;
 
 use service::database::Database;
@@ -48,7 +49,10 @@ impl Service for Payments {
         let store = Store::new(context.database.clone());
         let gateways = config.gateways(&context.clock)?;
         let processor = Processor::new(store, gateways, context.clock.clone(), context.relay);
-        tokio::spawn(runner::run(processor.clone(), context.shutdown.clone()));
+        for share in processor.shares() {
+            tokio::spawn(runner::run(processor.clone(), share, context.shutdown.clone()));
+        }
+        tokio::spawn(upkeep::run(processor.clone(), context.shutdown.clone()));
         Ok(Routes {
             public: graphql::router(processor.clone(), context.verifier),
             internal: internal::router(processor.clone()),

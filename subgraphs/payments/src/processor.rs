@@ -1,20 +1,22 @@
 //! Carries out what is asked of a payment: writes it down, calls the gateway, and stores what it says.
 //!
 //! The call always comes after its transaction is stored, and the answer is stored in a transaction of its own. What a
-//! crash or a lost answer leaves open, [`Processor::work`] finds and settles: it asks the gateway, and repeats the
+//! crash or a lost answer leaves open, [`Processor::work_transactions`] finds and settles: it asks the gateway, and repeats the
 //! call with the same key only when the gateway has nothing, and with another one only what cannot be done twice. Commands
 //! come from orders (`internal`) and from staff (`graphql`); both end here.
 
-use std::collections::{BTreeMap, HashMap};
+mod webhooks;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::StreamExt as _;
+use futures::future::{join_all, pending};
 use service::clock::Clock;
 use service::contract::payments::{AuthorizeRequest, PaymentStatus, RefusalCode};
 use service::events::RelayBell;
 use service::fault;
-use service::money::{AMOUNT_MINOR_MAX, Currency};
+use service::money::{AMOUNT_MINOR_MAX, Amount, Currency};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
@@ -24,16 +26,9 @@ use crate::domain::{
 };
 use crate::event::is_news;
 use crate::gateway::{Action, CreatePayment, Gateway, GatewayError, Guarded, Idempotency, KnownRefund, Lookup};
-use crate::store::{Created, DueWebhook, Store, StoreError};
+use crate::store::{Created, Share, Store, StoreError};
 
-/// Attempts after which a webhook about a payment that nobody knows is left alone: with a doubling delay from 2 s, half an
-/// hour.
-const WEBHOOK_ATTEMPTS_MAX: i32 = 10;
-
-/// Longest wait before a webhook is worked on again, as a power of two of seconds: about an hour.
-const WEBHOOK_DELAY_EXPONENT_MAX: i32 = 12;
-
-/// Payments whose webhooks are worked on at the same time.
+/// Payments of one gateway that are worked on at the same time, for their webhooks or their transactions.
 const WORKED_AT_ONCE: usize = 8;
 
 /// A repeat with the same key stops this long before the gateway may have forgotten the key.
@@ -82,7 +77,8 @@ pub struct Processor {
     store: Store,
     gateways: Arc<[Guarded]>,
     clock: Clock,
-    wake: Arc<Notify>,
+    /// By the name of a gateway.
+    wakes: Arc<HashMap<String, Notify>>,
     relay: RelayBell,
 }
 
@@ -90,11 +86,12 @@ impl Processor {
     /// The first of `gateways` is the default one; there must be one. `relay` is rung when there may be an event.
     #[must_use]
     pub fn new(store: Store, gateways: Vec<Guarded>, clock: Clock, relay: RelayBell) -> Self {
+        let names = gateways.iter().map(|gateway| gateway.name().to_owned());
         Self {
             store,
+            wakes: Arc::new(names.map(|name| (name, Notify::new())).collect()),
             gateways: gateways.into(),
             clock,
-            wake: Arc::default(),
             relay,
         }
     }
@@ -132,14 +129,33 @@ impl Processor {
         self.clock.world_now()
     }
 
-    /// A webhook was stored that the runner should look at now.
-    pub fn wake(&self) {
-        self.wake.notify_one();
+    /// The shares of the background work: one for each gateway, and the rest.
+    #[must_use]
+    pub fn shares(&self) -> Vec<Share> {
+        let names = || self.gateways.iter().map(|gateway| gateway.name().to_owned());
+        names()
+            .map(Share::Of)
+            .chain([Share::AllBut(names().collect())])
+            .collect()
+    }
+
+    /// A webhook of `gateway` was stored that its runner should look at now.
+    pub fn wake(&self, gateway: &str) {
+        if let Some(wake) = self.wakes.get(gateway) {
+            wake.notify_one();
+        }
     }
 
     /// Waits for [`Processor::wake`].
-    pub async fn woken(&self) {
-        self.wake.notified().await;
+    pub async fn woken(&self, share: &Share) {
+        let wake = match share {
+            Share::Of(gateway) => self.wakes.get(gateway),
+            Share::AllBut(_) => None,
+        };
+        match wake {
+            Some(wake) => wake.notified().await,
+            None => pending().await,
+        }
     }
 
     /// Asks to hold an amount for an order. The same id with the same request answers for the first one.
@@ -225,121 +241,21 @@ impl Processor {
             .await
     }
 
-    /// Does everything whose time has come: open transactions and received webhooks.
+    /// Takes up the transactions of `share` whose time has come; whether more may be due.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails; what was not done stays due.
-    pub async fn work(&self) -> Result<(), StoreError> {
-        self.work_webhooks().await?;
-        for due in self.store.take_due_transactions(self.now(), CALL_LEASE).await? {
+    pub async fn work_transactions(&self, share: &Share) -> Result<bool, StoreError> {
+        let times = (self.now(), CALL_LEASE);
+        let taken = self.store.take_due_transactions(share, WORKED_AT_ONCE as u64, times);
+        let taken = taken.await?;
+        let settling = taken.iter().map(|due| async {
             if let Err(error) = self.resume(&due.payment_id, &due.transaction_id).await {
                 error!(transaction.id = due.transaction_id, %error, "Could not settle `{}`", due.transaction_id);
             }
-        }
-        Ok(())
-    }
-
-    /// Works on the webhooks that were received; several of one payment are at most one question to the gateway.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails; what was not done is due again when its lease ends.
-    pub async fn work_webhooks(&self) -> Result<(), StoreError> {
-        let due = self.store.take_due_webhooks(self.now(), CALL_LEASE).await?;
-        let mut by_payment: BTreeMap<_, Vec<DueWebhook>> = BTreeMap::new();
-        for webhook in due {
-            let about = (
-                webhook.gateway.clone(),
-                webhook.payment_id.clone(),
-                webhook.gateway_reference.clone(),
-            );
-            by_payment.entry(about).or_default().push(webhook);
-        }
-        let ids: Vec<String> = by_payment.keys().filter_map(|(_, id, _)| id.clone()).collect();
-        let payments = &match ids.is_empty() {
-            true => HashMap::new(),
-            false => self.store.payments_by_id(ids).await?,
-        };
-        let working = futures::stream::iter(by_payment.into_values())
-            .map(|webhooks| async move { self.work_webhooks_of_one(webhooks, payments).await })
-            .buffer_unordered(WORKED_AT_ONCE)
-            .collect::<Vec<_>>();
-        let (settled, failed): (Vec<_>, Vec<_>) = working.await.into_iter().partition(Result::is_ok);
-        let settled: Vec<DueWebhook> = settled.into_iter().flatten().flatten().collect();
-        if !settled.is_empty() {
-            self.store.webhooks_processed(&settled, self.now()).await?;
-        }
-        failed.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
-    }
-
-    /// Tells what waits.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn measure(&self) -> Result<(), StoreError> {
-        let oldest = self.store.oldest_unknown().await?;
-        let age = oldest.map_or(0.0, |since| (self.now() - since).as_seconds_f64());
-        metrics::gauge!("payments_oldest_unknown_seconds").set(age);
-        Ok(())
-    }
-
-    /// Takes the state of the payment that these webhooks are about from the gateway, unless they tell nothing new. Gives
-    /// those that are done with; the others are postponed. `payments` has those that webhooks name by our ids.
-    async fn work_webhooks_of_one(
-        &self,
-        webhooks: Vec<DueWebhook>,
-        payments: &HashMap<String, Payment>,
-    ) -> Result<Vec<DueWebhook>, StoreError> {
-        let Some(first) = webhooks.first() else {
-            return Ok(webhooks);
-        };
-        // Always one of the webhook's own gateway.
-        let payment = match (&first.payment_id, &first.gateway_reference) {
-            (Some(id), _) => payments
-                .get(id)
-                .filter(|payment| payment.gateway == first.gateway)
-                .cloned(),
-            (None, Some(reference)) => self.store.payment_by_reference(&first.gateway, reference).await?,
-            (None, None) => None,
-        };
-        let known = payment.is_some();
-        let settled = match payment {
-            Some(payment) if !webhooks.iter().any(|webhook| self.calls_for_lookup(&payment, webhook)) => true,
-            Some(payment) => match self.ask(payment).await {
-                Ok(asked) => asked.is_some(),
-                Err(CommandError::Store(error)) => return Err(error),
-                Err(error) => {
-                    error!(webhook.id = first.id, %error, "Webhook `{}` could not be worked on", first.id);
-                    false
-                }
-            },
-            None => false,
-        };
-        if settled {
-            return Ok(webhooks);
-        }
-        for webhook in &webhooks {
-            self.postpone_webhook(webhook, known).await?;
-        }
-        Ok(Vec::new())
-    }
-
-    /// Whether the webhook tells something of the payment that is not known, or not all that there is to know.
-    fn calls_for_lookup(&self, payment: &Payment, webhook: &DueWebhook) -> bool {
-        let gateway = self.gateway(Some(&webhook.gateway));
-        let told = gateway.and_then(|gateway| gateway.told_by_webhook(&webhook.body));
-        told.is_none_or(|told| told.reference != payment.id || payment.clone().settle(&told, self.now()))
-    }
-
-    async fn postpone_webhook(&self, due: &DueWebhook, known: bool) -> Result<(), StoreError> {
-        if !known && due.attempt + 1 >= WEBHOOK_ATTEMPTS_MAX {
-            error!(webhook.id = due.id, "Webhook `{}` is about no payment of ours", due.id);
-            metrics::counter!("payments_webhooks_unmatched_total", "gateway" => due.gateway.clone()).increment(1);
-            return self.store.webhook_postponed(due, None).await;
-        }
-        // Of a payment that we know, an event is never left alone before the gateway has answered.
-        let exponent = (due.attempt + 1).clamp(1, WEBHOOK_DELAY_EXPONENT_MAX);
-        let next_at = self.now() + TimeDelta::seconds(1 << exponent);
-        self.store.webhook_postponed(due, Some(next_at)).await
+        });
+        join_all(settling).await;
+        Ok(taken.len() == WORKED_AT_ONCE)
     }
 
     /// What the gateway says of a payment, stored; `None` when it says nothing.
@@ -541,7 +457,7 @@ impl Processor {
             amount_minor: transaction.amount_minor,
             payment: self.lookup_of(payment),
         };
-        match transaction.kind {
+        let answered = match transaction.kind {
             TransactionKind::Authorize => {
                 let request = CreatePayment {
                     payment_id: payment.id.clone(),
@@ -558,12 +474,14 @@ impl Processor {
             TransactionKind::Capture => gateway.capture(action()).await,
             TransactionKind::Void => gateway.void(action()).await,
             TransactionKind::Refund => gateway.refund(action()).await,
-        }
+        };
+        about(payment, answered?)
     }
 
     async fn lookup(&self, payment: &Payment) -> Result<Option<RemotePayment>, GatewayError> {
         let gateway = self.gateway(Some(&payment.gateway)).ok_or(GatewayError::NotSent)?;
-        gateway.lookup(self.lookup_of(payment)).await
+        let found = gateway.lookup(self.lookup_of(payment)).await?;
+        found.map(|remote| about(payment, remote)).transpose()
     }
 
     fn lookup_of(&self, payment: &Payment) -> Lookup {
@@ -601,6 +519,7 @@ impl Processor {
         })
         .await
         .inspect(|settled| {
+            tell_of_returned_refunds(payment, settled);
             let has_more = settled.captured_minor > payment.captured_minor;
             if has_more
                 && matches!(
@@ -653,6 +572,34 @@ impl Processor {
             gateway.ok_or_else(|| refused(RefusalCode::GatewayUnknown))?.name(),
             currency,
         ))
+    }
+}
+
+/// The gateway's answer, if it is about this payment: of another, or of another amount, nothing is believed.
+fn about(payment: &Payment, remote: RemotePayment) -> Result<RemotePayment, GatewayError> {
+    if remote.reference != payment.id {
+        return Err(GatewayError::unknown("the answer is about another payment"));
+    }
+    if remote.amount != Amount::new(payment.amount_minor, payment.currency) {
+        return Err(GatewayError::unknown("the answer has another amount"));
+    }
+    Ok(remote)
+}
+
+/// Refunds that had succeeded and have failed now: the shop has the money again, and the customer has not.
+fn tell_of_returned_refunds(before: &Payment, after: &Payment) {
+    let succeeded = |transaction: &&Transaction| transaction.status == TransactionStatus::Succeeded;
+    for refund in before.transactions.iter().filter(succeeded) {
+        let now = after.transaction(&refund.id).map(|transaction| transaction.status);
+        if now == Some(TransactionStatus::Failed) {
+            let (id, payment_id) = (&refund.id, &after.id);
+            error!(
+                payment.id = payment_id,
+                transaction.id = id,
+                "Refund `{id}` of `{payment_id}` failed after it had succeeded"
+            );
+            metrics::counter!("payments_refunds_returned_total", "gateway" => after.gateway.clone()).increment(1);
+        }
     }
 }
 

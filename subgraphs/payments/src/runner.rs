@@ -1,4 +1,4 @@
-//! The background of payments: settles what is open.
+//! The background of payments: settles what is open, the share of each gateway by itself.
 //!
 //! Woken when a webhook was stored, and every second in any case, so that a lost wake-up or another replica's work
 //! costs a second and nothing else.
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::processor::Processor;
-use crate::store::StoreError;
+use crate::store::Share;
 
 const TICK: Duration = Duration::from_secs(1);
 
@@ -18,34 +18,33 @@ const TICK: Duration = Duration::from_secs(1);
 /// card, whose payment has its answer already, may come as often as orders do.
 const GATHERING: Duration = Duration::from_millis(25);
 
-const MEASURE_INTERVAL: Duration = Duration::from_secs(15);
-
-/// Works until `shutdown`.
-pub async fn run(processor: Processor, shutdown: CancellationToken) {
-    let [mut tick_at, mut measure_at] = [Instant::now(); 2];
+/// Works on `share` until `shutdown`.
+pub async fn run(processor: Processor, share: Share, shutdown: CancellationToken) {
+    let mut tick_at = Instant::now();
     loop {
         let now = Instant::now();
-        let worked = async {
-            if now < tick_at {
-                return processor.work_webhooks().await;
-            }
+        let is_tick = now >= tick_at;
+        if is_tick {
             tick_at = now + TICK;
-            processor.work().await?;
-            if now >= measure_at {
-                measure_at = now + MEASURE_INTERVAL;
-                processor.measure().await?;
+        }
+        let worked = async {
+            processor.work_webhooks(&share).await?;
+            match is_tick {
+                true => processor.work_transactions(&share).await,
+                false => Ok(false),
             }
-            Ok::<(), StoreError>(())
         };
-        if let Err(error) = worked.await {
-            error!(
+        match worked.await {
+            Ok(true) => tick_at = now,
+            Ok(false) => {}
+            Err(error) => error!(
                 error = format!("{:#}", anyhow::Error::from(error)),
                 "The background work failed; it will be tried again"
-            );
+            ),
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = processor.woken() => tokio::time::sleep(GATHERING).await,
+            () = processor.woken(&share) => tokio::time::sleep(GATHERING).await,
             () = tokio::time::sleep_until(tick_at) => {}
         }
     }

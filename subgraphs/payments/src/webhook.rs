@@ -57,7 +57,7 @@ async fn receive(
         Ok(new) => {
             count(gateway.name(), if new { "stored" } else { "repeated" });
             service::fault::point("payments.webhook.stored");
-            processor.wake();
+            processor.wake(gateway.name());
             match gateway.webhook_reply() {
                 "" => StatusCode::NO_CONTENT.into_response(),
                 text => text.into_response(),

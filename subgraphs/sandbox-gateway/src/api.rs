@@ -15,7 +15,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::Sandbox;
-use crate::call::{Call, CallFault, Done, Operation, Reply, authorize_later, is_authorized, page_url};
+use crate::call::{
+    Call, CallFault, Done, Operation, Reply, authorize_later, is_authorized, page_url, return_refund_later,
+};
 use crate::ledger::{LedgerError, NewPayment, Payment};
 use crate::token::{self, Answer, Decision};
 use crate::webhook::Fault;
@@ -162,7 +164,9 @@ async fn refund(
         amount_minor,
     } = parse(&body)?;
     run(call, move |sandbox| {
-        Ok((StatusCode::OK, sandbox.ledger.refund(&id, &reference, amount_minor)?))
+        let payment = sandbox.ledger.refund(&id, &reference, amount_minor)?;
+        return_refund_later(sandbox, &payment);
+        Ok((StatusCode::OK, payment))
     })
     .await
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::Sandbox;
 use crate::idempotency::Claim;
 use crate::ledger::Payment;
-use crate::token::Answer;
+use crate::token::{self, Answer, RefundFate};
 
 /// Most faults that wait for their call.
 const FAULTS_MAX: usize = 1_000;
@@ -221,6 +221,21 @@ pub(crate) fn authorize_later(sandbox: Arc<Sandbox>, id: String, delay: Duration
         tokio::time::sleep(sandbox.config.scaled(delay)).await;
         // An error means that it was voided meanwhile.
         if let Ok(payment) = sandbox.ledger.decide(&id, true) {
+            sandbox.webhooks.send(&payment);
+        }
+    });
+}
+
+/// Lets the bank send back what a refund gave, if the payment was made with a token that says so.
+pub(crate) fn return_refund_later(sandbox: &Arc<Sandbox>, payment: &Payment) {
+    let fate = token::fate(&payment.token).map(|fate| fate.refund);
+    let Some(RefundFate::ReturnedAfter(delay)) = fate else {
+        return;
+    };
+    let (sandbox, id) = (Arc::clone(sandbox), payment.id.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(sandbox.config.scaled(delay)).await;
+        if let Ok(payment) = sandbox.ledger.return_last_refund(&id) {
             sandbox.webhooks.send(&payment);
         }
     });

@@ -15,10 +15,16 @@ use serde::{Deserialize, Serialize};
 use tracing::error;
 
 use crate::config::Config;
-use crate::token::{self, Decision};
+use crate::token::{self, Decision, RefundFate};
 
 /// How long a shopper may take on a page of the gateway.
 const ACTION_MINUTES: i64 = 30;
+
+/// [`Refund::status`] of a refund that holds.
+pub(crate) const SUCCEEDED: &str = "succeeded";
+
+/// [`Refund::status`] of one whose money came back.
+const FAILED: &str = "failed";
 
 /// Where a payment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,7 +168,7 @@ pub struct Refund {
     pub reference: String,
     /// In minor units.
     pub amount_minor: i64,
-    /// Always `succeeded`: a refused refund is not booked.
+    /// `succeeded`, or `failed` when the money came back; a refused refund is not booked.
     pub status: String,
 }
 
@@ -412,7 +418,7 @@ impl Ledger {
     /// [`LedgerError::NotFound`], [`LedgerError::NotRefundable`], [`LedgerError::AmountTooLarge`].
     pub fn refund(&self, id: &str, reference: &str, amount_minor: Option<i64>) -> Result<Payment, LedgerError> {
         self.change(id, |payment| {
-            let refused = token::fate(&payment.token).is_some_and(|fate| fate.refund_refused);
+            let refused = token::fate(&payment.token).is_some_and(|fate| fate.refund == RefundFate::Refused);
             if payment.status != Status::Captured || refused {
                 return Err(LedgerError::NotRefundable);
             }
@@ -426,8 +432,22 @@ impl Ledger {
                 id: service::id::new(payment.dialect.id_prefixes().1),
                 reference: reference.to_owned(),
                 amount_minor,
-                status: "succeeded".to_owned(),
+                status: SUCCEEDED.to_owned(),
             });
+            Ok(())
+        })
+    }
+
+    /// The shopper's bank sends back what the last refund gave: the shop has it again.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotFound`], [`LedgerError::NotRefundable`] when that refund has failed already.
+    pub(crate) fn return_last_refund(&self, id: &str) -> Result<Payment, LedgerError> {
+        self.change(id, |payment| {
+            let last = payment.refunds.iter_mut().rfind(|refund| refund.status == SUCCEEDED);
+            let last = last.ok_or(LedgerError::NotRefundable)?;
+            last.status = FAILED.to_owned();
+            payment.refunded_minor -= last.amount_minor;
             Ok(())
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use service::seed::orders::{self, SeedPayment, SeedPaymentOutcome, SeedRefund};
 
-use crate::ledger::{Dialect, Method, Payment, Refund, Status};
+use crate::ledger::{Dialect, Method, Payment, Refund, SUCCEEDED, Status};
 use crate::token;
 
 /// Every payment of the seed orders, oldest first.
@@ -67,6 +67,6 @@ fn refund(seed: &SeedRefund) -> Refund {
         id: seed.gateway_reference.clone(),
         reference: seed.transaction_id.clone(),
         amount_minor: seed.amount_minor,
-        status: "succeeded".to_owned(),
+        status: SUCCEEDED.to_owned(),
     }
 }

@@ -17,9 +17,13 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::Sandbox;
-use crate::call::{Call, Done, Operation, Reply, authorize_later, is_authorized, page_url};
-use crate::ledger::{Dialect, LedgerError, NewPayment, NextAction, Payment, Refund, Status};
+use crate::call::{Call, Done, Operation, Reply, authorize_later, is_authorized, page_url, return_refund_later};
+use crate::ledger::{Dialect, LedgerError, NewPayment, NextAction, Payment, Refund, SUCCEEDED, Status};
 use crate::token::{self, Answer, Decision};
+
+const CHARGE_REFUNDED: &str = "charge.refunded";
+
+const REFUND_FAILED: &str = "refund.failed";
 
 /// Most refunds of one list.
 const LISTED_MAX: usize = 100;
@@ -186,15 +190,18 @@ async fn refund(State(sandbox): Shared, headers: HeaderMap, body: Bytes) -> Resu
     let reference = metadata(&form).remove("reference").unwrap_or_default();
     run(call, move |sandbox| {
         match sandbox.ledger.refund(&id, &reference, amount) {
-            Ok(payment) => Done {
-                status: StatusCode::OK,
-                body: payment
-                    .refunds
-                    .last()
-                    .map(|refund| refund_json(&payment, refund))
-                    .unwrap_or_default(),
-                changed: Some(payment),
-            },
+            Ok(payment) => {
+                return_refund_later(sandbox, &payment);
+                Done {
+                    status: StatusCode::OK,
+                    body: payment
+                        .refunds
+                        .last()
+                        .map(|refund| refund_json(&payment, refund))
+                        .unwrap_or_default(),
+                    changed: Some(payment),
+                }
+            }
             Err(error) => refused(&Problem::of(error, None)),
         }
     })
@@ -457,7 +464,8 @@ pub(crate) fn event_type(payment: &Payment) -> &'static str {
         Status::RequiresAction => "payment_intent.requires_action",
         Status::Processing => "payment_intent.processing",
         Status::Authorized => "payment_intent.amount_capturable_updated",
-        Status::Captured if payment.refunded_minor > 0 => "charge.refunded",
+        Status::Captured if returned_refund(payment).is_some() => REFUND_FAILED,
+        Status::Captured if payment.refunded_minor > 0 => CHARGE_REFUNDED,
         Status::Captured => "payment_intent.succeeded",
         Status::Voided => "payment_intent.canceled",
         Status::Declined => "payment_intent.payment_failed",
@@ -466,12 +474,20 @@ pub(crate) fn event_type(payment: &Payment) -> &'static str {
 
 /// What an event of [`event_type`] is about.
 pub(crate) fn event_object(payment: &Payment) -> Value {
-    if event_type(payment) != "charge.refunded" {
-        return intent(payment);
+    match (event_type(payment), returned_refund(payment)) {
+        (REFUND_FAILED, Some(refund)) => refund_json(payment, refund),
+        (CHARGE_REFUNDED, _) => {
+            let mut charge = charge(payment);
+            charge["payment_intent"] = json!(payment.id);
+            charge
+        }
+        _ => intent(payment),
     }
-    let mut charge = charge(payment);
-    charge["payment_intent"] = json!(payment.id);
-    charge
+}
+
+/// The last refund, if its money came back.
+fn returned_refund(payment: &Payment) -> Option<&Refund> {
+    payment.refunds.last().filter(|refund| refund.status != SUCCEEDED)
 }
 
 fn client_secret(payment: &Payment) -> String {

@@ -11,8 +11,19 @@ pub struct Fate {
     pub answer: Answer,
     /// What the caller of the first *capture* sees.
     pub capture_answer: Answer,
-    /// Whether refunds are refused.
-    pub refund_refused: bool,
+    /// What becomes of refunds.
+    pub refund: RefundFate,
+}
+
+/// What becomes of a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefundFate {
+    /// The money goes back.
+    Booked,
+    /// It is refused.
+    Refused,
+    /// It is booked, and the shopper's bank sends the money back after this time.
+    ReturnedAfter(Duration),
 }
 
 /// What becomes of the payment.
@@ -121,11 +132,13 @@ pub const TOKENS: &[(&str, Fate, &str)] = &[
     ),
     (
         "tok_refund_refused",
-        Fate {
-            refund_refused: true,
-            ..APPROVE
-        },
+        refunds(RefundFate::Refused),
         "authorized; refunds are refused",
+    ),
+    (
+        "tok_refund_returned",
+        refunds(RefundFate::ReturnedAfter(Duration::from_secs(10))),
+        "authorized; refunds succeed, and fail 10 s later (not at Alipay)",
     ),
 ];
 
@@ -133,7 +146,7 @@ const APPROVE: Fate = Fate {
     decision: Decision::Approve,
     answer: Answer::Prompt,
     capture_answer: Answer::Prompt,
-    refund_refused: false,
+    refund: RefundFate::Booked,
 };
 
 const fn decided(decision: Decision) -> Fate {
@@ -142,6 +155,10 @@ const fn decided(decision: Decision) -> Fate {
 
 const fn answered(answer: Answer) -> Fate {
     Fate { answer, ..APPROVE }
+}
+
+const fn refunds(refund: RefundFate) -> Fate {
+    Fate { refund, ..APPROVE }
 }
 
 const fn captured(capture_answer: Answer) -> Fate {

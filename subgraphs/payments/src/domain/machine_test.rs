@@ -6,11 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use service::contract::payments::{AuthorizeRequest, PaymentStatus, RefusalCode};
-use service::money::Currency;
+use service::money::{Amount, Currency};
 
 use super::{
-    Begun, Payment, RefundOutcome, RemotePayment, RemoteRefund, RemoteStatus, TransactionKind, TransactionStatus,
-    fresh_payment,
+    Begun, Payment, RefundOutcome, RemotePayment, RemoteRefund, RemoteStatus, Transaction, TransactionKind,
+    TransactionStatus, fresh_payment,
 };
 
 const AMOUNT: i64 = 1_000;
@@ -28,6 +28,8 @@ enum Step {
     Approve,
     Decline,
     Challenge,
+    /// The bank sends back what the refund of this number gave.
+    Return(usize),
     /// The payment is told how things stood: now, or so many changes ago.
     Hear(usize),
     /// The open transaction of this number has no clear answer, was not sent, was held back, is repeated, is refused.
@@ -52,6 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Approve),
         1 => Just(Step::Decline),
         1 => Just(Step::Challenge),
+        1 => open.clone().prop_map(Step::Return),
         6 => prop_oneof![3 => Just(0), 1 => 0..6_usize].prop_map(Step::Hear),
         2 => open.clone().prop_map(Step::Unknown),
         1 => open.clone().prop_map(Step::NotSent),
@@ -108,6 +111,19 @@ impl Books {
         });
     }
 
+    fn return_refund(&mut self, number: usize, amounts: impl Fn(&str) -> i64) {
+        self.change(|remote| {
+            let mut succeeded = remote
+                .refunds
+                .iter_mut()
+                .filter(|refund| refund.outcome == RefundOutcome::Succeeded);
+            if let Some(refund) = succeeded.nth(number) {
+                refund.outcome = RefundOutcome::Failed;
+                remote.refunded_minor -= amounts(&refund.reference);
+            }
+        });
+    }
+
     fn decide(&mut self, status: RemoteStatus) {
         self.change(|remote| {
             let waits = matches!(remote.status, RemoteStatus::Processing | RemoteStatus::RequiresAction);
@@ -123,6 +139,7 @@ fn begun() -> RemotePayment {
     RemotePayment {
         gateway_reference: "pi_1".to_owned(),
         reference: "pay_1".to_owned(),
+        amount: Amount::new(AMOUNT, Currency::EUR),
         status: RemoteStatus::Processing,
         authorized_minor: 0,
         captured_minor: 0,
@@ -187,6 +204,10 @@ impl World {
             Step::Approve => self.books.decide(RemoteStatus::Authorized),
             Step::Decline => self.books.decide(RemoteStatus::Declined),
             Step::Challenge => self.books.decide(RemoteStatus::RequiresAction),
+            Step::Return(number) => {
+                let amount = |id: &str| self.payment.transaction(id).unwrap().amount_minor;
+                self.books.return_refund(*number, amount);
+            }
             Step::Hear(ago) => {
                 let index = self.books.history.len().checked_sub(1 + ago);
                 if let Some(remote) = index.and_then(|index| self.books.history.get(index)) {
@@ -246,9 +267,22 @@ fn check(before: &Payment, after: &Payment) -> Result<(), TestCaseError> {
         after == before,
         "a change has a version"
     );
-    let amounts = |payment: &Payment| [payment.authorized_minor, payment.captured_minor, payment.refunded_minor];
-    for (old, new) in amounts(before).into_iter().zip(amounts(after)) {
-        prop_assert!(old <= new, "amounts only grow");
+    let has_failed = |refund: &&Transaction| {
+        after
+            .transaction(&refund.id)
+            .is_some_and(|now| now.status == TransactionStatus::Failed)
+    };
+    let succeeded = before.transactions.iter().filter(|transaction| {
+        transaction.kind == TransactionKind::Refund && transaction.status == TransactionStatus::Succeeded
+    });
+    let returned: i64 = succeeded.filter(has_failed).map(|refund| refund.amount_minor).sum();
+    let back = before.refunded_minor - returned;
+    let amounts = |payment: &Payment, back: i64| [payment.authorized_minor, payment.captured_minor, back];
+    for (old, new) in amounts(before, back)
+        .into_iter()
+        .zip(amounts(after, after.refunded_minor))
+    {
+        prop_assert!(old <= new, "amounts only grow, but for what came back");
     }
     prop_assert!(
         after.refunded_minor <= after.captured_minor,
@@ -277,8 +311,9 @@ fn check(before: &Payment, after: &Payment) -> Result<(), TestCaseError> {
         let old = before.transaction(&transaction.id);
         if let Some(old) = old.filter(|old| !old.status.is_open() && *old != transaction) {
             let is_taken_up = old.kind.is_once_only() && old.status == TransactionStatus::Failed;
-            prop_assert!(is_taken_up, "what is closed stays closed");
-            prop_assert_ne!(old.gateway_key(), transaction.gateway_key());
+            let came_back = old.kind == TransactionKind::Refund && transaction.status == TransactionStatus::Failed;
+            prop_assert!(is_taken_up || came_back, "what is closed stays closed");
+            prop_assert_eq!(is_taken_up, old.gateway_key() != transaction.gateway_key());
         }
     }
     let ended = [
@@ -287,7 +322,7 @@ fn check(before: &Payment, after: &Payment) -> Result<(), TestCaseError> {
         PaymentStatus::Declined,
         PaymentStatus::Failed,
     ];
-    if ended.contains(&before.status) {
+    if ended.contains(&before.status) && returned == 0 {
         prop_assert_eq!(before.status, after.status, "an end is an end");
     }
     Ok(())
@@ -377,6 +412,59 @@ fn no_more_is_taken_than_was_asked_for() {
     assert!(matches!(too_much, Err(RefusalCode::AmountTooLarge)));
     world.payment.begin_capture("all", None, world.now).unwrap();
     assert_eq!(world.open(0).unwrap().2, AMOUNT);
+}
+
+/// A world whose payment is captured, with a refund of `amount` that the gateway has made and told of.
+fn refunded(amount: Option<i64>) -> (World, String) {
+    let mut world = World::new();
+    for step in [
+        Step::Arrive(0),
+        Step::Approve,
+        Step::Hear(0),
+        Step::Capture(0, AMOUNT),
+        Step::Arrive(0),
+        Step::Hear(0),
+        Step::Refund(5, amount),
+    ] {
+        world.play(&step);
+    }
+    let (id, ..) = world.open(0).unwrap();
+    world.play(&Step::Arrive(0));
+    world.play(&Step::Hear(0));
+    (world, id)
+}
+
+#[test]
+fn a_refund_that_came_back_is_owed_again() {
+    let (mut world, id) = refunded(None);
+    assert_eq!(world.payment.status, PaymentStatus::Refunded);
+    world.play(&Step::Return(0));
+    world.play(&Step::Hear(0));
+    // What the gateway told before, arriving late.
+    world.play(&Step::Hear(1));
+    let payment = &world.payment;
+    let refund = payment.transaction(&id).unwrap();
+    assert_eq!(
+        (payment.status, payment.refunded_minor, refund.status),
+        (PaymentStatus::Captured, 0, TransactionStatus::Failed)
+    );
+    world.payment.begin_refund("again", None, world.now).unwrap();
+    assert_eq!(world.open(0).unwrap().2, AMOUNT);
+}
+
+#[test]
+fn the_key_of_a_refund_stands_for_one_request() {
+    let (mut world, _) = refunded(Some(300));
+    let now = world.now;
+    assert_eq!(world.payment.begin_refund("key-5", Some(300), now), Ok(Begun::Known));
+    for another in [Some(200), None] {
+        let refused = world.payment.begin_refund("key-5", another, now);
+        assert_eq!(refused, Err(RefusalCode::IdempotencyKeyReused), "{another:?}");
+    }
+    world.payment.begin_refund("rest", None, now).unwrap();
+    for same in [None, Some(700)] {
+        assert_eq!(world.payment.begin_refund("rest", same, now), Ok(Begun::Known));
+    }
 }
 
 /// As when its clock and ours differ, and it closes a payment later than we take it for closed.

@@ -10,6 +10,9 @@ use service::money::Currency;
 use super::remote::{RefundOutcome, RemotePayment, RemoteStatus};
 use super::schedule::{CALL_LEASE, HELD_BACK_DELAY, UNSENT_TIME_MAX, lookup_delay, waiting_delay};
 
+/// Error code of a refund that the gateway has taken back or never made, by what it says.
+const REFUND_FAILED: &str = "refund_failed";
+
 /// A payment attempt of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
@@ -74,6 +77,8 @@ pub struct Transaction {
     pub status: TransactionStatus,
     /// In minor units of the payment's currency.
     pub amount_minor: i64,
+    /// The amount that a refund was asked for; `None` for all that was left.
+    pub asked_minor: Option<i64>,
     /// The gateway's own id of it, where it has one.
     pub gateway_reference: Option<String>,
     /// Why it failed.
@@ -316,8 +321,16 @@ impl Payment {
         now: DateTime<Utc>,
     ) -> Result<Begun, RefusalCode> {
         if let Some(begun) = self.known(TransactionKind::Refund, key, amount_minor)? {
-            return Ok(begun);
+            let asked_minor = self.with_key(key).and_then(|known| known.asked_minor);
+            // All that is left is not the amount that was asked for before.
+            let is_another = amount_minor.is_none() && asked_minor.is_some();
+            return if is_another {
+                Err(RefusalCode::IdempotencyKeyReused)
+            } else {
+                Ok(begun)
+            };
         }
+        let asked_minor = amount_minor;
         // Whatever the status: a gateway may take money of a payment that had ended.
         if self.captured_minor <= self.refunded_minor {
             return Err(RefusalCode::NotRefundable);
@@ -327,13 +340,18 @@ impl Payment {
         if amount_minor <= 0 || amount_minor > left {
             return Err(RefusalCode::AmountTooLarge);
         }
-        Ok(Begun::New(self.begin(TransactionKind::Refund, key, amount_minor, now)))
+        let id = self.begin(TransactionKind::Refund, key, amount_minor, now);
+        if let Some(begun) = self.open_mut(&id) {
+            begun.asked_minor = asked_minor;
+        }
+        Ok(Begun::New(id))
     }
 
     /// Takes over what the gateway says, whichever way it was learnt: an answer, a lookup or a webhook.
     ///
     /// Amounts only grow, and the status moves only along [`may_become`]: an old answer that arrives late changes
-    /// nothing. Returns whether anything changed.
+    /// nothing. The one way back is a refund that fails after it had succeeded, which is final too. Returns whether anything
+    /// changed.
     pub fn settle(&mut self, remote: &RemotePayment, now: DateTime<Utc>) -> bool {
         let before = self.clone();
         // A gateway that has no id of its own yet gives ours back.
@@ -342,12 +360,16 @@ impl Payment {
         }
         self.authorized_minor = self.authorized_minor.max(remote.authorized_minor);
         self.captured_minor = self.captured_minor.max(remote.captured_minor);
-        self.refunded_minor = self.refunded_minor.max(remote.refunded_minor);
+        let returned_minor = self.take_back_refunds(remote);
+        let told_minor = remote.refunded_minor - self.outdated_refunds_minor(remote);
+        self.refunded_minor = (self.refunded_minor - returned_minor).max(told_minor);
         if remote.card.is_some() {
             self.card.clone_from(&remote.card);
         }
         let status = self.status_of(remote);
-        if may_become(self.status, status) {
+        let has_refunds = matches!(self.status, PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded);
+        let is_back = returned_minor > 0 && has_refunds && remote.status == RemoteStatus::Captured;
+        if may_become(self.status, status) || is_back {
             self.status = status;
         }
         if self.status == PaymentStatus::Declined {
@@ -365,6 +387,28 @@ impl Payment {
             self.payment_method_token = None;
         }
         self.touch_if_changed(&before, now)
+    }
+
+    /// Closes refunds as failed that had succeeded and whose money came back, and gives their sum.
+    fn take_back_refunds(&mut self, remote: &RemotePayment) -> i64 {
+        let succeeded = self.transactions.iter_mut().filter(|transaction| {
+            transaction.kind == TransactionKind::Refund && transaction.status == TransactionStatus::Succeeded
+        });
+        let returned = succeeded.filter(|refund| remote.tells(&refund.id, RefundOutcome::Failed));
+        returned.fold(0, |sum, refund| {
+            refund.status = TransactionStatus::Failed;
+            refund.error_code = Some(REFUND_FAILED.to_owned());
+            sum + refund.amount_minor
+        })
+    }
+
+    /// The sum of refunds that an old answer counts, and that have failed since.
+    fn outdated_refunds_minor(&self, remote: &RemotePayment) -> i64 {
+        let failed = self.transactions.iter().filter(|transaction| {
+            transaction.kind == TransactionKind::Refund && transaction.error_code.as_deref() == Some(REFUND_FAILED)
+        });
+        let counted = failed.filter(|refund| remote.tells(&refund.id, RefundOutcome::Succeeded));
+        counted.map(|refund| refund.amount_minor).sum()
     }
 
     /// The gateway refused the call, so that nothing was done.
@@ -457,6 +501,7 @@ impl Payment {
             kind,
             status: TransactionStatus::Pending,
             amount_minor,
+            asked_minor: None,
             gateway_reference: None,
             error_code: None,
             attempt: 0,
@@ -469,9 +514,13 @@ impl Payment {
         id
     }
 
+    fn with_key(&self, key: &str) -> Option<&Transaction> {
+        self.transactions.iter().find(|transaction| transaction.key == key)
+    }
+
     /// Whether `key` was used before; with another meaning it is an error.
     fn known(&self, kind: TransactionKind, key: &str, amount_minor: Option<i64>) -> Result<Option<Begun>, RefusalCode> {
-        let Some(known) = self.transactions.iter().find(|transaction| transaction.key == key) else {
+        let Some(known) = self.with_key(key) else {
             return Ok(None);
         };
         if known.kind != kind || amount_minor.is_some_and(|amount_minor| amount_minor != known.amount_minor) {
@@ -587,21 +636,25 @@ impl Transaction {
                 _ => None,
             },
             TransactionKind::Refund => {
-                let told = remote.refunds.iter().find(|refund| refund.reference == self.id);
+                let told = remote.refund(&self.id);
                 if let Some(told) = told {
                     self.gateway_reference = Some(told.gateway_reference.clone());
                 }
-                told.and_then(|refund| match refund.outcome {
-                    RefundOutcome::Pending => None,
-                    RefundOutcome::Succeeded => Some(TransactionStatus::Succeeded),
-                    RefundOutcome::Failed => Some(TransactionStatus::Failed),
-                })
+                match told.map(|refund| refund.outcome) {
+                    None | Some(RefundOutcome::Pending) => None,
+                    Some(RefundOutcome::Succeeded) => Some(TransactionStatus::Succeeded),
+                    Some(RefundOutcome::Failed) => Some(TransactionStatus::Failed),
+                }
             }
         };
         if let Some(status) = done {
             self.close(status);
-            if self.kind == TransactionKind::Authorize {
-                self.error_code.clone_from(&remote.decline_code);
+            match (self.kind, status) {
+                (TransactionKind::Authorize, _) => self.error_code.clone_from(&remote.decline_code),
+                (TransactionKind::Refund, TransactionStatus::Failed) => {
+                    self.error_code = Some(REFUND_FAILED.to_owned());
+                }
+                _ => {}
             }
         }
     }
@@ -619,7 +672,8 @@ impl Transaction {
 ///                                            ├─ DECLINED     └─ VOIDED
 ///                                            └─ VOIDED
 /// ```
-/// Steps may be skipped to the right, never taken back; what the gateway has refused stays refused.
+/// Steps may be skipped to the right, never taken back but by a refund that fails after it had succeeded; what the gateway
+/// has refused stays refused.
 fn may_become(from: PaymentStatus, to: PaymentStatus) -> bool {
     use PaymentStatus as S;
     match from {

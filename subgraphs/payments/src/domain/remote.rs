@@ -1,5 +1,7 @@
 //! A payment as a gateway sees it, in words that are the same for every gateway.
 
+use service::money::Amount;
+
 use super::{CardSummary, NextAction};
 
 /// What a gateway answers to every call about a payment.
@@ -9,13 +11,15 @@ pub struct RemotePayment {
     pub gateway_reference: String,
     /// Our payment id, as the gateway was told.
     pub reference: String,
+    /// What the gateway was asked for.
+    pub amount: Amount,
     /// Where it stands there.
     pub status: RemoteStatus,
     /// Held so far, in minor units.
     pub authorized_minor: i64,
     /// Taken so far.
     pub captured_minor: i64,
-    /// Given back so far.
+    /// Given back so far, and not come back since.
     pub refunded_minor: i64,
     /// What the shopper must do.
     pub next_action: Option<NextAction>,
@@ -27,6 +31,21 @@ pub struct RemotePayment {
     pub decline_message: Option<String>,
     /// Refunds that the gateway knows of.
     pub refunds: Vec<RemoteRefund>,
+}
+
+impl RemotePayment {
+    /// Our refund `transaction_id`, if the gateway tells of it.
+    #[must_use]
+    pub fn refund(&self, transaction_id: &str) -> Option<&RemoteRefund> {
+        self.refunds.iter().find(|refund| refund.reference == transaction_id)
+    }
+
+    /// Whether it tells that our refund `transaction_id` came to `outcome`.
+    #[must_use]
+    pub fn tells(&self, transaction_id: &str, outcome: RefundOutcome) -> bool {
+        self.refund(transaction_id)
+            .is_some_and(|refund| refund.outcome == outcome)
+    }
 }
 
 /// Where a payment stands at the gateway.
@@ -64,6 +83,6 @@ pub enum RefundOutcome {
     Pending,
     /// The money went back.
     Succeeded,
-    /// It did not.
+    /// It did not, or came back: final.
     Failed,
 }

@@ -13,6 +13,8 @@ pub(crate) struct Model {
     pub kind: String,
     pub status: String,
     pub amount_minor: i64,
+    /// What a refund was asked for; null: all that was left, or asked for before this was kept.
+    pub asked_minor: Option<i64>,
     pub gateway_reference: Option<String>,
     pub error_code: Option<String>,
     pub attempt: i32,
@@ -25,5 +27,12 @@ pub(crate) struct Model {
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub(crate) enum Relation {}
+
+impl Related<super::payment::Entity> for Entity {
+    fn to() -> RelationDef {
+        let payment = Entity::belongs_to(super::payment::Entity).from(Column::PaymentId);
+        payment.to(super::payment::Column::Id).into()
+    }
+}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -12,7 +12,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service::money::Currency;
+use service::money::{Amount, Currency};
 use url::Url;
 
 use super::http_call::{self, Answer, parse};
@@ -74,7 +74,7 @@ impl GenericGateway {
         if let Some(gateway_reference) = gateway_reference {
             let url = self.url_of(&gateway_reference, "");
             return match self.send(self.client.get(url)).await {
-                Ok(answer) => Ok(Some(parse::<WirePayment>(&answer)?.into())),
+                Ok(answer) => parse::<WirePayment>(&answer)?.try_into().map(Some),
                 Err(GatewayError::Refused { code }) if code == "not_found" => Ok(None),
                 Err(error) => Err(error),
             };
@@ -85,9 +85,8 @@ impl GenericGateway {
         // Never more than one: every create call of a payment carries the same key. Not that of somebody else, whatever is
         // in between that loses the query.
         let mut payments = parse::<WirePayments>(&answer)?.payments.into_iter();
-        Ok(payments
-            .find(|payment| payment.reference == payment_id)
-            .map(RemotePayment::from))
+        let payment = payments.find(|payment| payment.reference == payment_id);
+        payment.map(RemotePayment::try_from).transpose()
     }
 
     async fn act(&self, action: &Action, verb: &str, body: serde_json::Value) -> Result<RemotePayment, GatewayError> {
@@ -100,7 +99,7 @@ impl GenericGateway {
 
     async fn post(&self, url: String, key: &str, body: serde_json::Value) -> Result<RemotePayment, GatewayError> {
         let request = self.client.post(url).header("idempotency-key", key).json(&body);
-        Ok(parse::<WirePayment>(&self.send(request).await?)?.into())
+        parse::<WirePayment>(&self.send(request).await?)?.try_into()
     }
 
     fn url_of(&self, gateway_reference: &str, verb: &str) -> String {
@@ -213,7 +212,7 @@ impl Gateway for GenericGateway {
         if !WHOLE_PAYMENT_FIELDS.iter().all(|field| event.data.get(field).is_some()) {
             return None;
         }
-        Some(WirePayment::deserialize(event.data).ok()?.into())
+        WirePayment::deserialize(event.data).ok()?.try_into().ok()
     }
 }
 
@@ -227,6 +226,8 @@ struct WirePayment {
     id: String,
     reference: String,
     status: WireStatus,
+    amount_minor: i64,
+    currency: String,
     #[serde(default)]
     authorized_minor: i64,
     #[serde(default)]
@@ -316,8 +317,12 @@ struct WireError {
     code: String,
 }
 
-impl From<WirePayment> for RemotePayment {
-    fn from(wire: WirePayment) -> Self {
+impl TryFrom<WirePayment> for RemotePayment {
+    type Error = GatewayError;
+
+    fn try_from(wire: WirePayment) -> Result<Self, GatewayError> {
+        let currency =
+            Currency::parse(&wire.currency).map_err(|_| GatewayError::unknown("the answer has an unknown currency"))?;
         let card = wire.payment_method.map(|method| CardSummary {
             kind: method.kind,
             brand: method.brand,
@@ -326,9 +331,10 @@ impl From<WirePayment> for RemotePayment {
             expiry_year: method.expiry_year,
         });
         let refunds = wire.refunds.into_iter();
-        Self {
+        Ok(Self {
             gateway_reference: wire.id,
             reference: wire.reference,
+            amount: Amount::new(wire.amount_minor, currency),
             status: match wire.status {
                 WireStatus::RequiresAction => RemoteStatus::RequiresAction,
                 WireStatus::Processing => RemoteStatus::Processing,
@@ -365,7 +371,7 @@ impl From<WirePayment> for RemotePayment {
                     },
                 })
                 .collect(),
-        }
+        })
     }
 }
 

@@ -16,6 +16,7 @@ use service::together::{Storing, Together};
 
 use crate::domain::Payment;
 
+pub use due::Share;
 pub use payments::Created;
 pub use seed::seed;
 pub use webhooks::{DueWebhook, NewWebhook};

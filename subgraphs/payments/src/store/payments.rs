@@ -12,7 +12,7 @@ use service::contract::payments::PaymentStatus;
 use service::database::{Database, OneOf as _};
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 
-use super::due;
+use super::due::{self, Share};
 use super::rows::payment_from_row;
 use super::writing::Change;
 use super::{Store, StoreError};
@@ -164,15 +164,6 @@ impl Store {
         Ok(oldest.map(|row| row.created_at))
     }
 
-    /// The payments with these ids, in any order.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn payments_by_id(&self, ids: Vec<String>) -> Result<HashMap<String, Payment>, StoreError> {
-        let payments = self.by_id.load_many(ids).await?.into_iter().flatten();
-        Ok(payments.map(|payment| (payment.id.clone(), payment)).collect())
-    }
-
     /// The payments of each of these orders, newest first.
     ///
     /// # Errors
@@ -217,16 +208,19 @@ impl Store {
             .with_total(total))
     }
 
-    /// Takes over transactions whose time has come: each is handed to one caller for `lease`.
+    /// Takes over at most `limit` transactions of `share` whose time has come: each is handed to one caller for the lease.
+    ///
+    /// * `times`: now, and how long a lease is.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn take_due_transactions(
         &self,
-        now: DateTime<Utc>,
-        lease: TimeDelta,
+        share: &Share,
+        limit: u64,
+        times: (DateTime<Utc>, TimeDelta),
     ) -> Result<Vec<DueTransaction>, StoreError> {
-        let rows = due::take::<payment_transaction::Entity>(&self.database, now, lease).await?;
+        let rows = due::take::<payment_transaction::Entity>(&self.database, share, limit, times).await?;
         let transaction = |row: payment_transaction::Model| DueTransaction {
             transaction_id: row.id,
             payment_id: row.payment_id,

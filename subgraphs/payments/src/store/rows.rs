@@ -165,6 +165,7 @@ fn transaction_from_row(row: payment_transaction::Model) -> Result<Transaction, 
         id: row.id,
         key: row.idempotency_key,
         amount_minor: row.amount_minor,
+        asked_minor: row.asked_minor,
         gateway_reference: row.gateway_reference,
         error_code: row.error_code,
         attempt: row.attempt,
@@ -182,6 +183,7 @@ pub(super) fn transaction_to_row(payment_id: &str, transaction: &Transaction) ->
         kind: Set(name(KINDS, &transaction.kind)),
         status: Set(name(STATUSES, &transaction.status)),
         amount_minor: Set(transaction.amount_minor),
+        asked_minor: Set(transaction.asked_minor),
         gateway_reference: Set(transaction.gateway_reference.clone()),
         error_code: Set(transaction
             .error_code

@@ -106,6 +106,7 @@ fn transactions(order: &SeedOrder, seed: &SeedPayment) -> Vec<Transaction> {
             TransactionStatus::Succeeded
         },
         amount_minor: seed.amount_minor,
+        asked_minor: None,
         gateway_reference: None,
         error_code: declined.then(|| orders::DECLINE_CODE.to_owned()),
         attempt: 0,

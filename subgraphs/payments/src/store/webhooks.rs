@@ -3,13 +3,19 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, SqlErr};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _, SqlErr};
 use service::database::{Database, OneOf as _};
 use service::together::{Stored, Storing, Together};
 
-use super::due;
+use super::due::{self, Share};
 use super::{Store, StoreError};
 use crate::entity::webhook_event;
+
+/// Most webhooks that are taken at once.
+const TAKEN_MAX: u64 = 50;
+
+/// Most webhooks that are forgotten at once: a deletion is to be short.
+const FORGOTTEN_MAX: u64 = 500;
 
 /// A verified webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,12 +103,18 @@ impl Store {
         }
     }
 
-    /// Webhooks to work on now; each is handed to one caller for `lease`.
+    /// Webhooks of `share` to work on now; each is handed to one caller for the lease.
+    ///
+    /// * `times`: now, and how long a lease is.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn take_due_webhooks(&self, now: DateTime<Utc>, lease: TimeDelta) -> Result<Vec<DueWebhook>, StoreError> {
-        let rows = due::take::<webhook_event::Entity>(&self.database, now, lease).await?;
+    pub async fn take_due_webhooks(
+        &self,
+        share: &Share,
+        times: (DateTime<Utc>, TimeDelta),
+    ) -> Result<Vec<DueWebhook>, StoreError> {
+        let rows = due::take::<webhook_event::Entity>(&self.database, share, TAKEN_MAX, times).await?;
         let webhook = |row: webhook_event::Model| DueWebhook {
             id: row.id,
             gateway: row.gateway,
@@ -127,6 +139,26 @@ impl Store {
             .filter(webhook_event::Column::Id.is_one_of(ids))
             .exec(self.database.write())
             .await?;
+        Ok(())
+    }
+
+    /// Forgets webhooks that came before then and wait for nothing, some at a time.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn forget_webhooks(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
+        use webhook_event::Column;
+        let old = webhook_event::Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::ReceivedAt.lt(before))
+            .filter(Column::NextAt.is_null())
+            .limit(FORGOTTEN_MAX);
+        let ids: Vec<String> = old.into_tuple().all(self.database.read()).await?;
+        if !ids.is_empty() {
+            let these = webhook_event::Entity::delete_many().filter(Column::Id.is_one_of(ids));
+            these.exec(self.database.write()).await?;
+        }
         Ok(())
     }
 

@@ -197,3 +197,32 @@ async fn a_refused_refund_gives_nothing_back() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_a_refund_stands_for_one_request() {
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        let payment_id = id::new("pay");
+        shop.pay(&payment_id, "tok_ok").await;
+        shop.act(&payment_id, "capture", "c", None).await.unwrap();
+        let mut story = String::new();
+        for (key, amount_minor) in [
+            ("part", Some(500)),
+            ("part", Some(500)),
+            ("part", None),
+            ("rest", None),
+            ("rest", None),
+        ] {
+            let refunded = shop.act(&payment_id, "refunds", key, amount_minor).await;
+            story += &format!("{key} {amount_minor:?}: {}\n", outcome(refunded));
+        }
+        expect![[r#"
+            part Some(500): PARTIALLY_REFUNDED held 4597 taken 4597 back 500 Succeeded 500
+            part Some(500): PARTIALLY_REFUNDED held 4597 taken 4597 back 500 Succeeded 500
+            part None: 409 IDEMPOTENCY_KEY_REUSED
+            rest None: REFUNDED held 4597 taken 4597 back 4597 Succeeded 500 Succeeded 4097
+            rest None: REFUNDED held 4597 taken 4597 back 4597 Succeeded 500 Succeeded 4097
+        "#]]
+        .assert_eq(&story);
+    })
+    .await;
+}

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use axum::{Json, Router};
 use chrono::{DateTime, Utc};
+use expect_test::expect;
 use sandbox_gateway::config::{DEMO_API_KEY, DEMO_WEBHOOK_SECRET};
-use serde_json::json;
+use serde_json::{Value, json};
 use service::auth::Role;
 use service::clock::Clock;
 use service::contract::payments::RefundStatus;
@@ -301,4 +303,78 @@ async fn wait_moving(
         clock.now() - began,
         shop.state(payment_id).await
     );
+}
+
+/// Calls of the generic dialect are answered by `answer`, at the URL that is given.
+async fn gateway_that<F>(answer: impl Fn() -> F + Clone + Send + Sync + 'static) -> String
+where
+    F: Future<Output = Json<Value>> + Send + 'static,
+{
+    let (listener, url) = listener().await;
+    let router = Router::new().fallback(move || answer());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    url.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_gateway_holds_up_no_other() {
+    let url = gateway_that(std::future::pending).await;
+    let options = ShopOptions {
+        flags: vec![("gateway-url", url), ("gateway-timeout-ms", "4000".to_owned())],
+        ..with_webhooks()
+    };
+    let sqlite = service::testing::TempSqlite::new();
+    let shop = Shop::open(&sqlite.url, options).await;
+    let slow = id::new("pay");
+    assert_eq!(shop.pay(&slow, "tok_ok").await.status.as_str(), "PROCESSING");
+    shop.send_event("news", json!({"reference": slow})).await;
+    // It is being asked about the slow one, for four seconds.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let began = std::time::Instant::now();
+    let payment_id = id::new("pay");
+    let request = crate::shop::request_through("stripe", "tok_3ds");
+    shop.authorize(&payment_id, &request).await.unwrap();
+    shop.decide(&shop.action_url(&payment_id).await, "approve").await;
+    shop.wait_for(&payment_id, "AUTHORIZED").await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(2), "waited for the slow one: {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_about_something_else_is_not_believed() {
+    let payment_id = id::new("pay");
+    let captured = json!({
+        "id": "sbx_1", "reference": payment_id, "status": "captured", "amount_minor": 4_597, "currency": "EUR",
+        "authorized_minor": 4_597, "captured_minor": 4_597, "refunded_minor": 0, "refunds": [],
+    });
+    let sqlite = service::testing::TempSqlite::new();
+    let mut story = String::new();
+    for (field, value) in [
+        ("reference", json!("pay_of_another")),
+        ("amount_minor", json!(1)),
+        ("currency", json!("JPY")),
+        ("currency", json!("euros")),
+        ("id", json!("sbx_1")),
+    ] {
+        let mut answer = captured.clone();
+        answer[field] = value.clone();
+        let url = gateway_that(move || std::future::ready(Json(answer.clone()))).await;
+        let options = ShopOptions {
+            flags: vec![("gateway-url", url)],
+            ..ShopOptions::default()
+        };
+        let shop = Shop::open(&sqlite.url, options).await;
+        let state = shop.pay(&payment_id, "tok_ok").await;
+        story += &format!("{field} {value}: {}\n", shown(&state));
+        shop.execute("DELETE FROM payment_transaction").await;
+        shop.execute("DELETE FROM payment").await;
+    }
+    expect![[r#"
+        reference "pay_of_another": PROCESSING held 0 taken 0 back 0
+        amount_minor 1: PROCESSING held 0 taken 0 back 0
+        currency "JPY": PROCESSING held 0 taken 0 back 0
+        currency "euros": PROCESSING held 0 taken 0 back 0
+        id "sbx_1": CAPTURED held 4597 taken 4597 back 0
+    "#]]
+    .assert_eq(&story);
 }

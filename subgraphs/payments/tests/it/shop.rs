@@ -175,6 +175,36 @@ impl Shop {
         panic!("not {status} in time: {:?}", self.state(payment_id).await);
     }
 
+    /// Waits until the payment is as [`shown`].
+    pub(crate) async fn wait_until(&self, payment_id: &str, expected: &str) {
+        for _ in 0..400 {
+            if shown(&self.state(payment_id).await) == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("not {expected} in time: {}", shown(&self.state(payment_id).await));
+    }
+
+    /// Waits until a webhook about this payment has been worked on.
+    pub(crate) async fn wait_for_webhook(&self, payment_id: &str) {
+        let is_done = |webhook: &StoredWebhook| webhook.payment_id.as_deref() == Some(payment_id) && webhook.processed;
+        for _ in 0..400 {
+            if self.webhooks().await.iter().any(is_done) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("no webhook of `{payment_id}` was worked on in time");
+    }
+
+    /// Runs a statement that the service itself never would.
+    pub(crate) async fn execute(&self, statement: &str) {
+        use sea_orm::ConnectionTrait as _;
+        let write = self.service.app.database.write();
+        write.execute_unprepared(statement).await.unwrap();
+    }
+
     /// What the gateway has booked.
     pub(crate) async fn ledger(&self) -> Vec<Value> {
         let request = Request::get("/__ledger").body(Body::empty()).unwrap();

@@ -1,13 +1,15 @@
 //! Webhooks: how they arrive, twice, not at all, or from somebody else.
 
 use axum::body::Body;
+use chrono::TimeDelta;
 use expect_test::expect;
 use http::{Request, StatusCode};
+use payments::store::Store;
 use serde_json::{Value, json};
 use service::id;
 use tower::ServiceExt as _;
 
-use crate::shop::{Shop, ShopOptions, each_shop, shown, with_webhooks};
+use crate::shop::{Shop, ShopOptions, each_shop, request_through, shown, with_webhooks};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shopper_approves_and_the_webhook_tells() {
@@ -107,6 +109,68 @@ async fn the_gateway_is_asked_about_news_and_the_webhook_is_not_believed() {
             no status: asked 1, AUTHORIZED held 4597 taken 0 back 0
         "#]]
         .assert_eq(&story);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_comes_back_is_owed_again() {
+    each_shop(with_webhooks(), async |shop: Shop| {
+        for gateway in ["sandbox", "stripe"] {
+            let payment_id = id::new("pay");
+            let request = request_through(gateway, "tok_refund_returned");
+            shop.authorize(&payment_id, &request).await.unwrap();
+            shop.act(&payment_id, "capture", "c", None).await.unwrap();
+            shop.act(&payment_id, "refunds", "r", Some(500)).await.unwrap();
+            let returned = "CAPTURED held 4597 taken 4597 back 0 Failed 500";
+            shop.wait_until(&payment_id, returned).await;
+            // It may be tried again.
+            let again = shop.act(&payment_id, "refunds", "r2", None).await.unwrap();
+            assert_eq!(again.refunds.len(), 2, "{gateway}");
+            shop.wait_until(&payment_id, &format!("{returned} Failed 4597")).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_cannot_be_read_holds_up_no_other() {
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        let (broken, sound) = (id::new("pay"), id::new("pay"));
+        for payment_id in [&broken, &sound] {
+            shop.pay(payment_id, "tok_3ds").await;
+        }
+        shop.execute(&format!("UPDATE payment SET status = 'LOST' WHERE id = '{broken}'"))
+            .await;
+        for payment_id in [&broken, &sound] {
+            assert_eq!(shop.send_event(payment_id, json!({"reference": payment_id})).await, 204);
+        }
+        shop.wait_for_webhook(&sound).await;
+        let webhooks = shop.webhooks().await;
+        let waiting = webhooks
+            .iter()
+            .find(|webhook| webhook.payment_id.as_ref() == Some(&broken));
+        assert!(waiting.is_some_and(|webhook| webhook.waits && !webhook.processed));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_webhooks_are_forgotten_and_waiting_ones_are_not() {
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        let (known, unknown) = (id::new("pay"), id::new("pay"));
+        shop.pay(&known, "tok_ok").await;
+        for payment_id in [&known, &unknown] {
+            shop.send_event(payment_id, json!({"reference": payment_id})).await;
+        }
+        shop.wait_for_webhook(&known).await;
+        let store = Store::new(shop.service.app.database.clone());
+        let now = shop.service.clock.now();
+        for (before, left) in [(now - TimeDelta::hours(1), 2), (now + TimeDelta::hours(1), 1)] {
+            store.forget_webhooks(before).await.unwrap();
+            assert_eq!(shop.webhooks().await.len(), left, "{before}");
+        }
+        assert_eq!(shop.webhooks().await[0].payment_id, Some(unknown));
     })
     .await;
 }

@@ -123,6 +123,7 @@ async fn each_token_has_its_fate() {
         tok_capture_timeout_after_success: 201 authorized held 4597 taken 0 back 0; again: 201 authorized held 4597 taken 0 back 0; booked 1
         tok_capture_500_then_ok: 201 authorized held 4597 taken 0 back 0; again: 201 authorized held 4597 taken 0 back 0; booked 1
         tok_refund_refused: 201 authorized held 4597 taken 0 back 0; again: 201 authorized held 4597 taken 0 back 0; booked 1
+        tok_refund_returned: 201 authorized held 4597 taken 0 back 0; again: 201 authorized held 4597 taken 0 back 0; booked 1
     "#]].assert_eq(&fates);
 }
 

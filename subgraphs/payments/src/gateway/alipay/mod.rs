@@ -71,10 +71,11 @@ impl AlipayGateway {
 
     async fn create_trade(&self, request: CreatePayment) -> Result<RemotePayment, GatewayError> {
         let expires_at = request.created_at + PAY_WITHIN;
+        let amount = Amount::new(request.amount_minor, request.currency);
         let qr_code = QR_CODE_TOKENS.contains(&request.token.as_str());
         let content = json!({
             "out_trade_no": request.payment_id,
-            "total_amount": Amount::new(request.amount_minor, request.currency).to_string(),
+            "total_amount": amount.to_string(),
             "subject": format!("Order {}", request.order_number.trim_start_matches('#')),
             "product_code": if qr_code { "FACE_TO_FACE_PAYMENT" } else { "FAST_INSTANT_TRADE_PAY" },
             "time_expire": local_time(expires_at),
@@ -103,7 +104,7 @@ impl AlipayGateway {
         };
         Ok(RemotePayment {
             next_action: Some(action),
-            ..waiting(&request.payment_id)
+            ..waiting(&request.payment_id, amount)
         })
     }
 
@@ -121,12 +122,10 @@ impl AlipayGateway {
         match self.protocol.call::<Value>("alipay.trade.close", &content).await? {
             Outcome::Done(_) => Ok(RemotePayment {
                 status: RemoteStatus::Voided,
-                ..waiting(&lookup.payment_id)
+                ..lookup.waiting()
             }),
             // Nobody has opened it yet, and somebody still may: asked again until the time to pay is over.
-            Outcome::Failed(code) if code == NO_TRADE => {
-                Ok(not_yet_known(lookup).unwrap_or_else(|| waiting(&lookup.payment_id)))
-            }
+            Outcome::Failed(code) if code == NO_TRADE => Ok(not_yet_known(lookup).unwrap_or_else(|| lookup.waiting())),
             // Paid or closed meanwhile.
             Outcome::Failed(code) => self.query(lookup).await?.ok_or_else(|| refused(code)),
         }
@@ -159,10 +158,8 @@ impl AlipayGateway {
     }
 
     async fn remote(&self, trade: Trade, lookup: &Lookup) -> Result<RemotePayment, GatewayError> {
-        let total = Amount::parse(&trade.total_amount, lookup.currency).map(|amount| amount.minor);
-        if total != Ok(lookup.amount_minor) {
-            return Err(GatewayError::unknown("the trade has another amount"));
-        }
+        let amount = Amount::parse(&trade.total_amount, lookup.currency)
+            .map_err(|error| GatewayError::unknown(error.to_string()))?;
         let paid = trade.send_pay_date.is_some() || lookup.refunds.iter().any(|refund| refund.booked);
         let status = match trade.trade_status {
             TradeStatus::WaitBuyerPay => RemoteStatus::RequiresAction,
@@ -174,7 +171,8 @@ impl AlipayGateway {
         let mut remote = RemotePayment {
             status,
             gateway_reference: trade.trade_no,
-            ..waiting(&lookup.payment_id)
+            amount,
+            ..lookup.waiting()
         };
         if status == RemoteStatus::Captured {
             remote.authorized_minor = lookup.amount_minor;
@@ -324,11 +322,19 @@ struct RefundQueried {
     refund_status: Option<String>,
 }
 
+impl Lookup {
+    /// The payment, if it still waits for the shopper.
+    fn waiting(&self) -> RemotePayment {
+        waiting(&self.payment_id, Amount::new(self.amount_minor, self.currency))
+    }
+}
+
 /// A payment that waits for the shopper.
-fn waiting(payment_id: &str) -> RemotePayment {
+fn waiting(payment_id: &str, amount: Amount) -> RemotePayment {
     RemotePayment {
         gateway_reference: payment_id.to_owned(),
         reference: payment_id.to_owned(),
+        amount,
         status: RemoteStatus::RequiresAction,
         authorized_minor: 0,
         captured_minor: 0,
@@ -344,7 +350,7 @@ fn waiting(payment_id: &str) -> RemotePayment {
 /// What "no such trade" means: nothing if we never asked for one, else one that waits, or that waited in vain.
 fn not_yet_known(lookup: &Lookup) -> Option<RemotePayment> {
     lookup.gateway_reference.as_ref()?;
-    let mut remote = waiting(&lookup.payment_id);
+    let mut remote = lookup.waiting();
     if lookup.now > lookup.created_at + SURELY_CLOSED_AFTER {
         remote.status = RemoteStatus::Voided;
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use service::money::{AMOUNT_MINOR_MAX, Currency};
+use service::money::{AMOUNT_MINOR_MAX, Amount, Currency};
 
 use crate::domain::{CardSummary, NextAction, RefundOutcome, RemotePayment, RemoteRefund, RemoteStatus};
 use crate::gateway::{GatewayError, Webhook};
@@ -202,6 +202,7 @@ impl Intent {
         let status = self.remote_status();
         Ok(RemotePayment {
             status,
+            amount: Amount::new(from_stripe(self.amount, currency)?, currency),
             authorized_minor: from_stripe(authorized, currency)?,
             captured_minor: from_stripe(captured, currency)?,
             refunded_minor: from_stripe(refunded, currency)?,
