@@ -182,6 +182,11 @@ impl<'a> Execution<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// When the client gives up.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.request.deadline
+    }
+
     /// A permit for each introspection that may run.
     pub(crate) fn introspecting(&self) -> &Arc<Semaphore> {
         &self.executor.introspecting

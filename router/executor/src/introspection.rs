@@ -9,6 +9,7 @@ use federation::error::ErrorCode;
 use federation::introspection::{IntrospectionError, introspect};
 use serde_json::{Map, Value as JsonValue};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout_at;
 
 use crate::execution::Execution;
 use crate::response::GraphqlError;
@@ -27,14 +28,19 @@ impl Execution<'_> {
             return;
         };
         let (api_schema, variables) = (Arc::clone(api_schema), self.request.variables.clone());
-        let permit = Arc::clone(self.introspecting()).acquire_owned().await;
-        let introspected = spawn_blocking(move || {
-            // Held until the work is done, also when the client has gone away meanwhile.
-            let _permit = permit;
-            introspected(&api_schema, &document, &variables)
-        });
-        // A panic was logged where it happened.
-        let introspected = introspected.await.unwrap_or_else(|_| Err(failed()));
+        let turn = Arc::clone(self.introspecting()).acquire_owned();
+        let introspected = match timeout_at(self.deadline().into(), turn).await {
+            Ok(permit) => {
+                let introspected = spawn_blocking(move || {
+                    // Held until the work is done, also when the client has gone away meanwhile.
+                    let _permit = permit;
+                    introspected(&api_schema, &document, &variables)
+                });
+                // A panic was logged where it happened.
+                introspected.await.unwrap_or_else(|_| Err(failed()))
+            }
+            Err(_) => Err(out_of_time()),
+        };
         let mut state = self.state();
         match introspected {
             Ok(store) => state.store = store,
@@ -74,6 +80,12 @@ fn introspected(
             Err(GraphqlError::new(ErrorCode::CostEstimatedTooExpensive, message))
         }
     }
+}
+
+/// What a client is told whose turn does not come in its time.
+fn out_of_time() -> GraphqlError {
+    let message = "`__schema` and `__type` were not answered in time: other introspections were under way";
+    GraphqlError::new(ErrorCode::GatewayTimeout, message)
 }
 
 /// What the client is told of a fault of the router.

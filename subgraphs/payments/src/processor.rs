@@ -333,10 +333,10 @@ impl Processor {
         let repeat = self.repeat(&payment, &transaction, remote.as_ref());
         let payment = self
             .change(&payment, |payment, now| match repeat {
-                Repeat::WithItsKey => payment.calling(transaction_id, now),
+                Repeat::WithItsKey => payment.calling(transaction_id, never_sent, now),
                 Repeat::WithNewKey => {
                     payment.rekey(transaction_id, now);
-                    payment.calling(transaction_id, now);
+                    payment.calling(transaction_id, never_sent, now);
                 }
                 Repeat::NotNow => payment.unknown(transaction_id, now),
                 Repeat::Never(error_code) => payment.refuse(transaction_id, error_code, now),
@@ -504,6 +504,7 @@ impl Processor {
                     booked: refund.status == TransactionStatus::Succeeded,
                 })
                 .collect(),
+            refunded_minor: payment.refunded_minor,
             now: self.now(),
         }
     }

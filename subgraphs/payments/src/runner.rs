@@ -3,6 +3,7 @@
 //! Woken when a webhook was stored, and every second in any case, so that a lost wake-up or another replica's work
 //! costs a second and nothing else.
 
+use std::future::pending;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::processor::Processor;
-use crate::store::Share;
+use crate::store::{Share, StoreError};
 
 const TICK: Duration = Duration::from_secs(1);
 
@@ -18,24 +19,32 @@ const TICK: Duration = Duration::from_secs(1);
 /// card, whose payment has its answer already, may come as often as orders do.
 const GATHERING: Duration = Duration::from_millis(25);
 
-/// Works on `share` until `shutdown`.
+/// Works on `share` until `shutdown`: on its webhooks, and beside them on its open transactions, since many of the one would hold
+/// up the other.
 pub async fn run(processor: Processor, share: Share, shutdown: CancellationToken) {
-    let mut tick_at = Instant::now();
-    loop {
-        let now = Instant::now();
-        let is_tick = now >= tick_at;
-        if is_tick {
-            tick_at = now + TICK;
-        }
-        let worked = async {
-            processor.work_webhooks(&share).await?;
-            match is_tick {
-                true => processor.work_transactions(&share).await,
-                false => Ok(false),
-            }
-        };
-        match worked.await {
-            Ok(true) => tick_at = now,
+    let (processor, share, shutdown) = (&processor, &share, &shutdown);
+    let webhooks = repeat(
+        || processor.work_webhooks(share),
+        || async {
+            processor.woken(share).await;
+            tokio::time::sleep(GATHERING).await;
+        },
+        shutdown,
+    );
+    let transactions = repeat(|| processor.work_transactions(share), pending, shutdown);
+    tokio::join!(webhooks, transactions);
+}
+
+/// Does `work` when `woken` says so and every [`TICK`]; at once again as long as there may be more.
+async fn repeat<W, N>(work: impl Fn() -> W, woken: impl Fn() -> N, shutdown: &CancellationToken)
+where
+    W: Future<Output = Result<bool, StoreError>>,
+    N: Future<Output = ()>,
+{
+    while !shutdown.is_cancelled() {
+        let tick_at = Instant::now() + TICK;
+        match work().await {
+            Ok(true) => continue,
             Ok(false) => {}
             Err(error) => error!(
                 error = format!("{:#}", anyhow::Error::from(error)),
@@ -43,8 +52,8 @@ pub async fn run(processor: Processor, share: Share, shutdown: CancellationToken
             ),
         }
         tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = processor.woken(&share) => tokio::time::sleep(GATHERING).await,
+            () = shutdown.cancelled() => {}
+            () = woken() => {}
             () = tokio::time::sleep_until(tick_at) => {}
         }
     }

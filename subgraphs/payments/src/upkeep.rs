@@ -15,6 +15,9 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// How long a webhook is known when it comes again: longer than any gateway sends one.
 const WEBHOOKS_KEPT: TimeDelta = TimeDelta::days(30);
 
+/// Most deletions in one round.
+const FORGETTINGS_MAX: usize = 20;
+
 /// Works until `shutdown`.
 pub(crate) async fn run(processor: Processor, shutdown: CancellationToken) {
     let mut interval = tokio::time::interval(INTERVAL);
@@ -32,5 +35,10 @@ async fn round(processor: &Processor) -> Result<(), StoreError> {
     let oldest = store.oldest_unknown().await?;
     let age = oldest.map_or(0.0, |since| (now - since).as_seconds_f64());
     gauge!("payments_oldest_unknown_seconds").set(age);
-    store.forget_webhooks(now - WEBHOOKS_KEPT).await
+    for _ in 0..FORGETTINGS_MAX {
+        if !store.forget_webhooks(now - WEBHOOKS_KEPT).await? {
+            break;
+        }
+    }
+    Ok(())
 }

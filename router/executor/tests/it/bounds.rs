@@ -246,3 +246,36 @@ fn entities_are_bounded_per_fetch_and_in_all() {
         );
     }
 }
+
+/// A schema of 100 types, and an introspection that writes 300 names of each of their fields.
+fn heavy_introspection() -> (Operation, ExecutablePlan) {
+    let fields: String = (0..10).map(|number| format!(" f{number}: T{number}")).collect();
+    let types = (0..100).map(|number| format!("type T{number} {{ {fields} }} "));
+    let schema = format!("type Query {{ a: Int {fields} }} {}", types.collect::<String>());
+    let names: String = (0..300).map(|number| format!(" a{number}: name")).collect();
+    let document = format!("{{ __schema {{ types {{ fields {{ {names} }} }} }} }}");
+    let operation = operation(&schema, &document);
+    let mut plan = plan(&operation, root(0, "shop", "{a}"));
+    plan.root = None;
+    plan.introspection = Some(document);
+    (operation, ExecutablePlan::from(plan))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_too_long_for_an_introspection_is_told_so() {
+    let executor = Arc::new(executor(Observer::default().slow(), SubgraphPolicy::default()));
+    let heavy = Arc::new(heavy_introspection());
+    let first = tokio::spawn({
+        let (executor, heavy) = (Arc::clone(&executor), Arc::clone(&heavy));
+        async move { execute(&executor, &heavy, LONG).await }
+    });
+    // Long enough for the first to begin, and far less than it takes.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let response = execute(&executor, &heavy, Duration::from_millis(5)).await;
+    assert_eq!(
+        serde_json::to_string(&response.errors).unwrap(),
+        r#"[{"message":"`__schema` and `__type` were not answered in time: other introspections were under way","extensions":{"code":"GATEWAY_TIMEOUT"}}]"#
+    );
+    let errors = first.await.unwrap().errors;
+    assert!(errors.is_empty(), "{errors:?}");
+}

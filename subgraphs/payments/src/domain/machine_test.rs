@@ -9,8 +9,8 @@ use service::contract::payments::{AuthorizeRequest, PaymentStatus, RefusalCode};
 use service::money::{Amount, Currency};
 
 use super::{
-    Begun, Payment, RefundOutcome, RemotePayment, RemoteRefund, RemoteStatus, Transaction, TransactionKind,
-    TransactionStatus, fresh_payment,
+    Begun, Payment, RefundOutcome, RemotePayment, RemoteRefund, RemoteStatus, TransactionKind, TransactionStatus,
+    fresh_payment,
 };
 
 const AMOUNT: i64 = 1_000;
@@ -28,8 +28,14 @@ enum Step {
     Approve,
     Decline,
     Challenge,
-    /// The bank sends back what the refund of this number gave.
+    /// The same of a refund, which the bank does not decide at once.
+    ArriveSlowly(usize),
+    /// The bank pays the pending refund of this number out.
+    PayOut(usize),
+    /// It sends back what the refund of this number gave, or is to give.
     Return(usize),
+    /// Somebody gives this much back at the gateway, without the shop.
+    RefundByHand(i64),
     /// The payment is told how things stood: now, or so many changes ago.
     Hear(usize),
     /// The open transaction of this number has no clear answer, was not sent, was held back, is repeated, is refused.
@@ -54,7 +60,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Approve),
         1 => Just(Step::Decline),
         1 => Just(Step::Challenge),
+        2 => open.clone().prop_map(Step::ArriveSlowly),
+        2 => open.clone().prop_map(Step::PayOut),
         1 => open.clone().prop_map(Step::Return),
+        1 => (1..=AMOUNT).prop_map(Step::RefundByHand),
         6 => prop_oneof![3 => Just(0), 1 => 0..6_usize].prop_map(Step::Hear),
         2 => open.clone().prop_map(Step::Unknown),
         1 => open.clone().prop_map(Step::NotSent),
@@ -87,6 +96,9 @@ impl Books {
         if kind == TransactionKind::Authorize && self.now.is_none() {
             self.now = Some(begun());
         }
+        if kind == TransactionKind::Refund {
+            return self.refund(id, amount, RefundOutcome::Succeeded);
+        }
         self.change(|remote| match (kind, remote.status) {
             (TransactionKind::Capture, RemoteStatus::Authorized) => {
                 remote.captured_minor = amount;
@@ -95,32 +107,49 @@ impl Books {
             (TransactionKind::Void, status) if status != RemoteStatus::Captured && status != RemoteStatus::Declined => {
                 remote.status = RemoteStatus::Voided;
             }
-            (TransactionKind::Refund, RemoteStatus::Captured) => {
-                let known = remote.refunds.iter().any(|refund| refund.reference == id);
-                if !known {
-                    // The model trusts the shop here: giving back too much is the fault that is looked for.
-                    remote.refunded_minor += amount;
-                    remote.refunds.push(RemoteRefund {
-                        gateway_reference: format!("re_{id}"),
-                        reference: id.to_owned(),
-                        outcome: RefundOutcome::Succeeded,
-                    });
-                }
-            }
             _ => {}
         });
     }
 
-    fn return_refund(&mut self, number: usize, amounts: impl Fn(&str) -> i64) {
+    /// * `id`: empty for one that the shop has not asked for. `outcome`: at once.
+    fn refund(&mut self, id: &str, amount: i64, outcome: RefundOutcome) {
         self.change(|remote| {
-            let mut succeeded = remote
+            let is_known = remote.refund(id).is_some_and(|known| !known.reference.is_empty());
+            let live = remote
+                .refunds
+                .iter()
+                .filter(|refund| refund.outcome != RefundOutcome::Failed);
+            let left = remote.captured_minor - live.map(|refund| refund.amount_minor).sum::<i64>();
+            // The model trusts the shop where nobody else gives back: giving back too much is the fault that is looked for.
+            let by_hand = id.is_empty() || remote.refunds.iter().any(|refund| refund.reference.is_empty());
+            if is_known || remote.status != RemoteStatus::Captured || by_hand && amount > left {
+                return;
+            }
+            remote.refunds.push(RemoteRefund {
+                gateway_reference: format!("re_{id}"),
+                reference: id.to_owned(),
+                amount_minor: amount,
+                outcome,
+            });
+            remote.refunded_minor += if outcome == RefundOutcome::Succeeded { amount } else { 0 };
+        });
+    }
+
+    /// The refund of this number, of those that are `from`, comes to `to`.
+    fn decide_refund(&mut self, number: usize, from: &[RefundOutcome], to: RefundOutcome) {
+        self.change(|remote| {
+            let mut refunds = remote
                 .refunds
                 .iter_mut()
-                .filter(|refund| refund.outcome == RefundOutcome::Succeeded);
-            if let Some(refund) = succeeded.nth(number) {
-                refund.outcome = RefundOutcome::Failed;
-                remote.refunded_minor -= amounts(&refund.reference);
+                .filter(|refund| from.contains(&refund.outcome));
+            if let Some(refund) = refunds.nth(number) {
+                refund.outcome = to;
             }
+            let succeeded = remote
+                .refunds
+                .iter()
+                .filter(|refund| refund.outcome == RefundOutcome::Succeeded);
+            remote.refunded_minor = succeeded.map(|refund| refund.amount_minor).sum();
         });
     }
 
@@ -201,13 +230,23 @@ impl World {
                     self.books.arrive(kind, &id, amount);
                 }
             }
+            Step::ArriveSlowly(number) => {
+                if let Some((id, TransactionKind::Refund, amount)) = self.open(*number) {
+                    self.books.refund(&id, amount, RefundOutcome::Pending);
+                }
+            }
             Step::Approve => self.books.decide(RemoteStatus::Authorized),
             Step::Decline => self.books.decide(RemoteStatus::Declined),
             Step::Challenge => self.books.decide(RemoteStatus::RequiresAction),
-            Step::Return(number) => {
-                let amount = |id: &str| self.payment.transaction(id).unwrap().amount_minor;
-                self.books.return_refund(*number, amount);
+            Step::PayOut(number) => {
+                self.books
+                    .decide_refund(*number, &[RefundOutcome::Pending], RefundOutcome::Succeeded);
             }
+            Step::Return(number) => {
+                let live = [RefundOutcome::Pending, RefundOutcome::Succeeded];
+                self.books.decide_refund(*number, &live, RefundOutcome::Failed);
+            }
+            Step::RefundByHand(amount) => self.books.refund("", *amount, RefundOutcome::Succeeded),
             Step::Hear(ago) => {
                 let index = self.books.history.len().checked_sub(1 + ago);
                 if let Some(remote) = index.and_then(|index| self.books.history.get(index)) {
@@ -229,7 +268,7 @@ impl World {
                     Step::Unknown(_) => self.payment.unknown(&id, now),
                     Step::NotSent(_) => self.payment.not_sent(&id, never_sent, now),
                     Step::HeldBack(_) => self.payment.held_back(&id, never_sent, now),
-                    Step::Calling(_) => self.payment.calling(&id, now),
+                    Step::Calling(_) => self.payment.calling(&id, never_sent, now),
                     _ => self.payment.unknown(&id, now),
                 }
             }
@@ -267,22 +306,18 @@ fn check(before: &Payment, after: &Payment) -> Result<(), TestCaseError> {
         after == before,
         "a change has a version"
     );
-    let has_failed = |refund: &&Transaction| {
-        after
-            .transaction(&refund.id)
-            .is_some_and(|now| now.status == TransactionStatus::Failed)
+    let returned = after.refunds_failed_minor - before.refunds_failed_minor;
+    let amounts = |payment: &Payment| {
+        let ever = payment.refunded_minor + payment.refunds_failed_minor;
+        [
+            payment.authorized_minor,
+            payment.captured_minor,
+            payment.refunds_failed_minor,
+            ever,
+        ]
     };
-    let succeeded = before.transactions.iter().filter(|transaction| {
-        transaction.kind == TransactionKind::Refund && transaction.status == TransactionStatus::Succeeded
-    });
-    let returned: i64 = succeeded.filter(has_failed).map(|refund| refund.amount_minor).sum();
-    let back = before.refunded_minor - returned;
-    let amounts = |payment: &Payment, back: i64| [payment.authorized_minor, payment.captured_minor, back];
-    for (old, new) in amounts(before, back)
-        .into_iter()
-        .zip(amounts(after, after.refunded_minor))
-    {
-        prop_assert!(old <= new, "amounts only grow, but for what came back");
+    for (old, new) in amounts(before).into_iter().zip(amounts(after)) {
+        prop_assert!(old <= new, "amounts only grow");
     }
     prop_assert!(
         after.refunded_minor <= after.captured_minor,
@@ -316,6 +351,11 @@ fn check(before: &Payment, after: &Payment) -> Result<(), TestCaseError> {
             prop_assert_eq!(is_taken_up, old.gateway_key() != transaction.gateway_key());
         }
     }
+    prop_assert!(
+        before.keeps_others_out || !after.keeps_others_out,
+        "left once, the place may be another's"
+    );
+    prop_assert!(after.is_open() || !after.keeps_others_out);
     let ended = [
         PaymentStatus::Refunded,
         PaymentStatus::Voided,

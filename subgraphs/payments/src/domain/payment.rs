@@ -34,8 +34,10 @@ pub struct Payment {
     pub authorized_minor: i64,
     /// Taken.
     pub captured_minor: i64,
-    /// Given back.
+    /// Given back, and not come back since.
     pub refunded_minor: i64,
+    /// What refunds were to give back that failed, at once or after they had succeeded.
+    pub refunds_failed_minor: i64,
     /// The currency of all amounts.
     pub currency: Currency,
     /// The gateway's own id, once known.
@@ -54,6 +56,9 @@ pub struct Payment {
     pub return_url: Option<String>,
     /// Hash of the request that made it.
     pub request_hash: String,
+    /// Whether the order may have no other payment because of this one: as long as it is open, and never again after that,
+    /// since another one may have been made.
+    pub keeps_others_out: bool,
     /// Grows with every change.
     pub version: i64,
     /// When it was made.
@@ -91,6 +96,8 @@ pub struct Transaction {
     pub created_at: DateTime<Utc>,
     /// When it got another key towards the gateway, the last time that it did.
     pub rekeyed_at: Option<DateTime<Utc>>,
+    /// When its call was first made that may have arrived, if that was not when it was written down.
+    pub sent_at: Option<DateTime<Utc>>,
 }
 
 /// What was asked of the gateway.
@@ -218,6 +225,8 @@ pub fn fresh_payment(
         authorized_minor: 0,
         captured_minor: 0,
         refunded_minor: 0,
+        refunds_failed_minor: 0,
+        keeps_others_out: true,
         currency,
         gateway_reference: None,
         next_action: None,
@@ -360,16 +369,14 @@ impl Payment {
         }
         self.authorized_minor = self.authorized_minor.max(remote.authorized_minor);
         self.captured_minor = self.captured_minor.max(remote.captured_minor);
-        let returned_minor = self.take_back_refunds(remote);
-        let told_minor = remote.refunded_minor - self.outdated_refunds_minor(remote);
-        self.refunded_minor = (self.refunded_minor - returned_minor).max(told_minor);
+        self.settle_refunded(remote);
         if remote.card.is_some() {
             self.card.clone_from(&remote.card);
         }
         let status = self.status_of(remote);
         let has_refunds = matches!(self.status, PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded);
-        let is_back = returned_minor > 0 && has_refunds && remote.status == RemoteStatus::Captured;
-        if may_become(self.status, status) || is_back {
+        let is_back = self.refunded_minor < before.refunded_minor && has_refunds;
+        if may_become(self.status, status) || is_back && remote.status == RemoteStatus::Captured {
             self.status = status;
         }
         if self.status == PaymentStatus::Declined {
@@ -389,26 +396,20 @@ impl Payment {
         self.touch_if_changed(&before, now)
     }
 
-    /// Closes refunds as failed that had succeeded and whose money came back, and gives their sum.
-    fn take_back_refunds(&mut self, remote: &RemotePayment) -> i64 {
-        let succeeded = self.transactions.iter_mut().filter(|transaction| {
-            transaction.kind == TransactionKind::Refund && transaction.status == TransactionStatus::Succeeded
-        });
-        let returned = succeeded.filter(|refund| remote.tells(&refund.id, RefundOutcome::Failed));
-        returned.fold(0, |sum, refund| {
-            refund.status = TransactionStatus::Failed;
-            refund.error_code = Some(REFUND_FAILED.to_owned());
-            sum + refund.amount_minor
-        })
-    }
-
-    /// The sum of refunds that an old answer counts, and that have failed since.
-    fn outdated_refunds_minor(&self, remote: &RemotePayment) -> i64 {
-        let failed = self.transactions.iter().filter(|transaction| {
-            transaction.kind == TransactionKind::Refund && transaction.error_code.as_deref() == Some(REFUND_FAILED)
-        });
-        let counted = failed.filter(|refund| remote.tells(&refund.id, RefundOutcome::Succeeded));
-        counted.map(|refund| refund.amount_minor).sum()
+    /// What was given back, by refunds of this shop and others: all that ever succeeded without what has failed since. Each of
+    /// the two only grows, so that an old answer changes neither.
+    fn settle_refunded(&mut self, remote: &RemotePayment) {
+        let failed_minor = remote.failed_minor();
+        let ever_minor = (self.refunded_minor + self.refunds_failed_minor).max(remote.refunded_minor + failed_minor);
+        self.refunds_failed_minor = self.refunds_failed_minor.max(failed_minor);
+        self.refunded_minor = ever_minor - self.refunds_failed_minor;
+        for refund in &mut self.transactions {
+            let has_succeeded = refund.kind == TransactionKind::Refund && refund.status == TransactionStatus::Succeeded;
+            if has_succeeded && remote.tells(&refund.id, RefundOutcome::Failed) {
+                refund.status = TransactionStatus::Failed;
+                refund.error_code = Some(REFUND_FAILED.to_owned());
+            }
+        }
     }
 
     /// The gateway refused the call, so that nothing was done.
@@ -468,9 +469,12 @@ impl Payment {
     }
 
     /// A call is about to be made again: until its answer is stored, it may have arrived.
-    pub fn calling(&mut self, transaction_id: &str, now: DateTime<Utc>) {
+    ///
+    /// * `never_sent`: whether none has arrived so far, so that the gateway first sees its key now.
+    pub fn calling(&mut self, transaction_id: &str, never_sent: bool, now: DateTime<Utc>) {
         let before = self.clone();
         if let Some(transaction) = self.open_mut(transaction_id) {
+            transaction.sent_at = if never_sent { Some(now) } else { transaction.sent_at };
             transaction.status = TransactionStatus::Unknown;
             transaction.next_at = Some(now + CALL_LEASE);
         }
@@ -508,6 +512,7 @@ impl Payment {
             next_at: Some(now + CALL_LEASE),
             created_at: now,
             rekeyed_at: None,
+            sent_at: None,
         });
         self.version += 1;
         self.updated_at = now;
@@ -585,6 +590,7 @@ impl Payment {
     }
 
     fn touch_if_changed(&mut self, before: &Self, now: DateTime<Utc>) -> bool {
+        self.keeps_others_out = self.keeps_others_out && self.is_open();
         let changed = self != before;
         if changed {
             self.version += 1;
@@ -603,10 +609,10 @@ impl Transaction {
             .map_or_else(|| id.clone(), |at| format!("{id}-{}", at.timestamp_millis()))
     }
 
-    /// Since when it has this key.
+    /// Since when the gateway may know its key.
     #[must_use]
     pub fn keyed_at(&self) -> DateTime<Utc> {
-        self.rekeyed_at.unwrap_or(self.created_at)
+        self.rekeyed_at.max(self.sent_at).unwrap_or(self.created_at)
     }
 
     /// * `age`: how long ago the payment was begun.

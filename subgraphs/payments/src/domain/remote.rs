@@ -40,6 +40,16 @@ impl RemotePayment {
         self.refunds.iter().find(|refund| refund.reference == transaction_id)
     }
 
+    /// What all refunds were to give back that have failed.
+    #[must_use]
+    pub fn failed_minor(&self) -> i64 {
+        let failed = self
+            .refunds
+            .iter()
+            .filter(|refund| refund.outcome == RefundOutcome::Failed);
+        failed.map(|refund| refund.amount_minor).sum()
+    }
+
     /// Whether it tells that our refund `transaction_id` came to `outcome`.
     #[must_use]
     pub fn tells(&self, transaction_id: &str, outcome: RefundOutcome) -> bool {
@@ -70,8 +80,10 @@ pub enum RemoteStatus {
 pub struct RemoteRefund {
     /// The gateway's own id of it.
     pub gateway_reference: String,
-    /// Our transaction id, as the gateway was told.
+    /// Our transaction id, as the gateway was told; another text for one that was made elsewhere.
     pub reference: String,
+    /// In minor units.
+    pub amount_minor: i64,
     /// What became of it.
     pub outcome: RefundOutcome,
 }

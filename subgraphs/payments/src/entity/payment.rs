@@ -18,6 +18,8 @@ pub(crate) struct Model {
     pub authorized_minor: i64,
     pub captured_minor: i64,
     pub refunded_minor: i64,
+    /// What failed refunds were to give back.
+    pub refunds_failed_minor: i64,
     pub currency_code: String,
     pub gateway_reference: Option<String>,
     /// JSON of the domain's `NextAction`.

@@ -23,6 +23,8 @@ pub(crate) struct Model {
     pub created_at: DateTimeUtc,
     /// When the key towards the gateway was made anew; null: it is the id.
     pub rekeyed_at: Option<DateTimeUtc>,
+    /// When it was first sent; null: when it was written down.
+    pub sent_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -282,7 +282,9 @@ struct WireMethod {
 #[derive(Deserialize)]
 struct WireRefund {
     id: String,
-    reference: String,
+    /// None for a refund that was made by hand, say.
+    reference: Option<String>,
+    amount_minor: i64,
     #[serde(default)]
     status: WireRefundStatus,
 }
@@ -363,7 +365,8 @@ impl TryFrom<WirePayment> for RemotePayment {
             refunds: refunds
                 .map(|refund| RemoteRefund {
                     gateway_reference: refund.id,
-                    reference: refund.reference,
+                    reference: refund.reference.unwrap_or_default(),
+                    amount_minor: refund.amount_minor,
                     outcome: match refund.status {
                         WireRefundStatus::Pending => RefundOutcome::Pending,
                         WireRefundStatus::Succeeded => RefundOutcome::Succeeded,

@@ -159,6 +159,8 @@ pub struct Lookup {
     pub created_at: DateTime<Utc>,
     /// Refunds that were asked for and not refused, oldest first.
     pub refunds: Vec<KnownRefund>,
+    /// Given back so far, by what is known.
+    pub refunded_minor: i64,
     /// Now.
     pub now: DateTime<Utc>,
 }

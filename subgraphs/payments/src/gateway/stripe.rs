@@ -148,11 +148,8 @@ impl StripeGateway {
             return Ok(None);
         }
         let intent: Intent = success(&answer)?;
-        let refunds = if lookup.refunds.is_empty() && !intent.has_refunds() {
-            Vec::new()
-        } else {
-            self.refunds(&id).await?
-        };
+        let has_none = lookup.refunds.is_empty() && lookup.refunded_minor == 0 && !intent.has_refunds();
+        let refunds = if has_none { Vec::new() } else { self.refunds(&id).await? };
         self.told(intent, refunds).await.map(Some)
     }
 

@@ -9,7 +9,8 @@ mod m20261123_000001_payments;
 mod m20261127_000002_references;
 mod m20261128_000003_rekeyed;
 mod m20261129_000004_exact_texts;
-mod m20261129_000005_asked;
+mod m20261129_000005_webhook_age;
+mod m20261129_000006_refunds;
 
 use sea_orm_migration::prelude::*;
 
@@ -26,7 +27,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000003_rekeyed::Migration),
             Box::new(service::events::LongEvents),
             Box::new(m20261129_000004_exact_texts::Migration),
-            Box::new(m20261129_000005_asked::Migration),
+            Box::new(m20261129_000005_webhook_age::Migration),
+            Box::new(m20261129_000006_refunds::Migration),
         ]
     }
 }

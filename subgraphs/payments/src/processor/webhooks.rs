@@ -8,7 +8,7 @@ use futures::future::join_all;
 use tracing::error;
 
 use super::{Processor, WORKED_AT_ONCE};
-use crate::domain::{CALL_LEASE, Payment};
+use crate::domain::Payment;
 use crate::gateway::Gateway as _;
 use crate::store::{DueWebhook, Share, StoreError};
 
@@ -19,20 +19,25 @@ const WEBHOOK_ATTEMPTS_MAX: i32 = 10;
 /// Longest wait before a webhook is worked on again, as a power of two of seconds: about an hour.
 const WEBHOOK_DELAY_EXPONENT_MAX: i32 = 12;
 
+/// Most webhooks of one gateway that are taken at once.
+const TAKEN_MAX: usize = 16;
+
+/// How long they are nobody else's: longer than it takes to ask about all of them, if each answer takes the 10 s that it may.
+const WEBHOOK_LEASE: TimeDelta = TimeDelta::seconds(30);
+
 impl Processor {
     /// Works on the webhooks of `share` that were received; several of one payment are at most one question to the gateway.
+    /// Whether more may be due.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails; what was not done is due again when its lease ends.
-    pub async fn work_webhooks(&self, share: &Share) -> Result<(), StoreError> {
-        let due = self.store.take_due_webhooks(share, (self.now(), CALL_LEASE)).await?;
+    pub async fn work_webhooks(&self, share: &Share) -> Result<bool, StoreError> {
+        let times = (self.now(), WEBHOOK_LEASE);
+        let due = self.store.take_due_webhooks(share, TAKEN_MAX as u64, times).await?;
+        let is_full = due.len() == TAKEN_MAX;
         let mut by_payment: BTreeMap<_, Vec<DueWebhook>> = BTreeMap::new();
         for webhook in due {
-            let about = (
-                webhook.gateway.clone(),
-                webhook.payment_id.clone(),
-                webhook.gateway_reference.clone(),
-            );
+            let about = (webhook.payment_id.clone(), webhook.gateway_reference.clone());
             by_payment.entry(about).or_default().push(webhook);
         }
         // All at the same time, so that they are read at once.
@@ -40,16 +45,25 @@ impl Processor {
             let payment = self.payment_of(&webhooks).await;
             (webhooks, payment)
         });
-        let working = futures::stream::iter(join_all(reading).await)
-            .map(|(webhooks, payment)| self.work_webhooks_of_one(webhooks, payment))
+        let (told, news): (Vec<_>, Vec<_>) = join_all(reading).await.into_iter().partition(|(webhooks, payment)| {
+            let payment = payment.as_ref().ok().and_then(Option::as_ref);
+            payment.is_some_and(|payment| !webhooks.iter().any(|webhook| self.calls_for_lookup(payment, webhook)))
+        });
+        let told: Vec<DueWebhook> = told.into_iter().flat_map(|(webhooks, _)| webhooks).collect();
+        self.processed(&told).await?;
+        let working = futures::stream::iter(news)
+            .map(|(webhooks, payment)| self.work_news(webhooks, payment))
             .buffer_unordered(WORKED_AT_ONCE)
             .collect::<Vec<_>>();
-        let (settled, failed): (Vec<_>, Vec<_>) = working.await.into_iter().partition(Result::is_ok);
-        let settled: Vec<DueWebhook> = settled.into_iter().flatten().flatten().collect();
-        if !settled.is_empty() {
-            self.store.webhooks_processed(&settled, self.now()).await?;
+        working.await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(is_full)
+    }
+
+    async fn processed(&self, webhooks: &[DueWebhook]) -> Result<(), StoreError> {
+        match webhooks.is_empty() {
+            true => Ok(()),
+            false => self.store.webhooks_processed(webhooks, self.now()).await,
         }
-        failed.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
     }
 
     /// The payment that these webhooks are about; always one of their own gateway.
@@ -67,23 +81,21 @@ impl Processor {
         }
     }
 
-    /// Takes the state of `payment`, which these webhooks are about, from the gateway, unless they tell nothing new. Gives
-    /// those that are done with; the others are postponed.
-    async fn work_webhooks_of_one(
+    /// Takes the state of `payment`, which these webhooks are about, from the gateway.
+    async fn work_news(
         &self,
         webhooks: Vec<DueWebhook>,
         payment: Result<Option<Payment>, StoreError>,
-    ) -> Result<Vec<DueWebhook>, StoreError> {
+    ) -> Result<(), StoreError> {
         let known = !matches!(payment, Ok(None));
         let settled = match payment {
-            Ok(Some(payment)) if !webhooks.iter().any(|webhook| self.calls_for_lookup(&payment, webhook)) => Ok(true),
             Ok(Some(payment)) => self.ask(payment).await.map(|asked| asked.is_some()),
             Ok(None) => Ok(false),
             // A row that cannot be read, say, which is not to hold up those of others.
             Err(error) => Err(error.into()),
         };
         if settled.as_ref().is_ok_and(|settled| *settled) {
-            return Ok(webhooks);
+            return self.processed(&webhooks).await;
         }
         for webhook in &webhooks {
             if let Err(error) = &settled {
@@ -91,7 +103,7 @@ impl Processor {
             }
             self.postpone_webhook(webhook, known).await?;
         }
-        Ok(Vec::new())
+        Ok(())
     }
 
     /// Whether the webhook tells something of the payment that is not known, or not all that there is to know.

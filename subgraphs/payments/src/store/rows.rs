@@ -79,6 +79,8 @@ pub(super) fn payment_from_row(
         authorized_minor: row.authorized_minor,
         captured_minor: row.captured_minor,
         refunded_minor: row.refunded_minor,
+        refunds_failed_minor: row.refunds_failed_minor,
+        keeps_others_out: row.open_slot.is_some(),
         gateway_reference: row.gateway_reference,
         decline_code: row.decline_code,
         decline_message: row.decline_message,
@@ -113,7 +115,7 @@ pub(super) fn payment_to_row(payment: &Payment) -> payment::ActiveModel {
     payment::ActiveModel {
         id: Set(payment.id.clone()),
         order_id: Set(payment.order_id.clone()),
-        open_slot: Set(payment.is_open().then(|| payment.order_id.clone())),
+        open_slot: Set(payment.keeps_others_out.then(|| payment.order_id.clone())),
         order_number: Set(payment.order_number.clone()),
         user_id: Set(payment.user_id.clone()),
         gateway: Set(payment.gateway.clone()),
@@ -122,6 +124,7 @@ pub(super) fn payment_to_row(payment: &Payment) -> payment::ActiveModel {
         authorized_minor: Set(payment.authorized_minor),
         captured_minor: Set(payment.captured_minor),
         refunded_minor: Set(payment.refunded_minor),
+        refunds_failed_minor: Set(payment.refunds_failed_minor),
         currency_code: Set(payment.currency.code().to_owned()),
         gateway_reference: Set(payment.gateway_reference.clone()),
         next_action: Set(next_action),
@@ -172,6 +175,7 @@ fn transaction_from_row(row: payment_transaction::Model) -> Result<Transaction, 
         next_at: row.next_at,
         created_at: row.created_at,
         rekeyed_at: row.rekeyed_at,
+        sent_at: row.sent_at,
     })
 }
 
@@ -193,6 +197,7 @@ pub(super) fn transaction_to_row(payment_id: &str, transaction: &Transaction) ->
         next_at: Set(transaction.next_at),
         created_at: Set(transaction.created_at),
         rekeyed_at: Set(transaction.rekeyed_at),
+        sent_at: Set(transaction.sent_at),
     }
 }
 

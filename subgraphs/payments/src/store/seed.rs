@@ -72,6 +72,8 @@ fn seeded(order: &SeedOrder, seed: &SeedPayment) -> Payment {
         authorized_minor: taken,
         captured_minor: taken,
         refunded_minor,
+        refunds_failed_minor: 0,
+        keeps_others_out: refunded_minor < taken,
         currency: Currency::EUR,
         gateway_reference: Some(seed.gateway_reference.clone()),
         next_action: None,
@@ -113,6 +115,7 @@ fn transactions(order: &SeedOrder, seed: &SeedPayment) -> Vec<Transaction> {
         next_at: None,
         created_at: seed.created_at,
         rekeyed_at: None,
+        sent_at: None,
     };
     let mut transactions = vec![authorize.clone()];
     if !declined {

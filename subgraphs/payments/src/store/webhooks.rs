@@ -3,16 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _, SqlErr};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, ExprTrait as _, QueryFilter as _, QuerySelect as _, SqlErr};
 use service::database::{Database, OneOf as _};
 use service::together::{Stored, Storing, Together};
 
 use super::due::{self, Share};
 use super::{Store, StoreError};
 use crate::entity::webhook_event;
-
-/// Most webhooks that are taken at once.
-const TAKEN_MAX: u64 = 50;
 
 /// Most webhooks that are forgotten at once: a deletion is to be short.
 const FORGOTTEN_MAX: u64 = 500;
@@ -103,7 +100,7 @@ impl Store {
         }
     }
 
-    /// Webhooks of `share` to work on now; each is handed to one caller for the lease.
+    /// At most `limit` webhooks of `share` to work on now; each is handed to one caller for the lease.
     ///
     /// * `times`: now, and how long a lease is.
     ///
@@ -112,9 +109,10 @@ impl Store {
     pub async fn take_due_webhooks(
         &self,
         share: &Share,
+        limit: u64,
         times: (DateTime<Utc>, TimeDelta),
     ) -> Result<Vec<DueWebhook>, StoreError> {
-        let rows = due::take::<webhook_event::Entity>(&self.database, share, TAKEN_MAX, times).await?;
+        let rows = due::take::<webhook_event::Entity>(&self.database, share, limit, times).await?;
         let webhook = |row: webhook_event::Model| DueWebhook {
             id: row.id,
             gateway: row.gateway,
@@ -142,24 +140,27 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets webhooks that came before then and wait for nothing, some at a time.
+    /// Forgets webhooks that came before then and wait for nothing, some of them; whether there may be more.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn forget_webhooks(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn forget_webhooks(&self, before: DateTime<Utc>) -> Result<bool, StoreError> {
         use webhook_event::Column;
+        // Nearly all wait for nothing: as an alternative, SQLite does not take that for what is sought first.
+        let waits_for_nothing = Column::ProcessedAt.is_not_null().or(Column::NextAt.is_null());
         let old = webhook_event::Entity::find()
             .select_only()
             .column(Column::Id)
             .filter(Column::ReceivedAt.lt(before))
-            .filter(Column::NextAt.is_null())
+            .filter(waits_for_nothing)
             .limit(FORGOTTEN_MAX);
         let ids: Vec<String> = old.into_tuple().all(self.database.read()).await?;
+        let is_full = ids.len() as u64 == FORGOTTEN_MAX;
         if !ids.is_empty() {
             let these = webhook_event::Entity::delete_many().filter(Column::Id.is_one_of(ids));
             these.exec(self.database.write()).await?;
         }
-        Ok(())
+        Ok(is_full)
     }
 
     /// A webhook could not be worked on; it is tried again at `next_at`, or never.
@@ -171,6 +172,8 @@ impl Store {
             .col_expr(webhook_event::Column::NextAt, Expr::value(next_at))
             .col_expr(webhook_event::Column::Attempt, Expr::value(due.attempt + 1))
             .filter(webhook_event::Column::Id.eq(&due.id))
+            // Another replica may have taken it over and be done with it.
+            .filter(webhook_event::Column::ProcessedAt.is_null())
             .exec(self.database.write())
             .await?;
         Ok(())

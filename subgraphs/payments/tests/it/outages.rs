@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{Json, Router};
+use axum::Json;
 use chrono::{DateTime, Utc};
 use expect_test::expect;
 use sandbox_gateway::config::{DEMO_API_KEY, DEMO_WEBHOOK_SECRET};
@@ -12,7 +12,7 @@ use service::clock::Clock;
 use service::contract::payments::RefundStatus;
 use service::id;
 
-use crate::shop::{Shop, ShopOptions, StoredWebhook, each_shop, listener, request, shown, with_webhooks};
+use crate::shop::{Shop, ShopOptions, StoredWebhook, each_shop, gateway_that, listener, request, shown, with_webhooks};
 
 /// An address at which nobody listens, until somebody does.
 async fn reserved() -> (std::net::SocketAddr, String) {
@@ -305,19 +305,8 @@ async fn wait_moving(
     );
 }
 
-/// Calls of the generic dialect are answered by `answer`, at the URL that is given.
-async fn gateway_that<F>(answer: impl Fn() -> F + Clone + Send + Sync + 'static) -> String
-where
-    F: Future<Output = Json<Value>> + Send + 'static,
-{
-    let (listener, url) = listener().await;
-    let router = Router::new().fallback(move || answer());
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    url.to_string()
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_gateway_holds_up_no_other() {
+async fn a_slow_gateway_holds_up_no_webhook_of_another() {
     let url = gateway_that(std::future::pending).await;
     let options = ShopOptions {
         flags: vec![("gateway-url", url), ("gateway-timeout-ms", "4000".to_owned())],
@@ -338,6 +327,27 @@ async fn a_slow_gateway_holds_up_no_other() {
     shop.wait_for(&payment_id, "AUTHORIZED").await;
     let took = began.elapsed();
     assert!(took < Duration::from_secs(2), "waited for the slow one: {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_gateway_holds_up_no_open_call_of_another() {
+    let url = gateway_that(std::future::pending).await;
+    let options = ShopOptions {
+        flags: vec![("gateway-url", url), ("gateway-timeout-ms", "4000".to_owned())],
+        ..ShopOptions::default()
+    };
+    let sqlite = service::testing::TempSqlite::new();
+    let shop = Shop::open(&sqlite.url, options).await;
+    let ids: [String; 3] = std::array::from_fn(|_| id::new("pay"));
+    futures::future::join_all(ids.iter().map(|id| shop.pay(id, "tok_ok"))).await;
+    // All are asked about again in two seconds; those of the slow gateway first.
+    let payment_id = id::new("pay");
+    let began = std::time::Instant::now();
+    let request = crate::shop::request_through("stripe", "tok_500_after_success");
+    shop.authorize(&payment_id, &request).await.unwrap();
+    shop.wait_for(&payment_id, "AUTHORIZED").await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "waited for the slow ones: {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::middleware::map_request;
+use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::{Args as _, FromArgMatches as _};
@@ -196,6 +196,17 @@ impl Shop {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         panic!("no webhook of `{payment_id}` was worked on in time");
+    }
+
+    /// Waits until all webhooks have been worked on.
+    pub(crate) async fn wait_for_webhooks(&self) {
+        for _ in 0..400 {
+            if self.webhooks().await.iter().all(|webhook| webhook.processed) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("webhooks were not worked on in time");
     }
 
     /// Runs a statement that the service itself never would.
@@ -458,4 +469,15 @@ pub(crate) async fn listener() -> (tokio::net::TcpListener, Url) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     (listener, url)
+}
+
+/// Calls of the generic dialect are answered by `answer`, at the URL that is given.
+pub(crate) async fn gateway_that<F>(answer: impl Fn() -> F + Clone + Send + Sync + 'static) -> String
+where
+    F: Future<Output = Json<Value>> + Send + 'static,
+{
+    let (listener, url) = listener().await;
+    let router = Router::new().fallback(move || answer());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    url.to_string()
 }

@@ -1,5 +1,8 @@
 //! Webhooks: how they arrive, twice, not at all, or from somebody else.
 
+use std::sync::{Arc, Mutex};
+
+use axum::Json;
 use axum::body::Body;
 use chrono::TimeDelta;
 use expect_test::expect;
@@ -9,7 +12,7 @@ use serde_json::{Value, json};
 use service::id;
 use tower::ServiceExt as _;
 
-use crate::shop::{Shop, ShopOptions, each_shop, request_through, shown, with_webhooks};
+use crate::shop::{Shop, ShopOptions, each_shop, gateway_that, request, request_through, shown, with_webhooks};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shopper_approves_and_the_webhook_tells() {
@@ -88,14 +91,7 @@ async fn the_gateway_is_asked_about_news_and_the_webhook_is_not_believed() {
         ] {
             let before = shop.lookups();
             assert_eq!(shop.send_event(event, data).await, 204);
-            for _ in 0..400 {
-                if shop.webhooks().await.iter().all(|webhook| webhook.processed) {
-                    break;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
-            let done = shop.webhooks().await.iter().all(|webhook| webhook.processed);
-            assert!(done, "{event} is not worked on in time");
+            shop.wait_for_webhooks().await;
             let (asked, state) = (shop.lookups() - before, shop.state(&payment_id).await);
             story += &format!("{event}: asked {asked}, {}\n", shown(&state));
         }
@@ -131,6 +127,63 @@ async fn a_refund_that_comes_back_is_owed_again() {
         }
     })
     .await;
+}
+
+/// An order that was given all back may be paid again; then the first payment gets its money back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_comes_back_leaves_the_orders_other_payment_alone() {
+    each_shop(ShopOptions::default(), async |shop: Shop| {
+        let (first, second, order) = (id::new("pay"), id::new("pay"), request("tok_refund_returned"));
+        shop.authorize(&first, &order).await.unwrap();
+        shop.act(&first, "capture", "c", None).await.unwrap();
+        let refunded = shop.act(&first, "refunds", "r", None).await.unwrap();
+        assert_eq!(refunded.status.as_str(), "REFUNDED");
+        shop.authorize(&second, &order).await.unwrap();
+        for event in ["1", "2"] {
+            shop.send_event(event, json!({"reference": first})).await;
+            shop.wait_until(&first, "CAPTURED held 4597 taken 4597 back 0 Failed 4597")
+                .await;
+        }
+        shop.act(&second, "void", "v", None).await.unwrap();
+        shop.wait_for(&second, "VOIDED").await;
+    })
+    .await;
+}
+
+/// As somebody does at the gateway, who gives it no reference of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_by_hand_is_heard_of_and_so_is_its_return() {
+    let payment_id = id::new("pay");
+    let answer = |status: &str, refunded: i64| {
+        json!({
+            "id": "sbx_1", "reference": payment_id, "status": "captured", "amount_minor": 4_597, "currency": "EUR",
+            "authorized_minor": 4_597, "captured_minor": 4_597, "refunded_minor": refunded,
+            "refunds": [{"id": "sbr_1", "reference": null, "amount_minor": 4_597, "status": status}],
+        })
+    };
+    let now = Arc::new(Mutex::new(answer("succeeded", 4_597)));
+    let told = Arc::clone(&now);
+    let url = gateway_that(move || std::future::ready(Json(told.lock().unwrap().clone()))).await;
+    let options = ShopOptions {
+        flags: vec![("gateway-url", url)],
+        ..ShopOptions::default()
+    };
+    let sqlite = service::testing::TempSqlite::new();
+    let shop = Shop::open(&sqlite.url, options).await;
+    let paid = shop.pay(&payment_id, "tok_ok").await;
+    assert_eq!(shown(&paid), "REFUNDED held 4597 taken 4597 back 4597");
+    let before = std::mem::replace(&mut *now.lock().unwrap(), answer("failed", 0));
+    shop.send_event("returned", json!({"reference": payment_id})).await;
+    shop.wait_until(&payment_id, "CAPTURED held 4597 taken 4597 back 0")
+        .await;
+    // An answer from before, that arrives late.
+    *now.lock().unwrap() = before;
+    shop.send_event("late", json!({"reference": payment_id})).await;
+    shop.wait_for_webhooks().await;
+    assert_eq!(
+        shown(&shop.state(&payment_id).await),
+        "CAPTURED held 4597 taken 4597 back 0"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -197,6 +197,7 @@ impl AlipayGateway {
                 made.push(RemoteRefund {
                     gateway_reference: refund.reference.clone(),
                     reference: refund.reference.clone(),
+                    amount_minor: refund.amount_minor,
                     outcome: RefundOutcome::Succeeded,
                 });
             }

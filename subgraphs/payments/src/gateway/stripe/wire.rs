@@ -166,6 +166,15 @@ impl Refund {
             _ => RefundOutcome::Pending,
         }
     }
+
+    fn remote(self, currency: Currency) -> Result<RemoteRefund, GatewayError> {
+        Ok(RemoteRefund {
+            outcome: self.outcome(),
+            amount_minor: from_stripe(self.amount, currency)?,
+            reference: self.metadata.get("reference").cloned().unwrap_or_default(),
+            gateway_reference: self.id,
+        })
+    }
 }
 
 impl Intent {
@@ -214,12 +223,8 @@ impl Intent {
             card: self.card(),
             refunds: refunds
                 .into_iter()
-                .map(|refund| RemoteRefund {
-                    outcome: refund.outcome(),
-                    reference: refund.metadata.get("reference").cloned().unwrap_or_default(),
-                    gateway_reference: refund.id,
-                })
-                .collect(),
+                .map(|refund| refund.remote(currency))
+                .collect::<Result<_, _>>()?,
             reference: self.metadata.get("payment_id").cloned().unwrap_or_default(),
             gateway_reference: self.id,
         })
