@@ -4,6 +4,7 @@
 //! read never for a write. Knows no tables but the migrations'.
 
 mod group_commit;
+mod mysql;
 mod one_of;
 mod reading;
 mod server;
@@ -23,6 +24,7 @@ use sea_orm::{
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
+pub use mysql::{alter_on_mysql, exact_varchar};
 pub use one_of::OneOf;
 pub use reading::Reader;
 pub use sea_orm::DbErr;
