@@ -47,7 +47,9 @@ impl MigrationTrait for Migration {
             .to_owned();
         create_index(manager, "event_inbox", "event_inbox_by_age", received).await?;
         create_parked(manager).await?;
-        legacy::take_over(manager).await
+        // Batch by batch, since nobody knows how many there are.
+        while legacy::take_over(manager).await? {}
+        Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
