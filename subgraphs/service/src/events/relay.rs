@@ -5,7 +5,7 @@
 
 use super::outbox::{Next, Outbox};
 use super::transport::{SendError, Transport};
-use super::{EventConsumer, EventOptions, Parked, entity, inbox, legacy};
+use super::{EventConsumer, EventOptions, Parked, entity, inbox, legacy, storable};
 use crate::clock::Clock;
 use crate::contract::events::Event;
 use crate::database::Database;
@@ -200,7 +200,7 @@ impl Relay {
     ) -> Result<(), DbErr> {
         row.attempt += 1;
         row.refusals += i32::from(matches!(error, SendError::Refused(_)));
-        row.error = Some(error.to_string().chars().take(ERROR_CHARS_MAX).collect());
+        row.error = Some(storable(&error.to_string()).chars().take(ERROR_CHARS_MAX).collect());
         let id = &row.id;
         let next = if row.refusals >= self.options.refusals_max {
             self.count("parked");

@@ -186,3 +186,13 @@ async fn a_slow_connection_says_nothing_about_events() {
     assert_eq!(words(transport.send_all(&events).await), ["unreachable", "unreachable"]);
     assert_eq!(words(transport.send_all(&events[..1]).await), ["unreachable"]);
 }
+
+#[tokio::test]
+async fn an_id_that_not_every_database_keeps_is_refused() {
+    let (peers, reviews) = (peers(), Arc::new(Reader::default()));
+    peers.reviews.as_ref().unwrap().bind(reviews.serve(true));
+    let mut events = ["ord_1", "ord_2"].map(|subject| of_type(ORDERS_PAID, subject));
+    events[0].id.push('\0');
+    let outcomes = PeerTransport::new(peers).send_all(&events).await;
+    assert_eq!(words(outcomes), ["refused", "taken"]);
+}
