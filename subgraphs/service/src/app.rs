@@ -1,6 +1,7 @@
 //! What a service is, and how its parts become an [`App`] that a process serves.
 
 use crate::auth::{InternalKey, TokenVerifier};
+use crate::body_deadline::BODY_TIMEOUT;
 use crate::clock::Clock;
 use crate::database::{Database, DatabaseOptions};
 use crate::events::{
@@ -8,7 +9,7 @@ use crate::events::{
 };
 use crate::graphql::Stopping;
 use crate::peer::Peers;
-use crate::{events, internal, telemetry};
+use crate::{body_deadline, events, internal, telemetry};
 use anyhow::Context;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -191,7 +192,8 @@ pub async fn assemble<S: Service>(options: AssembleOptions, config: S::Config) -
     let stopping = Extension(Stopping(options.shutdown.clone()));
     let layered = |router: Router| {
         let settled = from_fn_with_state(database.clone(), answer_what_is_stored);
-        telemetry::observed(router.layer(CatchPanicLayer::new()).layer(settled), S::NAME)
+        let timed = body_deadline::within(router.layer(CatchPanicLayer::new()).layer(settled), BODY_TIMEOUT);
+        telemetry::observed(timed, S::NAME)
     };
     Ok(App {
         public: layered(routes.public.layer(stopping)),

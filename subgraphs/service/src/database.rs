@@ -4,6 +4,7 @@
 //! read never for a write. Knows no tables but the migrations'.
 
 mod group_commit;
+mod mysql;
 mod one_of;
 mod reading;
 mod server;
@@ -18,11 +19,12 @@ use sea_orm::sqlx;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{Connection as _, Executor as _};
 use sea_orm::{
-    ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, EntityTrait, IdenStatic,
-    RuntimeErr, Statement, TransactionTrait,
+    ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
+    EntityTrait, IdenStatic, RuntimeErr, Statement, TransactionTrait,
 };
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 
+pub use mysql::{alter_on_mysql, exact_varchar};
 pub use one_of::OneOf;
 pub use reading::Reader;
 pub use sea_orm::DbErr;
@@ -36,7 +38,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use writing::Turns;
 
 /// How to use a database.
@@ -100,6 +102,8 @@ pub enum ConnectError {
 }
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// What SQLite answers after it.
+const SQLITE_BUSY: u32 = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A server answers each statement of ours within moments, or after 5 s that it could not have a lock; who has heard nothing
 /// after four times that will hear nothing any more, since the machine is gone, or what is between has forgotten the connection.
@@ -135,8 +139,8 @@ const MIGRATION_LOCK: i64 = 0x68_61_6e_73_61;
 const MYSQL_MIGRATION_LOCK: &str =
     "SELECT GET_LOCK(CONCAT('hansa.migrate.', LEFT(SHA2(DATABASE(), 256), 40)), 1) AS taken";
 const MYSQL_MIGRATION_UNLOCK: &str = "SELECT RELEASE_LOCK(CONCAT('hansa.migrate.', LEFT(SHA2(DATABASE(), 256), 40)))";
-/// How often that is asked for: who migrates a large shop may take minutes; after ten, somebody should look.
-const MYSQL_MIGRATION_LOCK_ASKED_MAX: u32 = 600;
+/// Longest wait for another process that migrates: with a large shop that may take minutes; after ten, somebody should look.
+const MIGRATION_PATIENCE: Duration = Duration::from_secs(600);
 
 /// A connected database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -276,7 +280,8 @@ impl Database {
         &self.schema
     }
 
-    /// Brings the tables up to date. Several processes may try at once: one migrates, the others wait; on MySQL for ten minutes.
+    /// Brings the tables up to date. Several processes may try at once: one migrates, the others wait; on SQLite and MySQL for
+    /// ten minutes.
     ///
     /// # Errors
     /// [`DbErr`] of the migration that failed, and those before it stay; or of the wait for another process that migrates.
@@ -286,7 +291,7 @@ impl Database {
             return Ok(());
         }
         if pool.get_database_backend() == DatabaseBackend::Sqlite {
-            let transaction = group_commit::begin(pool).await?;
+            let transaction = begin_patiently(pool).await?;
             M::up(&transaction, None).await?;
             return transaction.commit().await;
         }
@@ -468,9 +473,44 @@ pub fn timestamp(manager: &SchemaManager<'_>, name: impl IntoIden) -> ColumnDef 
     column
 }
 
+/// Begins a transaction on a SQLite file once no other process writes to it, however often that takes longer than
+/// [`BUSY_TIMEOUT`].
+async fn begin_patiently(pool: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let began = Instant::now();
+    loop {
+        match group_commit::begin(pool).await {
+            Err(error) if is_busy(&error) && began.elapsed() < MIGRATION_PATIENCE => {}
+            Err(error) if is_busy(&error) => return Err(migrates_too_long()),
+            begun => return begun,
+        }
+    }
+}
+
+/// Whether another process had the lock of a SQLite file for longer than [`BUSY_TIMEOUT`].
+fn is_busy(error: &DbErr) -> bool {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // The lowest byte of an extended code is what it is about.
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == SQLITE_BUSY)
+}
+
+fn migrates_too_long() -> DbErr {
+    DbErr::Custom(format!(
+        "another process has migrated this database for {} s: see whether it hangs, and try again",
+        MIGRATION_PATIENCE.as_secs()
+    ))
+}
+
 /// Waits until no other process migrates this database.
 async fn take_mysql_lock(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
-    for _ in 0..MYSQL_MIGRATION_LOCK_ASKED_MAX {
+    let began = Instant::now();
+    while began.elapsed() < MIGRATION_PATIENCE {
         let ask = Statement::from_string(DatabaseBackend::MySql, MYSQL_MIGRATION_LOCK);
         let row = connection.query_one_raw(ask).await?;
         let taken: Option<i64> = row.map(|row| row.try_get("", "taken")).transpose()?.flatten();
@@ -483,9 +523,7 @@ async fn take_mysql_lock(connection: &impl ConnectionTrait) -> Result<(), DbErr>
             }
         }
     }
-    Err(DbErr::Custom(format!(
-        "another process has migrated this database for {MYSQL_MIGRATION_LOCK_ASKED_MAX} s: see whether it hangs, and try again"
-    )))
+    Err(migrates_too_long())
 }
 
 /// Older servers make databases in Latin-1, which refuses the first Chinese name, long after the shop has opened.

@@ -2,18 +2,14 @@
 
 use crate::app::App;
 use crate::config::ListenConfig;
+use crate::port::{self, PortLimits};
 use anyhow::Context;
-use axum::Router;
-use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Longest wait for requests that are under way when the process is told to stop: below the 30 s that Kubernetes
-/// grants, with room for closing the database.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An HTTP client for calls that a service makes: no proxy, no redirects.
@@ -46,25 +42,13 @@ pub(crate) async fn serve(app: App, listen: &ListenConfig, shutdown: Cancellatio
     for (purpose, listener, router) in listeners {
         let address = listener.local_addr()?;
         tracing::info!(address = %address, "Listening on {address} for {purpose}");
-        servers.spawn(serve_one(listener, router, shutdown.clone()));
+        let served = port::serve(listener, router, PortLimits::default(), shutdown.clone());
+        servers.spawn(served);
     }
     shutdown.cancelled().await;
     tracing::info!("Stopping: finishing the requests that are under way");
-    let drained = async { while servers.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
-        tracing::warn!(
-            "Stopping although some requests did not finish in {} s",
-            DRAIN_TIMEOUT.as_secs()
-        );
-    }
+    while servers.join_next().await.is_some() {}
     Ok(())
-}
-
-async fn serve_one(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
-    if let Err(error) = served.into_future().await {
-        tracing::error!(error = %error, "A listener failed");
-    }
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -7,6 +7,7 @@
 
 mod app;
 pub mod auth;
+mod body_deadline;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -23,6 +24,7 @@ pub mod loader;
 pub mod money;
 pub mod paging;
 pub mod peer;
+mod port;
 pub mod recent;
 pub mod scalars;
 pub mod seed;

@@ -2,6 +2,7 @@
 //! the second could never be stored. The other databases compare so by themselves.
 
 use sea_orm_migration::prelude::*;
+use service::database::{alter_on_mysql, exact_varchar};
 
 pub(super) struct Migration;
 
@@ -14,12 +15,8 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        if manager.get_database_backend() != sea_orm::DatabaseBackend::MySql {
-            return Ok(());
-        }
-        let exact = "ALTER TABLE `order_refund` MODIFY `idempotency_key` varchar(200) CHARACTER SET utf8mb4 \
-                     COLLATE utf8mb4_bin NOT NULL";
-        manager.get_connection().execute_unprepared(exact).await?;
-        Ok(())
+        let key = exact_varchar(200);
+        let exact = format!("ALTER TABLE `order_refund` MODIFY `idempotency_key` {key} NOT NULL");
+        alter_on_mysql(manager, &[exact]).await
     }
 }

@@ -3,6 +3,7 @@
 //! have. The other databases compare so by themselves, and have no such bound.
 
 use sea_orm_migration::prelude::*;
+use service::database::{alter_on_mysql, exact_varchar};
 
 pub(super) struct Migration;
 
@@ -15,21 +16,15 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        if manager.get_database_backend() != sea_orm::DatabaseBackend::MySql {
-            return Ok(());
-        }
-        let exact = |length| format!("varchar({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
-        let (id, key) = (exact(255), exact(200));
-        for change in [
+        let (id, key) = (exact_varchar(255), exact_varchar(200));
+        let changes = [
             format!(
-                "`webhook_event` MODIFY `id` {id} NOT NULL, MODIFY `gateway_reference` {id}, MODIFY `body` mediumtext NOT NULL"
+                "ALTER TABLE `webhook_event` MODIFY `id` {id} NOT NULL, MODIFY `gateway_reference` {id}, \
+                 MODIFY `body` mediumtext NOT NULL"
             ),
-            format!("`payment` MODIFY `gateway_reference` {id}"),
-            format!("`payment_transaction` MODIFY `idempotency_key` {key} NOT NULL"),
-        ] {
-            let alter = format!("ALTER TABLE {change}");
-            manager.get_connection().execute_unprepared(&alter).await?;
-        }
-        Ok(())
+            format!("ALTER TABLE `payment` MODIFY `gateway_reference` {id}"),
+            format!("ALTER TABLE `payment_transaction` MODIFY `idempotency_key` {key} NOT NULL"),
+        ];
+        alter_on_mysql(manager, &changes).await
     }
 }

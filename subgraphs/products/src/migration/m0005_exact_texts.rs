@@ -5,9 +5,10 @@
 //! Only the columns that statements compare, and no titles and names, which are sorted by the shop's collation. The other
 //! databases compare so by themselves.
 
-use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::DeriveMigrationName;
 use sea_orm_migration::{MigrationTrait, SchemaManager, async_trait};
+use service::database::{alter_on_mysql, exact_varchar};
 
 /// See the module.
 #[derive(DeriveMigrationName)]
@@ -25,16 +26,12 @@ const EXACT: [(&str, &[(&str, u32)]); 5] = [
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        if manager.get_database_backend() != DatabaseBackend::MySql {
-            return Ok(());
-        }
-        for (table, columns) in EXACT {
-            let modify = columns.iter().map(|(column, length)| {
-                format!("MODIFY `{column}` varchar({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL")
-            });
-            let exact = format!("ALTER TABLE `{table}` {}", modify.collect::<Vec<_>>().join(", "));
-            manager.get_connection().execute_unprepared(&exact).await?;
-        }
-        Ok(())
+        let exact = EXACT.map(|(table, columns)| {
+            let modify = columns
+                .iter()
+                .map(|(column, length)| format!("MODIFY `{column}` {} NOT NULL", exact_varchar(*length)));
+            format!("ALTER TABLE `{table}` {}", modify.collect::<Vec<_>>().join(", "))
+        });
+        alter_on_mysql(manager, &exact).await
     }
 }

@@ -24,8 +24,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use events::{Applying, Effects};
 
-/// Reviews of one person within a day: which ids are those of products is for their owner to say, so here anybody could
-/// review what there is not.
+/// Reviews of one person that are younger than a day: which ids are those of products is for their owner to say, so here anybody
+/// could review what there is not. Those that were deleted take no room, and do not count.
 const DAILY_MAX: u64 = 50;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 

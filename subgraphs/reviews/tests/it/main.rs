@@ -322,7 +322,7 @@ async fn ratings_are_counted_once_in_a_moment_and_again_after_a_change() {
 }
 
 #[tokio::test]
-async fn nobody_writes_more_than_fifty_reviews_a_day() {
+async fn nobody_has_more_than_fifty_reviews_of_a_day() {
     let database = TempSqlite::new();
     let options = TestOptions {
         clock: Clock::manual(service::seed::opening()),
@@ -333,15 +333,23 @@ async fn nobody_writes_more_than_fifty_reviews_a_day() {
     let write = async |number: u64| {
         let product = id::seeded("prod", 6_000 + number);
         let input = json!({ "input": { "productId": product, "rating": 3, "body": "Not bad." } });
-        let payload = data(&service, CREATE, input, Some(&author)).await;
-        payload["reviewCreate"]["userErrors"].clone()
+        let written = data(&service, CREATE, input, Some(&author)).await;
+        written["reviewCreate"].clone()
     };
+    let mut last = Value::Null;
     for number in 0..50 {
-        assert_eq!(write(number).await, json!([]));
+        last = write(number).await;
+        assert_eq!(last["userErrors"], json!([]));
     }
-    assert_eq!(write(50).await, json!([{ "code": "REVIEW_LIMIT", "field": null }]));
+    let limit = json!([{ "code": "REVIEW_LIMIT", "field": null }]);
+    assert_eq!(write(50).await["userErrors"], limit);
+    // One that is deleted gives its place back.
+    let delete = "mutation($id: ID!) { reviewDelete(id: $id) { userErrors { code } } }";
+    data(&service, delete, json!({ "id": last["review"]["id"] }), Some(&author)).await;
+    assert_eq!(write(50).await["userErrors"], json!([]));
+    assert_eq!(write(51).await["userErrors"], limit);
     service.clock.advance(Duration::from_secs(24 * 60 * 60));
-    assert_eq!(write(50).await, json!([]));
+    assert_eq!(write(51).await["userErrors"], json!([]));
 }
 
 #[tokio::test]

@@ -247,11 +247,11 @@ async fn receive_batch(State(consumer): State<Arc<dyn EventConsumer>>, Json(even
 }
 
 /// Why an event is refused whose id cannot be stored.
-pub(super) const BAD_ID: &str = "the id of an event is 1 to 80 bytes";
+pub(super) const BAD_ID: &str = "the id of an event is 1 to 80 bytes, none of them a control character";
 
-/// Whether the id of an event can be stored.
+/// Whether the id of an event can be stored: PostgreSQL keeps no U+0000.
 pub(super) fn has_usable_id(event: &Event) -> bool {
-    (1..=ID_BYTES_MAX as usize).contains(&event.id.len())
+    (1..=ID_BYTES_MAX as usize).contains(&event.id.len()) && !event.id.contains(char::is_control)
 }
 
 /// Lets an event take effect; else says why not.

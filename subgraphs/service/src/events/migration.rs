@@ -1,10 +1,15 @@
-//! The tables of events, as a migration that each service with events has in its list.
+//! The tables of events, as migrations that each service with events has in its list.
+
+#![allow(
+    elided_lifetimes_in_paths,
+    reason = "`async_trait` matches the trait's signatures to the letter"
+)]
 
 use super::entity::{inbox, outbox, parked};
 use super::legacy;
-use crate::database::timestamp;
+use crate::database::{alter_on_mysql, timestamp};
+use sea_orm::DbErr;
 use sea_orm::sea_query::{ColumnDef, Index, IndexCreateStatement, Table};
-use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trait};
 
 /// Length of the id of an event, in bytes.
@@ -25,10 +30,6 @@ impl MigrationName for Migration {
 }
 
 #[async_trait::async_trait]
-#[allow(
-    elided_lifetimes_in_paths,
-    reason = "`async_trait` matches the trait's signatures to the letter"
-)]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create_outbox(manager).await?;
@@ -46,7 +47,9 @@ impl MigrationTrait for Migration {
             .to_owned();
         create_index(manager, "event_inbox", "event_inbox_by_age", received).await?;
         create_parked(manager).await?;
-        legacy::take_over(manager).await
+        // Batch by batch, since nobody knows how many there are.
+        while legacy::take_over(manager).await? {}
+        Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -69,23 +72,14 @@ impl MigrationName for LongEvents {
 }
 
 #[async_trait::async_trait]
-#[allow(
-    elided_lifetimes_in_paths,
-    reason = "`async_trait` matches the trait's signatures to the letter"
-)]
 impl MigrationTrait for LongEvents {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        if manager.get_database_backend() != DatabaseBackend::MySql {
-            return Ok(());
-        }
-        for longer in [
+        let longer = [
             // Its errors are shortened before they are stored.
             "ALTER TABLE `event_outbox` MODIFY `event` mediumtext NOT NULL",
             "ALTER TABLE `event_parked` MODIFY `event` mediumtext NOT NULL, MODIFY `error` mediumtext NOT NULL",
-        ] {
-            manager.get_connection().execute_unprepared(longer).await?;
-        }
-        Ok(())
+        ];
+        alter_on_mysql(manager, &longer).await
     }
 
     /// Shorter columns might not hold what is there, and longer ones are no harm to the release before.

@@ -62,3 +62,8 @@ impl Default for EventOptions {
         }
     }
 }
+
+/// A text of others that every database keeps: PostgreSQL keeps no U+0000, which an error may quote.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}

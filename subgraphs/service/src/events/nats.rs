@@ -243,8 +243,7 @@ impl Subscriber {
             tracing::warn!(event.id = id, error, "Event `{id}` failed; it comes again");
             return self.later(&message, delivered).await;
         }
-        // PostgreSQL keeps no U+0000.
-        let text = String::from_utf8_lossy(&message.payload).replace('\0', "\u{fffd}");
+        let text = String::from_utf8_lossy(&message.payload);
         match self.parked.park(&id, &text, &error, self.clock.now()).await {
             Ok(()) => {
                 tracing::error!(

@@ -5,7 +5,7 @@
 
 use super::entity::parked::{ActiveModel, Column, Entity, Model};
 use super::inbox::consume;
-use super::{ConsumeError, EventConsumer};
+use super::{ConsumeError, EventConsumer, storable};
 use crate::clock::Clock;
 use crate::contract::events::Event;
 use crate::database::Database;
@@ -35,8 +35,8 @@ impl Parked {
     pub(super) async fn park(&self, id: &str, event: &str, error: &str, now: DateTime<Utc>) -> Result<(), DbErr> {
         let row = ActiveModel {
             id: Set(id.to_owned()),
-            event: Set(event.to_owned()),
-            error: Set(error.to_owned()),
+            event: Set(storable(event)),
+            error: Set(storable(error)),
             parked_at: Set(now),
             next_at: Set(None),
         };
@@ -90,7 +90,7 @@ impl Parked {
         tracing::error!(event.id = id, error, "Event `{id}` failed again, and stays parked");
         Entity::update_many()
             .col_expr(Column::NextAt, Expr::value(None::<DateTime<Utc>>))
-            .col_expr(Column::Error, Expr::value(error))
+            .col_expr(Column::Error, Expr::value(storable(&error)))
             .filter(Column::Id.eq(id))
             .exec(self.database.write())
             .await?;

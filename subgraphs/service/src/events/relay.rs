@@ -5,7 +5,7 @@
 
 use super::outbox::{Next, Outbox};
 use super::transport::{SendError, Transport};
-use super::{EventConsumer, EventOptions, Parked, entity, inbox, legacy};
+use super::{EventConsumer, EventOptions, Parked, entity, inbox, legacy, storable};
 use crate::clock::Clock;
 use crate::contract::events::Event;
 use crate::database::Database;
@@ -95,8 +95,11 @@ impl Relay {
             }
             self.report(self.replay().await, shutdown);
             if Instant::now() >= tidy_at {
-                tidy_at = Instant::now() + TIDY_INTERVAL;
-                self.report(self.tidy().await, shutdown);
+                let tidied = self.tidy().await;
+                // What an older replica wrote waits to be sent: it is moved round by round.
+                let is_more_left = matches!(tidied, Ok(true));
+                tidy_at = Instant::now() + if is_more_left { TICK } else { TIDY_INTERVAL };
+                self.report(tidied.map(drop), shutdown);
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -197,7 +200,7 @@ impl Relay {
     ) -> Result<(), DbErr> {
         row.attempt += 1;
         row.refusals += i32::from(matches!(error, SendError::Refused(_)));
-        row.error = Some(error.to_string().chars().take(ERROR_CHARS_MAX).collect());
+        row.error = Some(storable(&error.to_string()).chars().take(ERROR_CHARS_MAX).collect());
         let id = &row.id;
         let next = if row.refusals >= self.options.refusals_max {
             self.count("parked");
@@ -226,8 +229,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Forgets what is old enough, and moves what an older replica wrote.
-    async fn tidy(&self) -> Result<(), DbErr> {
+    /// Forgets what is old enough, and moves some of what an older replica wrote; whether there may be more of that.
+    async fn tidy(&self) -> Result<bool, DbErr> {
         let before = self.clock.now() - self.options.kept;
         Outbox::new(self.database.clone()).prune(before).await?;
         inbox::prune(&self.database, before).await?;

@@ -425,7 +425,7 @@ async fn what_the_tables_of_before_hold_is_moved() {
         database.migrate::<After>().await.unwrap();
         // A replica of before goes on for a while.
         insert(&old[1], "orders").await;
-        super::legacy::take_over(&database.schema()).await.unwrap();
+        assert!(!super::legacy::take_over(&database.schema()).await.unwrap());
 
         let heard = Recorder::new(take);
         round(&relay(&database, &heard, &clock)).await;
@@ -436,6 +436,29 @@ async fn what_the_tables_of_before_hold_is_moved() {
         taken.sort_by(|left, right| left.id.cmp(&right.id));
         let ids: Vec<&str> = taken.iter().map(|row| row.id.as_str()).collect();
         assert_eq!(ids, ["evt_o", "evt_r"], "on {url}");
+        database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_tables_of_before_hold_is_moved_some_at_a_time() {
+    each_database(|url| async move {
+        let database = open::<Before>(&url).await;
+        let fill = async || {
+            let rows: Vec<String> = (0..450).map(|_| format!("('{}')", crate::id::new("evt"))).collect();
+            let insert = format!("INSERT INTO inbox VALUES {}", rows.join(", "));
+            database.write().execute_unprepared(&insert).await.unwrap();
+        };
+        let taken = async || inbox::Entity::find().count(database.read()).await.unwrap();
+        fill().await;
+        database.migrate::<After>().await.unwrap();
+        assert_eq!(taken().await, 450, "a migration leaves none, on {url}");
+        fill().await;
+        for (is_more_left, expected) in [(true, 650), (true, 850), (false, 900)] {
+            let moved = super::legacy::take_over(&database.schema()).await.unwrap();
+            assert_eq!((moved, taken().await), (is_more_left, expected), "on {url}");
+        }
         database.close().await;
     })
     .await;

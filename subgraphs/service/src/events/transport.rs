@@ -120,11 +120,12 @@ async fn push(peer: &PeerClient, event: &Event) -> Result<(), SendError> {
     }
 }
 
-/// 401 is a key that was not rolled out everywhere, which says nothing about the event either.
+/// 401 is a key that was not rolled out everywhere, and 408 a slow connection: neither says anything about the event.
 fn is_busy(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::UNAUTHORIZED
+            | StatusCode::REQUEST_TIMEOUT
             | StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE

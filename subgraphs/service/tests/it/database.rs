@@ -130,6 +130,24 @@ async fn a_migration_on_mysql_waits_for_another_of_its_database() {
     .await;
 }
 
+/// Longer than a statement waits for the file.
+#[tokio::test]
+async fn a_migration_on_sqlite_waits_for_another_process_that_writes() {
+    let sqlite = TempSqlite::new();
+    let (other, database) = (connect(&sqlite.url).await, connect(&sqlite.url).await);
+    let writing = other.begin().await.unwrap();
+    writing
+        .execute_unprepared("CREATE TABLE other (id INTEGER)")
+        .await
+        .unwrap();
+    let mut migrating = Box::pin(database.migrate::<Migrator>());
+    let early = tokio::time::timeout(Duration::from_millis(6_500), &mut migrating).await;
+    assert!(early.is_err(), "it still waits: {early:?}");
+    writing.commit().await.unwrap();
+    migrating.await.unwrap();
+    assert_eq!(value(&database).await, 0);
+}
+
 #[tokio::test]
 async fn writers_wait_for_each_other() {
     each_database(|url| async move {

@@ -56,7 +56,10 @@ impl Accounts {
     pub(crate) async fn register(&self, new: NewAccount, device: Device) -> Answer<Option<SignedIn>> {
         let (email, password, profile) = checked(new).map_err(below("input"))?;
         let place = self.hasher.place()?;
-        self.limit(device.network().map(Attempts::registration_from)).await?;
+        let network = device.network().map(Attempts::registration_from);
+        // Whether or not there is an account: the answer must not tell.
+        let address = Attempts::registration_of(email.as_str());
+        self.limit(network.into_iter().chain([address])).await?;
         let password_hash = place.hash(password.as_str()).await?;
         let now = self.clock.now();
         let user = User {
@@ -72,16 +75,13 @@ impl Accounts {
         };
         let new = Credentials { user, password_hash };
         let required = self.config.email_verification == EmailVerification::Required;
-        // Asked before it is known whether there is an account, so that both ways take as many statements.
-        let may_tell = [Attempts::mail_to(Occasion::AccountExists, email.as_str())];
-        let may_tell = required && self.store.take_attempts(&may_tell, now).await?;
         let created = self.store.create_user(new.clone(), now).await?;
         if !created && !required {
             let message = "There is an account with this address already.";
             let refusal = Refusal::of("email", Reason::EmailTaken, message);
             return Err(refusal.below("input").into());
         }
-        if !created && may_tell {
+        if !created {
             self.enqueue(Occasion::AccountExists, None, email.as_str()).await?;
         }
         self.outbox.notify_one();

@@ -4,6 +4,7 @@ use super::refusal::{optional, required};
 use super::{Reason, Refusal};
 use chrono::{DateTime, Utc};
 use service::auth::Role;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// An account. The hash of its password stays in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,10 +109,37 @@ pub(super) fn is_phone(text: &str) -> bool {
     (4..=15).contains(&digits) && text.chars().all(|c| c.is_ascii_digit() || " +-()./".contains(c))
 }
 
+/// A name as it is looked for: without case and accents, so that `Örjan` is found by `ö` and by `orj`.
+pub(crate) fn folded(name: &str) -> String {
+    // Accents of Latin letters. Marks of other scripts (such as the voicing of kana) belong to the letter.
+    let is_kept = |character: &char| !('\u{300}'..='\u{36f}').contains(character);
+    let lower = name.chars().flat_map(char::to_lowercase);
+    lower.nfkd().filter(is_kept).nfc().collect()
+}
+
 fn is_language_tag(text: &str) -> bool {
     let mut parts = text.split('-');
     let language = parts.next().unwrap_or_default();
     (2..=3).contains(&language.len())
         && language.chars().all(|c| c.is_ascii_alphabetic())
         && parts.all(|part| (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_folded() {
+        for (name, expected) in [
+            ("Örjan Åkesson", "orjan akesson"),
+            ("O\u{308}rjan", "orjan"),
+            ("İpek", "ipek"),
+            ("ΆΝΝΑ", "αννα"),
+            ("ガラス", "ガラス"),
+            ("王伟", "王伟"),
+        ] {
+            assert_eq!(folded(name), expected, "{name}");
+        }
+    }
 }

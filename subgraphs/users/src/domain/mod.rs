@@ -9,7 +9,7 @@ mod refusal;
 mod session;
 mod throttle;
 
-pub(crate) use account::{Profile, ProfileChange, User};
+pub(crate) use account::{Profile, ProfileChange, User, folded};
 pub(crate) use address::{ADDRESSES_MAX, Address, AddressInput};
 pub(crate) use email::EmailAddress;
 pub(crate) use occasion::Occasion;

@@ -45,6 +45,11 @@ impl Attempts {
         Attempts::new("registration", network, 50)
     }
 
+    /// Registrations of one address, each of which sends it a mail: also those of an account that is deleted again.
+    pub(crate) fn registration_of(email: &str) -> Attempts {
+        Attempts::new("address", email, 3)
+    }
+
     /// Mails that somebody who is not signed in has sent to others, from one network.
     pub(crate) fn mail_from(network: &str) -> Attempts {
         Attempts::new("mail", network, 50)

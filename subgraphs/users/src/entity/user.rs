@@ -11,6 +11,8 @@ pub struct Model {
     pub email_verified: bool,
     pub password_hash: String,
     pub display_name: String,
+    /// As `domain::folded` makes it of the name; null when a release that did not know it wrote the row.
+    pub folded_name: Option<String>,
     pub phone: Option<String>,
     pub locale: Option<String>,
     pub avatar_url: Option<String>,

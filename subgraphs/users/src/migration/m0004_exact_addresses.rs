@@ -3,8 +3,8 @@
 //!
 //! Only the columns that statements compare. The other databases compare so by themselves.
 
-use sea_orm::DatabaseBackend;
 use sea_orm_migration::prelude::*;
+use service::database::{alter_on_mysql, exact_varchar};
 
 pub(super) struct Migration;
 
@@ -17,15 +17,8 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        if manager.get_database_backend() != DatabaseBackend::MySql {
-            return Ok(());
-        }
-        for table in ["user", "mail_outbox"] {
-            let exact = format!(
-                "ALTER TABLE `{table}` MODIFY email varchar(254) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"
-            );
-            manager.get_connection().execute_unprepared(&exact).await?;
-        }
-        Ok(())
+        let exact = ["user", "mail_outbox"]
+            .map(|table| format!("ALTER TABLE `{table}` MODIFY `email` {} NOT NULL", exact_varchar(254)));
+        alter_on_mysql(manager, &exact).await
     }
 }

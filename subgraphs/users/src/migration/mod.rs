@@ -10,6 +10,7 @@ mod m0002_sessions;
 mod m0003_outboxes;
 mod m0004_exact_addresses;
 mod m0005_token_ages;
+mod m0006_folded_names;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_exact_addresses::Migration),
             Box::new(m0005_token_ages::Migration),
             Box::new(service::events::LongEvents),
+            Box::new(m0006_folded_names::Migration),
         ]
     }
 }

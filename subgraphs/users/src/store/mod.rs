@@ -14,7 +14,7 @@ pub(crate) use mail_outbox::{DueMail, NewMail};
 pub(crate) use mail_tokens::{Confirmation, MailToken};
 pub(crate) use profiles::ProfileOutcome;
 pub(crate) use sessions::Rotation;
-pub(crate) use users::{Credentials, UserChange};
+pub(crate) use users::{Credentials, UserChange, fold_names};
 
 use service::database::Database;
 

@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::sessions::delete_sessions;
+use super::users::fold_names;
 use crate::entity::{login_failure, mail_token, session, signing_key};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
@@ -9,7 +10,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter};
 use std::collections::HashMap;
 
 impl Store {
-    /// Deletes sessions, secrets and counters whose time is over.
+    /// Deletes sessions, secrets and counters whose time is over, and folds names that a release before wrote.
     pub(crate) async fn sweep(&self, now: DateTime<Utc>) -> Result<(), DbErr> {
         let connection = self.database.write();
         delete_sessions(connection, session::Column::ExpiresAt.lte(now)).await?;
@@ -21,7 +22,7 @@ impl Store {
             .filter(login_failure::Column::WindowEndsAt.lte(now))
             .exec(connection)
             .await?;
-        Ok(())
+        fold_names(connection).await
     }
 
     /// When each of the keys `kids` was first seen by any replica; those that are new are seen `now`.

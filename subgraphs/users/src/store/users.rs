@@ -3,18 +3,22 @@
 use super::Store;
 use super::addresses::insert_addresses;
 use super::mail_outbox::{NewMail, insert_mail};
-use crate::domain::{Address, EmailAddress, Occasion, Profile, User};
+use crate::domain::{Address, EmailAddress, Occasion, Profile, User, folded};
 use crate::entity::user;
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, SqlErr,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    SqlErr,
 };
 use service::auth::Role;
 use service::database::OneOf as _;
 use service::paging::{Cursor, Keyset, Page, PageArgs};
 use std::collections::HashMap;
+
+/// Accounts that are read at once, to fold their names.
+const FOLDED_AT_ONCE: u64 = 500;
 
 /// An account and the hash of its password.
 ///
@@ -155,18 +159,11 @@ impl Store {
         // No name holds a control character, and PostgreSQL takes no U+0000.
         let text = text.map(|text| text.replace(char::is_control, " "));
         if let Some(text) = text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-            let pattern = format!(
-                "%{}%",
-                text.to_lowercase()
-                    .replace('!', "!!")
-                    .replace('%', "!%")
-                    .replace('_', "!_")
-            );
-            let like = || LikeExpr::new(pattern.clone()).escape('!');
-            let name = Expr::expr(Func::lower(Expr::col(user::Column::DisplayName)));
+            // Of accents alone nothing is left, which every name holds.
+            let name = Some(folded(text)).filter(|name| !name.is_empty());
             let matches = Condition::any()
-                .add(Expr::col(user::Column::Email).like(like()))
-                .add(name.like(like()));
+                .add(Expr::col(user::Column::Email).like(holds(&text.to_lowercase())))
+                .add_option(name.map(|name| Expr::col(user::Column::FoldedName).like(holds(&name))));
             select = select.filter(matches);
         }
         let total = if counted {
@@ -179,6 +176,44 @@ impl Store {
         let rows = keyset.apply(select, args).all(self.database.read()).await?;
         let page = args.page(rows, |row| Cursor::new(&(row.id.as_str(),)));
         Ok(page.map(User::from).with_total(total))
+    }
+}
+
+/// Matches texts in which `part` is. Both have one case, since SQLite knows that of ASCII alone.
+fn holds(part: &str) -> LikeExpr {
+    let escaped = part.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    LikeExpr::new(format!("%{escaped}%")).escape('!')
+}
+
+/// Writes the folded names of accounts that have none, some at a time. May be repeated at any time, by several processes at
+/// once.
+///
+/// Names the columns that it reads: later migrations may add others.
+pub(crate) async fn fold_names<C: ConnectionTrait>(connection: &C) -> Result<(), DbErr> {
+    use user::Column::{DisplayName, FoldedName, Id};
+    let mut after = String::new();
+    loop {
+        let unfolded = user::Entity::find()
+            .select_only()
+            .columns([Id, DisplayName])
+            .filter(Id.gt(&after))
+            .filter(FoldedName.is_null())
+            .order_by_asc(Id)
+            .limit(FOLDED_AT_ONCE)
+            .into_tuple::<(String, String)>();
+        let rows = unfolded.all(connection).await?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
+        after.clone_from(last);
+        for (id, name) in rows {
+            // Unless it was changed meanwhile, and folded by that.
+            let update = user::Entity::update_many()
+                .col_expr(FoldedName, Expr::value(folded(&name)))
+                .filter(Id.eq(id))
+                .filter(FoldedName.is_null());
+            update.exec(connection).await?;
+        }
     }
 }
 
@@ -198,6 +233,9 @@ pub(super) async fn change_user(
         avatar_url: profile
             .as_ref()
             .map_or(NotSet, |profile| Set(profile.avatar_url.clone())),
+        folded_name: profile
+            .as_ref()
+            .map_or(NotSet, |profile| Set(Some(folded(&profile.display_name)))),
         display_name: profile.map_or(NotSet, |profile| Set(profile.display_name)),
         roles: change.roles.map_or(NotSet, |roles| Set(roles_text(&roles))),
         default_shipping_address_id: change.default_shipping_address_id.map_or(NotSet, Set),
@@ -226,6 +264,7 @@ fn active(Credentials { user, password_hash }: Credentials) -> user::ActiveModel
         email: Set(user.email),
         email_verified: Set(user.email_verified),
         password_hash: Set(password_hash),
+        folded_name: Set(Some(folded(&user.profile.display_name))),
         display_name: Set(user.profile.display_name),
         phone: Set(user.profile.phone),
         locale: Set(user.profile.locale),
@@ -293,4 +332,61 @@ pub(super) async fn lock_verified(
     Ok(model
         .filter(|model| model.password_hash == verified.password_hash)
         .map(User::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::Migrator;
+    use service::database::{Database, DatabaseOptions};
+    use service::testing::each_database;
+
+    fn account(number: u64) -> Credentials {
+        let now = service::seed::opening();
+        let user = User {
+            id: service::id::seeded("usr", number),
+            email: format!("{number}@hansa.example"),
+            email_verified: true,
+            profile: Profile {
+                display_name: format!("Örjan {number}"),
+                phone: None,
+                locale: None,
+                avatar_url: None,
+            },
+            roles: Vec::new(),
+            default_shipping_address_id: None,
+            default_billing_address_id: None,
+            created_at: now,
+            updated_at: now,
+        };
+        Credentials {
+            user,
+            password_hash: String::new(),
+        }
+    }
+
+    /// As releases left them that did not know the column.
+    #[tokio::test]
+    async fn names_of_before_are_folded_some_at_a_time() {
+        each_database(|url| async move {
+            let database = Database::connect(&url, &DatabaseOptions::default()).await.unwrap();
+            database.migrate::<Migrator>().await.unwrap();
+            let store = Store::new(database.clone());
+            let count = FOLDED_AT_ONCE + 7;
+            let accounts = (0..count).map(account).collect();
+            store.create_all(accounts, Vec::new()).await.unwrap();
+            user::Entity::update_many()
+                .col_expr(user::Column::FoldedName, Expr::value(Option::<String>::None))
+                .exec(database.write())
+                .await
+                .unwrap();
+            let args = PageArgs::parse(Some(1), None, None, None).unwrap();
+            let found = async || store.users_page(Some("ÖRJ"), &args, true).await.unwrap().total;
+            assert_eq!(found().await, Some(0));
+            store.sweep(service::seed::opening()).await.unwrap();
+            assert_eq!(found().await, Some(count), "on {url}");
+            database.close().await;
+        })
+        .await;
+    }
 }

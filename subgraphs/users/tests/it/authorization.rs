@@ -198,6 +198,42 @@ async fn staff_finds_accounts_page_by_page() {
     .await;
 }
 
+/// On every database, although each of them has its own idea of case and accents.
+#[tokio::test]
+async fn staff_finds_names_whatever_their_case_and_accents() {
+    each_database(|url| async move {
+        let shop = Shop::start(&url).await;
+        let register = "mutation($name: String!) { userRegister(input: { email: \"o@example.com\", displayName: $name,
+            password: \"correct horse battery\" }) { tokens { accessToken } } }";
+        let registered = shop.data(register, json!({ "name": "Örjan Ångström" }), None).await;
+        let support = shop.demo("support").await;
+        let found = async |text: &str| {
+            let list = "query($text: String) { users(query: $text) { totalCount } }";
+            let users = shop.data(list, json!({ "text": text }), Some(&support)).await;
+            users["users"]["totalCount"].as_u64().unwrap()
+        };
+        for text in [
+            "Örjan",
+            "örj",
+            "ÖRJ",
+            "orjan",
+            "ÅNGSTRÖM",
+            "o\u{308}rjan a",
+            "o@EXAMPLE.com",
+        ] {
+            assert_eq!(found(text).await, 1, "{text} on {url}");
+        }
+        let token = registered["userRegister"]["tokens"]["accessToken"].as_str();
+        let rename = "mutation { userUpdate(input: { displayName: \"Pär\" }) { userErrors { code field } } }";
+        let renamed = shop.data(rename, json!({}), token).await;
+        assert_eq!(user_errors(&renamed["userUpdate"]), "");
+        for (text, expected) in [("Örjan", 0), ("pÄR", 1), ("ørjan", 0), ("\u{308}", 0)] {
+            assert_eq!(found(text).await, expected, "{text} on {url}");
+        }
+    })
+    .await;
+}
+
 /// PostgreSQL takes no U+0000.
 #[tokio::test]
 async fn what_no_id_is_is_not_found() {

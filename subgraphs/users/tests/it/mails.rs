@@ -4,6 +4,7 @@ use crate::shop::{PASSWORD, Shop, user_errors};
 use serde_json::{Value, json};
 use service::testing::{TempSqlite, TestOptions, each_database};
 use std::time::Duration;
+use users::EmailVerification;
 
 const VERIFY: &str = "mutation($token: String!) { userEmailVerify(token: $token) {
     user { email emailVerified } userErrors { code field } } }";
@@ -256,4 +257,46 @@ async fn the_first_admin_proves_the_address_by_a_reset() {
     let token = data["userPasswordReset"]["tokens"]["accessToken"].as_str();
     let me = shop.data(roles, json!({}), token).await;
     assert_eq!(me["me"]["roles"], json!(["CUSTOMER", "ADMIN"]));
+}
+
+/// Whether or not it is known, and from wherever: no test has a network.
+#[tokio::test]
+async fn nobody_is_sent_mails_by_registering_their_address_again_and_again() {
+    each_database(|url| async move {
+        let shop = Shop::start_with(&url, EmailVerification::Required).await;
+        for name in ["mira", "mira", "mira"] {
+            assert_eq!(user_errors(&shop.register(name).await), "");
+        }
+        let known = "mutation { userRegister(input: { email: \"ada@hansa.example\", displayName: \"Ada\",
+            password: \"correct horse battery\" }) { accepted user { id email } tokens { accessToken refreshToken }
+            userErrors { code field } } }";
+        for _ in 0..3 {
+            assert_eq!(
+                user_errors(&shop.data(known, json!({}), None).await["userRegister"]),
+                ""
+            );
+        }
+        let refused = shop.register("mira").await;
+        assert_eq!(user_errors(&refused), "TOO_MANY_ATTEMPTS@");
+        assert_eq!(shop.data(known, json!({}), None).await["userRegister"], refused);
+        shop.mails_to("mira@example.com", 3).await;
+        shop.mails_to("ada@hansa.example", 3).await;
+        assert_eq!(shop.mails().len(), 6);
+        shop.service.clock.advance(Duration::from_secs(15 * 60 + 1));
+        assert_eq!(user_errors(&shop.register("mira").await), "");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_account_that_is_made_and_deleted_again_and_again_sends_few_mails() {
+    let database = TempSqlite::new();
+    let shop = Shop::start(&database.url).await;
+    let leave = "mutation($password: String!) { userDelete(password: $password) { userErrors { code field } } }";
+    for _ in 0..3 {
+        let token = shop.customer("mira").await;
+        let left = shop.data(leave, json!({ "password": PASSWORD }), Some(&token)).await;
+        assert_eq!(user_errors(&left["userDelete"]), "");
+    }
+    assert_eq!(user_errors(&shop.register("mira").await), "TOO_MANY_ATTEMPTS@");
 }

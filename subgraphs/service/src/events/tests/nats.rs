@@ -109,46 +109,76 @@ async fn wait_until(holds: impl AsyncFn() -> bool) {
         .expect("it comes about in time");
 }
 
-fn subscribe(nats: &Nats, reader: &Arc<Reader>, stop: &CancellationToken) {
-    let subscriber = Subscriber {
-        service: "reader",
-        nats: nats.clone(),
-        consumer: reader.clone(),
-        parked: Parked::new(reader.database.clone()),
-        clock: Clock::System,
-        refusals_max: 2,
-    };
-    tokio::spawn(subscriber.run(stop.clone()));
+/// A reader with a database and a stream of its own, on the broker that the environment names.
+struct Scene {
+    options: NatsOptions,
+    nats: Nats,
+    database: Database,
+    reader: Arc<Reader>,
+    stop: CancellationToken,
+    _file: TempSqlite,
 }
 
-fn relay(nats: &Nats, reader: &Arc<Reader>) -> Relay {
-    Relay {
-        service: "writer",
-        database: reader.database.clone(),
-        transport: Arc::new(nats.clone()),
-        clock: Clock::System,
-        options: EventOptions::default(),
-        bell: RelayBell::default(),
-        consumer: Some(reader.clone()),
+impl Scene {
+    async fn open() -> Option<Scene> {
+        let options = options()?;
+        let file = TempSqlite::new();
+        let database = open::<Migrator>(&file.url).await;
+        Some(Scene {
+            nats: Nats::connect(options.clone(), "both").await.unwrap(),
+            options,
+            reader: Reader::new(&database),
+            database,
+            stop: CancellationToken::new(),
+            _file: file,
+        })
+    }
+
+    /// Has a replica of the reader take what comes by `nats`.
+    fn subscribe(&self, nats: &Nats) {
+        let subscriber = Subscriber {
+            service: "reader",
+            nats: nats.clone(),
+            consumer: self.reader.clone(),
+            parked: Parked::new(self.database.clone()),
+            clock: Clock::System,
+            refusals_max: 2,
+        };
+        tokio::spawn(subscriber.run(self.stop.clone()));
+    }
+
+    fn relay(&self) -> Relay {
+        Relay {
+            service: "writer",
+            database: self.database.clone(),
+            transport: Arc::new(self.nats.clone()),
+            clock: Clock::System,
+            options: EventOptions::default(),
+            bell: RelayBell::default(),
+            consumer: Some(self.reader.clone()),
+        }
+    }
+
+    async fn close(self) {
+        self.stop.cancel();
+        self.nats.delete_stream().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_of_a_reader_share_what_a_relay_publishes() {
-    let Some(options) = options() else { return };
-    let sqlite = TempSqlite::new();
-    let database = open::<Migrator>(&sqlite.url).await;
-    let stop = CancellationToken::new();
-    let nats = Nats::connect(options.clone(), "writer").await.unwrap();
+    let Some(scene) = Scene::open().await else { return };
+    let Scene {
+        nats, database, reader, ..
+    } = &scene;
     let mut ids = Vec::new();
     for version in 1..=40 {
         let event = event("ord_a", version, &Clock::System);
         write(database.write(), std::slice::from_ref(&event)).await.unwrap();
         ids.push(event.id);
     }
-    let reader = Reader::new(&database);
     // Published before anybody reads, and with no stream there.
-    relay(&nats, &reader).round(&stop).await.unwrap();
+    scene.relay().round(&scene.stop).await.unwrap();
     assert_eq!(
         crate::events::outbox::Outbox::new(database.clone())
             .waiting()
@@ -157,7 +187,7 @@ async fn replicas_of_a_reader_share_what_a_relay_publishes() {
         0
     );
     for replica in ["reader-1", "reader-2"] {
-        subscribe(&Nats::connect(options.clone(), replica).await.unwrap(), &reader, &stop);
+        scene.subscribe(&Nats::connect(scene.options.clone(), replica).await.unwrap());
     }
     reader.wait_for(&ids).await;
     // What is sent again is dropped by the broker; what it has forgotten, by the inbox.
@@ -168,19 +198,16 @@ async fn replicas_of_a_reader_share_what_a_relay_publishes() {
     ids.push(again.id);
     reader.wait_for(&ids).await;
     assert_eq!(nats.stored().await, 41);
-    stop.cancel();
-    nats.delete_stream().await;
+    scene.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_reader_refuses_is_parked_and_replayed() {
-    let Some(options) = options() else { return };
-    let sqlite = TempSqlite::new();
-    let database = open::<Migrator>(&sqlite.url).await;
-    let stop = CancellationToken::new();
-    let nats = Nats::connect(options, "both").await.unwrap();
-    let reader = Reader::new(&database);
-    subscribe(&nats, &reader, &stop);
+    let Some(scene) = Scene::open().await else { return };
+    let Scene {
+        nats, database, reader, ..
+    } = &scene;
+    scene.subscribe(nats);
     reader.has_trouble(Some(cannot_read));
     let event = event("usr_a", 1, &Clock::System);
     nats.send(&event).await.unwrap();
@@ -190,8 +217,8 @@ async fn what_a_reader_refuses_is_parked_and_replayed() {
         ..self::event("usr_b", 1, &Clock::System)
     };
     nats.send_raw(serde_json::to_string(&unnamed).unwrap()).await;
-    wait_until(async || operator::list(&database).await.unwrap().len() == 3).await;
-    let listed = operator::list(&database).await.unwrap();
+    wait_until(async || operator::list(database).await.unwrap().len() == 3).await;
+    let listed = operator::list(database).await.unwrap();
     let lines: Vec<String> = listed.iter().map(ToString::to_string).collect();
     assert!(
         lines[0].starts_with(&format!("{}\tread\ttest.changed\tusr_a\t", event.id)),
@@ -206,55 +233,49 @@ async fn what_a_reader_refuses_is_parked_and_replayed() {
     assert!(lines[2].contains("the id of an event is 1 to 80 bytes"), "{lines:?}");
 
     // It fails again, and then not.
-    let relay = relay(&nats, &reader);
+    let relay = scene.relay();
     for (trouble, left) in [(Some(cannot_store as Trouble), 3), (None, 2)] {
         reader.has_trouble(trouble);
         assert_eq!(
-            operator::replay(&database, Some(&event.id), Clock::System.now())
+            operator::replay(database, Some(&event.id), Clock::System.now())
                 .await
                 .unwrap(),
             1
         );
         relay.replay().await.unwrap();
-        assert_eq!(operator::list(&database).await.unwrap().len(), left);
+        assert_eq!(operator::list(database).await.unwrap().len(), left);
     }
     reader.wait_for(&[event.id]).await;
-    stop.cancel();
-    nats.delete_stream().await;
+    scene.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_whose_reader_panics_is_parked_and_the_next_is_taken() {
-    let Some(options) = options() else { return };
-    let sqlite = TempSqlite::new();
-    let database = open::<Migrator>(&sqlite.url).await;
-    let stop = CancellationToken::new();
-    let nats = Nats::connect(options, "both").await.unwrap();
-    let reader = Reader::new(&database);
-    subscribe(&nats, &reader, &stop);
+    let Some(scene) = Scene::open().await else { return };
+    let Scene {
+        nats, database, reader, ..
+    } = &scene;
+    scene.subscribe(nats);
     reader.has_trouble(Some(panics));
     nats.send(&event("usr_a", 1, &Clock::System)).await.unwrap();
-    wait_until(async || operator::list(&database).await.unwrap().len() == 1).await;
-    assert_eq!(operator::list(&database).await.unwrap()[0].error, "the reader panicked");
+    wait_until(async || operator::list(database).await.unwrap().len() == 1).await;
+    assert_eq!(operator::list(database).await.unwrap()[0].error, "the reader panicked");
     assert_eq!(reader.failed.load(Ordering::SeqCst), 2);
 
     reader.has_trouble(None);
     let next = event("usr_a", 2, &Clock::System);
     nats.send(&next).await.unwrap();
     reader.wait_for(&[next.id]).await;
-    stop.cancel();
-    nats.delete_stream().await;
+    scene.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_reader_cannot_store_comes_until_it_can() {
-    let Some(options) = options() else { return };
-    let sqlite = TempSqlite::new();
-    let database = open::<Migrator>(&sqlite.url).await;
-    let stop = CancellationToken::new();
-    let nats = Nats::connect(options, "both").await.unwrap();
-    let reader = Reader::new(&database);
-    subscribe(&nats, &reader, &stop);
+    let Some(scene) = Scene::open().await else { return };
+    let Scene {
+        nats, database, reader, ..
+    } = &scene;
+    scene.subscribe(nats);
     reader.has_trouble(Some(cannot_store));
     let event = event("usr_a", 1, &Clock::System);
     nats.send(&event).await.unwrap();
@@ -262,9 +283,8 @@ async fn what_a_reader_cannot_store_comes_until_it_can() {
     wait_until(async || reader.failed.load(Ordering::SeqCst) >= 3).await;
     reader.has_trouble(None);
     reader.wait_for(&[event.id]).await;
-    assert_eq!(operator::list(&database).await.unwrap(), []);
-    stop.cancel();
-    nats.delete_stream().await;
+    assert_eq!(operator::list(database).await.unwrap(), []);
+    scene.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

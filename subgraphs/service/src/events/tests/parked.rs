@@ -82,3 +82,28 @@ async fn an_event_of_100_kb_is_sent_parked_and_replayed() {
     })
     .await;
 }
+
+/// PostgreSQL keeps no U+0000.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_said_of_an_event_it_is_parked() {
+    each_database(|url| async move {
+        let database = open::<Migrator>(&url).await;
+        let parked = Parked::new(database.clone());
+        let now = Clock::System.now();
+        parked.park("evt_read", "\0", "it says `\0`", now).await.unwrap();
+        let written = event("ord_a", 1, &Clock::System);
+        write(database.write(), std::slice::from_ref(&written)).await.unwrap();
+        let clock = Clock::manual(Utc::now());
+        let refusing = Recorder::new(|_| Err(SendError::Refused("it says `\0`".to_owned())));
+        let relay = relay(&database, &refusing, &clock);
+        for _ in 0..3 {
+            round(&relay).await;
+            clock.advance(Duration::from_secs(60));
+        }
+        let listed = operator::list(&database).await.unwrap();
+        let errors: Vec<&str> = listed.iter().map(|event| event.error.as_str()).collect();
+        assert_eq!(errors, ["it says `\u{fffd}`"; 2], "on {url}");
+        database.close().await;
+    })
+    .await;
+}

@@ -174,3 +174,25 @@ async fn a_reader_whose_database_fails_for_long_has_every_event_in_the_end() {
     assert_eq!(reviews.taken(), ["full_1", "full_2", "full_3"]);
     assert_eq!(outbox.waiting().await.unwrap(), 0);
 }
+
+/// As its port answers when the body did not come in time.
+#[tokio::test]
+async fn a_slow_connection_says_nothing_about_events() {
+    let peers = peers();
+    let late = Router::new().fallback(async || StatusCode::REQUEST_TIMEOUT);
+    peers.reviews.as_ref().unwrap().bind(late);
+    let transport = PeerTransport::new(peers);
+    let events = ["ord_1", "ord_2"].map(|subject| of_type(ORDERS_PAID, subject));
+    assert_eq!(words(transport.send_all(&events).await), ["unreachable", "unreachable"]);
+    assert_eq!(words(transport.send_all(&events[..1]).await), ["unreachable"]);
+}
+
+#[tokio::test]
+async fn an_id_that_not_every_database_keeps_is_refused() {
+    let (peers, reviews) = (peers(), Arc::new(Reader::default()));
+    peers.reviews.as_ref().unwrap().bind(reviews.serve(true));
+    let mut events = ["ord_1", "ord_2"].map(|subject| of_type(ORDERS_PAID, subject));
+    events[0].id.push('\0');
+    let outcomes = PeerTransport::new(peers).send_all(&events).await;
+    assert_eq!(words(outcomes), ["refused", "taken"]);
+}
