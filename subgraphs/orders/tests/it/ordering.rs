@@ -348,6 +348,7 @@ async fn a_purchase_takes_few_statements() {
         placing = placing.min(placed - before);
         paying = paying.min(statements() - placed);
     }
-    // 7 and 13 when nothing comes in between; what payments tells of the payment takes three more each time.
-    assert!(placing <= 10 && paying <= 20, "{placing} to place, {paying} to pay");
+    // 7 and 13 when nothing comes in between; what payments tells of the payment takes three more each time, and so does a look
+    // of the runner, whose lanes look each for itself.
+    assert!(placing <= 13 && paying <= 23, "{placing} to place, {paying} to pay");
 }
