@@ -183,7 +183,8 @@ impl Checkout {
         let (lines, from_cart) = self.wanted_lines(user_id, request.lines.as_deref()).await?;
         let shipping_address = self.address(user_id, &request).await?;
         let quote = self.quote(&lines, currency).await?;
-        let totals = self.totals(&lines, &quote, &shipping_address, currency)?;
+        let totals = self.totals(&lines, &quote, &shipping_address, currency);
+        let totals = totals.map_err(|cause| placed(cause, request.lines.as_deref().unwrap_or_default()))?;
         check_expected(request.expected_total.as_deref(), &totals, currency)?;
         if totals.total_minor == 0 {
             // No gateway takes a payment of nothing, so the order could never be paid.
@@ -269,10 +270,7 @@ impl Checkout {
         match (&request.shipping_address, reply.address) {
             (Some(address), _) => Ok(address.clone()),
             (None, Some(address)) => Ok(copied(address)),
-            (None, None) => {
-                let problem = Problem::new(ProblemCode::NotFound, "There is no such address.");
-                Err(problem.at(&["shippingAddressId"]).into())
-            }
+            (None, None) => Err(no_such_address().into()),
         }
     }
 
@@ -285,7 +283,7 @@ impl Checkout {
     ) -> Result<Totals, PlaceError> {
         let mut problems = Vec::new();
         let mut priced = Vec::with_capacity(lines.len());
-        for (position, (variant_id, quantity)) in lines.iter().enumerate() {
+        for (variant_id, quantity) in lines {
             match check_line(quote, variant_id, *quantity) {
                 Ok(quote) => priced.push(PricedLine {
                     unit_price_minor: quote.price.amount_minor,
@@ -293,7 +291,7 @@ impl Checkout {
                     weight_grams: quote.weight_grams.map_or(0, i64::from),
                     tax_class: quote.tax_class.clone(),
                 }),
-                Err(problem) => problems.push(problem.at(&["lines", &position.to_string()])),
+                Err(problem) => problems.push(problem),
             }
         }
         if !problems.is_empty() {
@@ -305,6 +303,22 @@ impl Checkout {
             let message = format!("We cannot send to {} in {currency}.", address.country_code);
             Problem::new(ProblemCode::CurrencyMismatch, message).into()
         })
+    }
+}
+
+/// Problems of variants, each at the first of the `given` lines that names its variant: some may be of the same. What is in the
+/// cart is at none.
+fn placed(cause: PlaceError, given: &[(String, i32)]) -> PlaceError {
+    let at_line = |problem: Problem| {
+        let position = given.iter().position(|(id, _)| problem.variant_id.as_ref() == Some(id));
+        match position {
+            Some(position) => problem.at(&["lines", &position.to_string()]),
+            None => problem,
+        }
+    };
+    match cause {
+        PlaceError::Problems(problems) => PlaceError::Problems(problems.into_iter().map(at_line).collect()),
+        cause => cause,
     }
 }
 
@@ -347,9 +361,19 @@ pub fn key_problem(key: &str) -> Option<Problem> {
     if key.trim().is_empty() {
         return Some(Problem::new(ProblemCode::Required, "A key is required.").at(&["idempotencyKey"]));
     }
-    let long = key.chars().count() > KEY_CHARS_MAX;
-    let message = format!("A key has at most {KEY_CHARS_MAX} characters.");
-    long.then(|| Problem::new(ProblemCode::Invalid, message).at(&["idempotencyKey"]))
+    let mistake = text_mistake(key, KEY_CHARS_MAX);
+    mistake.map(|message| Problem::new(ProblemCode::Invalid, message).at(&["idempotencyKey"]))
+}
+
+/// Why a text cannot be stored, if so, for whoever wrote it.
+#[must_use]
+pub fn text_mistake(text: &str, chars_max: usize) -> Option<String> {
+    // PostgreSQL takes every other character.
+    if text.contains('\0') {
+        return Some("U+0000 is no character of a text.".to_owned());
+    }
+    let is_long = text.chars().count() > chars_max;
+    is_long.then(|| format!("There may be at most {chars_max} characters."))
 }
 
 /// Units per variant, each variant once.
@@ -424,6 +448,7 @@ fn check_form(request: &PlaceRequest) -> Result<(), Vec<Problem>> {
         problems.extend(wrong);
     }
     match (&request.shipping_address_id, &request.shipping_address) {
+        (Some(id), None) if !service::id::is("adr", id) => problems.push(no_such_address()),
         (None, None) => {
             let problem = Problem::new(ProblemCode::AddressRequired, "Say where it should go.");
             problems.push(problem.at(&["shippingAddressId"]));
@@ -441,15 +466,16 @@ fn check_form(request: &PlaceRequest) -> Result<(), Vec<Problem>> {
     for (name, address) in addresses {
         problems.extend(address.iter().flat_map(|address| check_address(name, address)));
     }
-    if request
+    let note = request
         .note
-        .as_ref()
-        .is_some_and(|note| note.chars().count() > NOTE_CHARS_MAX)
-    {
-        let message = format!("A note has at most {NOTE_CHARS_MAX} characters.");
-        problems.push(Problem::new(ProblemCode::Invalid, message).at(&["note"]));
-    }
+        .as_deref()
+        .and_then(|note| text_mistake(note, NOTE_CHARS_MAX));
+    problems.extend(note.map(|message| Problem::new(ProblemCode::Invalid, message).at(&["note"])));
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+fn no_such_address() -> Problem {
+    Problem::new(ProblemCode::NotFound, "There is no such address.").at(&["shippingAddressId"])
 }
 
 fn check_address(name: &str, address: &Address) -> Vec<Problem> {
@@ -480,13 +506,11 @@ fn check_address(name: &str, address: &Address) -> Vec<Problem> {
     let fields = [&address.name, &address.line1, &address.city]
         .into_iter()
         .chain(optional.into_iter().flatten());
-    if fields
-        .into_iter()
-        .any(|field| field.chars().count() > ADDRESS_FIELD_CHARS_MAX)
-    {
-        let message = format!("A line of an address has at most {ADDRESS_FIELD_CHARS_MAX} characters.");
-        problems.push(Problem::new(ProblemCode::Invalid, message).at(&[name]));
-    }
+    let mut mistakes = fields.filter_map(|field| text_mistake(field, ADDRESS_FIELD_CHARS_MAX));
+    problems.extend(mistakes.next().map(|message| {
+        let message = format!("One of its lines is wrong: {message}");
+        Problem::new(ProblemCode::Invalid, message).at(&[name])
+    }));
     problems
 }
 

@@ -1,22 +1,23 @@
 //! Drives sagas: takes one over, asks who is to be asked, stores what the answer means, and goes on.
 //!
 //! The same code runs inline, right after a shopper's mutation, and in the background for whatever was left behind by
-//! a crash, a silent peer, or the clock. Two that meet at one saga are kept apart by its lease.
+//! a crash, a silent peer, or the clock. Two that meet at one saga are kept apart by its lease. In the background, sagas are
+//! driven by whom their step asks: one who is silent takes no place of those who answer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures::StreamExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use service::clock::Clock;
 use service::events::RelayBell;
 use service::fault;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::domain::{OrderFile, OrderStatus};
+use crate::domain::{Lane, OrderFile, OrderStatus, Step};
 use crate::neighbours::Neighbours;
 use crate::store::{Driven, Store, StoreError};
 
@@ -31,7 +32,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// Steps of one drive; a saga has ten, and each failure ends the drive.
 const STEPS_MAX: usize = 32;
 
-/// Sagas that one round drives at the same time.
+/// Sagas of one lane that are driven at the same time in the background.
 const DRIVEN_AT_ONCE: usize = 16;
 
 /// Drives sagas. Cheap to clone.
@@ -40,7 +41,7 @@ pub struct Driver {
     store: Store,
     neighbours: Neighbours,
     clock: Clock,
-    wake: Arc<Notify>,
+    wake: Arc<[Notify; Step::LANES.len()]>,
     relay: RelayBell,
 }
 
@@ -77,7 +78,9 @@ impl Driver {
 
     /// Something is due that was not before.
     pub fn wake(&self) {
-        self.wake.notify_one();
+        for lane in self.wake.iter() {
+            lane.notify_one();
+        }
     }
 
     /// Drives the saga of an order as far as it goes, but waits for it at most 1.5 s: a client that hangs up, or a
@@ -97,7 +100,7 @@ impl Driver {
     /// [`StoreError`] when the order cannot be read.
     pub async fn drive_held(&self, file: OrderFile, lease: String) -> Result<Option<OrderFile>, StoreError> {
         let (driver, order_id) = (self.clone(), file.order.id.clone());
-        let driving = Box::pin(async move { driver.drive_under(&lease, file).await });
+        let driving = Box::pin(async move { driver.drive_under(&lease, file, None).await });
         self.wait_for(&order_id, driving).await
     }
 
@@ -133,7 +136,7 @@ impl Driver {
                 return Ok(None);
             };
             if let Some(lease) = lease {
-                return self.drive_under(&lease, file).await;
+                return self.drive_under(&lease, file, None).await;
             }
             if file.command(self.now()).is_none() {
                 return Ok(Some(file));
@@ -145,8 +148,13 @@ impl Driver {
         }
     }
 
-    /// Drives the saga of an order until it waits or is done, or the lease is lost to somebody else (`None`).
-    async fn drive_under(&self, lease: &str, mut file: OrderFile) -> Result<Option<OrderFile>, StoreError> {
+    /// Drives the saga of an order until it waits, is done or leaves `lane`, or the lease is lost to somebody else (`None`).
+    async fn drive_under(
+        &self,
+        lease: &str,
+        mut file: OrderFile,
+        lane: Option<Lane>,
+    ) -> Result<Option<OrderFile>, StoreError> {
         let mut now = self.now();
         for _ in 0..STEPS_MAX {
             // At the time at which the lease was last extended, or not.
@@ -161,6 +169,7 @@ impl Driver {
                 file: &file,
                 lease,
                 now,
+                lane,
             };
             let heard = self.store.finish_step(driven, |current| {
                 // Whoever moved the saga meanwhile (a cancellation) has made this answer pointless: the peer is told
@@ -177,40 +186,63 @@ impl Driver {
             }
             log_step(&file, &after);
             file = after;
+            if lane.is_some_and(|lane| !lane.contains(&file.saga.step)) {
+                self.wake();
+                break;
+            }
         }
         Ok(Some(file))
     }
 
-    /// Drives everything that is due.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails; what was not done stays due.
-    pub async fn round(&self) -> Result<(), StoreError> {
-        let due = self.store.due(self.now()).await?;
-        // Several at a time, and each for itself: neither a silent peer nor an order that cannot be read holds the
-        // others up. What failed is due again when its lease runs out.
-        let driving = futures::stream::iter(due).for_each_concurrent(DRIVEN_AT_ONCE, |order_id| async move {
-            if let Err(error) = self.drive(&order_id).await {
-                log_stopped(&order_id, error);
-            }
-        });
-        driving.await;
-        Ok(())
+    /// Works until `shutdown`, at each lane by itself.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let lanes = Step::LANES.iter().zip(self.wake.iter());
+        join_all(lanes.map(|(lane, wake)| self.run_lane(lane, wake, &shutdown))).await;
     }
 
-    /// Works until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
+    /// A place that is free is filled at once: neither a silent peer nor an order that cannot be read holds the others up.
+    async fn run_lane(&self, lane: Lane, wake: &Notify, shutdown: &CancellationToken) {
+        let mut driving = JoinSet::new();
         loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
-            }
-            if let Err(error) = self.round().await {
+            if let Err(error) = self.fill(lane, &mut driving).await {
                 let error = format!("{:#}", anyhow::Error::from(error));
                 error!(error, "The background work failed; it will be tried again");
             }
+            tokio::select! {
+                () = shutdown.cancelled() => return driving.detach_all(),
+                () = wake.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+                Some(_) = driving.join_next() => {}
+            }
         }
+    }
+
+    /// Begins to drive what is due, as far as there is room. What another replica takes first makes room again.
+    async fn fill(&self, lane: Lane, driving: &mut JoinSet<()>) -> Result<(), StoreError> {
+        while driving.try_join_next().is_some() {}
+        let free = DRIVEN_AT_ONCE.saturating_sub(driving.len());
+        if free == 0 {
+            return Ok(());
+        }
+        for order_id in self.store.due(lane, self.now(), free as u64).await? {
+            let driver = self.clone();
+            driving.spawn(async move {
+                // What failed is due again when its lease runs out.
+                if let Err(error) = driver.drive_in(lane, &order_id).await {
+                    log_stopped(&order_id, error);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn drive_in(&self, lane: Lane, order_id: &str) -> Result<(), StoreError> {
+        if let Some(lease) = self.store.claim(order_id, self.now()).await?
+            && let Some(file) = self.store.file(order_id).await?
+        {
+            self.drive_under(&lease, file, Some(lane)).await?;
+        }
+        Ok(())
     }
 }
 

@@ -1,8 +1,8 @@
-//! What the operator should know of the sagas. Changes nothing.
+//! What the operator should know of the sagas. Forgets keys that nobody repeats any more, and changes nothing else.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use metrics::gauge;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -13,6 +13,9 @@ use crate::store::StoreError;
 
 const INTERVAL: Duration = Duration::from_secs(15);
 
+/// How long a shopper's key answers for what was done with it.
+const KEYS_KEPT: TimeDelta = TimeDelta::days(30);
+
 /// Measures until `shutdown`.
 pub(crate) async fn run(driver: Driver, shutdown: CancellationToken) {
     let mut interval = tokio::time::interval(INTERVAL);
@@ -20,12 +23,12 @@ pub(crate) async fn run(driver: Driver, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
         if let Err(error) = round(&driver).await {
             let error = format!("{:#}", anyhow::Error::from(error));
-            error!(error, "The sagas could not be counted; it will be tried again");
+            error!(error, "The upkeep failed; it will be tried again");
         }
     }
 }
 
-/// Counts once.
+/// Counts, and forgets some keys.
 ///
 /// # Errors
 /// [`StoreError`] when the database fails.
@@ -40,6 +43,7 @@ pub async fn round(driver: &Driver) -> Result<(), StoreError> {
     gauge!("saga_overdue_seconds", "service" => "orders").set(overdue);
     let held_up = driver.store().held_up(now).await?;
     gauge!("saga_held_up", "service" => "orders").set(as_f64(held_up));
+    driver.store().forget_keys(now - KEYS_KEPT).await?;
     Ok(())
 }
 

@@ -520,7 +520,13 @@ impl Processor {
         })
         .await
         .inspect(|settled| {
-            tell_of_returned_refunds(payment, settled);
+            if settled.refunded_minor < payment.refunded_minor {
+                error!(
+                    payment.id = id,
+                    "A refund of `{id}` failed after it had succeeded: the money is here again"
+                );
+                metrics::counter!("payments_refunds_returned_total", "gateway" => settled.gateway.clone()).increment(1);
+            }
             let has_more = settled.captured_minor > payment.captured_minor;
             if has_more
                 && matches!(
@@ -585,23 +591,6 @@ fn about(payment: &Payment, remote: RemotePayment) -> Result<RemotePayment, Gate
         return Err(GatewayError::unknown("the answer has another amount"));
     }
     Ok(remote)
-}
-
-/// Refunds that had succeeded and have failed now: the shop has the money again, and the customer has not.
-fn tell_of_returned_refunds(before: &Payment, after: &Payment) {
-    let succeeded = |transaction: &&Transaction| transaction.status == TransactionStatus::Succeeded;
-    for refund in before.transactions.iter().filter(succeeded) {
-        let now = after.transaction(&refund.id).map(|transaction| transaction.status);
-        if now == Some(TransactionStatus::Failed) {
-            let (id, payment_id) = (&refund.id, &after.id);
-            error!(
-                payment.id = payment_id,
-                transaction.id = id,
-                "Refund `{id}` of `{payment_id}` failed after it had succeeded"
-            );
-            metrics::counter!("payments_refunds_returned_total", "gateway" => after.gateway.clone()).increment(1);
-        }
-    }
 }
 
 fn refused(code: RefusalCode) -> CommandError {

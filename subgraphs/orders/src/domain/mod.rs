@@ -11,7 +11,7 @@ pub use order::{
     RefundStatus, RefundedLine,
 };
 pub use pricing::{PricedLine, Pricing, ShippingCost, Totals, is_country_code};
-pub use saga::{Answer, Command, LEASE, PaymentRequest, Saga, Step};
+pub use saga::{Answer, Command, LEASE, Lane, PaymentRequest, Saga, Step};
 pub use status::{FailureReason, OrderStatus};
 
 /// Most different variants of one order or cart.

@@ -317,24 +317,25 @@ impl OrderFile {
     /// Starts a payment.
     pub fn pay(&mut self, payment_id: &str, request: PaymentRequest, edit: &Edit<'_>) {
         self.order.payment_id = Some(payment_id.to_owned());
+        self.saga.forget_payment();
         self.saga.payment_request = Some(request);
+        self.saga.payment_attempts += 1;
         self.move_to(OrderStatus::PaymentProcessing, None, edit);
         self.saga.go_to(Step::Authorize, edit.now);
     }
 
-    /// Calls the order off; false when its state forbids it. One that is called off already stays as it is.
+    /// Calls the order off; false when its status forbids it. One that is called off already stays as it is.
     pub fn cancel(&mut self, reason: Option<String>, edit: &Edit<'_>) -> bool {
+        if !self.order.status.can_cancel() {
+            return self.order.status == OrderStatus::Cancelled;
+        }
         let step = match self.order.status {
-            OrderStatus::Pending | OrderStatus::AwaitingPayment => Step::Release,
-            OrderStatus::RequiresAction => Step::Void,
+            OrderStatus::Paid => Step::Refund,
             // What may be on its way is waited for: see `saga`.
             OrderStatus::PaymentProcessing if matches!(self.saga.step, Step::Authorize | Step::Capture) => {
                 self.saga.step
             }
-            OrderStatus::PaymentProcessing => Step::Void,
-            OrderStatus::Paid if self.saga.step == Step::Done => Step::Refund,
-            OrderStatus::Cancelled => return true,
-            _ => return false,
+            _ => self.undoing(),
         };
         self.move_to(OrderStatus::Cancelled, reason, edit);
         self.order.cancelled_at = Some(edit.now);

@@ -11,7 +11,11 @@
 //! ```
 //!
 //! A cancellation while a payment is under way never undoes what is not known: an authorization that may be on its way
-//! is waited for and then let go, and a capture that is under way goes through and is given back.
+//! is waited for and then let go, and a capture that is under way goes through and is given back. What a gateway holds or
+//! takes after the order has ended goes back as well, as soon as payments tells of it.
+//!
+//! What payments tells has a version, and what is older than what was heard before does not count: an event and an answer may
+//! overtake each other.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use service::contract::payments::{
@@ -33,16 +37,25 @@ const RESERVE_TIME_MAX: TimeDelta = TimeDelta::minutes(2);
 
 /// The reservation of an order whose payment is undecided is extended when less than this is left of it: more than the
 /// longest time between two questions how the payment stands, at which it is looked at,
-const EXTEND_BELOW: TimeDelta = TimeDelta::minutes(12);
+const EXTEND_BELOW: TimeDelta = TimeDelta::minutes(13);
 
 /// and then by this much.
 const EXTENSION: TimeDelta = TimeDelta::hours(1);
 
-/// When products is asked again to extend it, if no answer came.
+/// How long products and payments are asked by turns, at most, while it is not extended: products may be silent, and the payment
+/// be decided meanwhile.
 const EXTEND_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
 /// How often a shopper's decision is asked for, should its event get lost.
 const ACTION_POLL: TimeDelta = TimeDelta::seconds(20);
+
+/// Why payments did not begin a payment, for the shopper.
+fn refusal_message(code: RefusalCode) -> &'static str {
+    match code {
+        RefusalCode::GatewayUnknown => "The payment was not started: this way to pay is not offered for this order",
+        _ => "The payment was not started: try again, or another way to pay",
+    }
+}
 
 /// How long until money that nobody bought anything for is given back once more, by the number of times that was refused.
 fn refused_refund_delay(refused: usize) -> TimeDelta {
@@ -53,6 +66,12 @@ fn refused_refund_delay(refused: usize) -> TimeDelta {
         _ => TimeDelta::hours(6),
     }
 }
+
+/// How often a shopper may try to pay an order: who tests stolen cards should not do it here.
+const PAYMENT_ATTEMPTS_MAX: i32 = 10;
+
+/// The shopper is told how many attempts are left, when these are few.
+const FEW_ATTEMPTS: i32 = 3;
 
 /// Where a saga is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +119,14 @@ impl Step {
         found.map(|(name, _)| *name).expect("every step is in the table")
     }
 
+    /// Steps whose sagas are driven apart from those of the others, by who is asked: products or nobody, payments, or both.
+    /// One who is silent holds up nothing that another is to do.
+    pub const LANES: [Lane; 3] = [
+        &[Step::Reserve, Step::AwaitPayment, Step::CommitStock, Step::Release],
+        &[Step::Authorize, Step::AwaitOutcome, Step::Capture, Step::Void],
+        &[Step::Refund],
+    ];
+
     /// Every step.
     pub fn all() -> impl Iterator<Item = Self> {
         STEPS.iter().map(|(_, step)| *step)
@@ -111,6 +138,9 @@ impl Step {
         STEPS.iter().find(|(name, _)| *name == text).map(|(_, step)| *step)
     }
 }
+
+/// Some of the steps.
+pub type Lane = &'static [Step];
 
 /// How the shopper wants to pay; kept until payments has it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -138,6 +168,10 @@ pub struct Saga {
     pub stock_committed: bool,
     /// How the shopper wants to pay.
     pub payment_request: Option<PaymentRequest>,
+    /// Version of the newest state of the payment that was heard; 0 before the first.
+    pub payment_version: i64,
+    /// Payments that were begun.
+    pub payment_attempts: i32,
 }
 
 /// What a peer is to be asked.
@@ -201,7 +235,15 @@ impl Saga {
             reserved_until: None,
             stock_committed: false,
             payment_request: None,
+            payment_version: 0,
+            payment_attempts: 0,
         }
+    }
+
+    /// The payment is another one from now on, or none.
+    pub(super) fn forget_payment(&mut self) {
+        self.payment_request = None;
+        self.payment_version = 0;
     }
 
     pub(super) fn go_to(&mut self, step: Step, due: DateTime<Utc>) {
@@ -238,8 +280,12 @@ impl OrderFile {
         match self.saga.step {
             Step::Reserve => Some(Command::Reserve(self.reservation())),
             Step::AwaitPayment => Some(Command::Expire),
+            // Called off: only whether the request came through before is still of interest.
+            Step::Authorize if self.order.status == OrderStatus::Cancelled => Some(Command::AskPayment(payment_id?)),
             Step::Authorize => Some(Command::Authorize(payment_id?, self.authorization())),
-            Step::AwaitOutcome if self.should_extend(now) => Some(Command::Extend(now + EXTENSION)),
+            Step::AwaitOutcome if self.runs_out(now) && self.saga.attempt % 2 == 0 => {
+                Some(Command::Extend(now + EXTENSION))
+            }
             Step::AwaitOutcome => Some(Command::AskPayment(payment_id?)),
             Step::CommitStock => Some(Command::Commit),
             Step::Capture => Some(Command::Capture(payment_id?, action("capture"))),
@@ -254,51 +300,50 @@ impl OrderFile {
     /// was made.
     pub fn hear(&mut self, command: &Command, answer: Answer, now: DateTime<Utc>) {
         let edit = Edit { actor: "system", now };
+        if let Answer::Payment(state) = &answer {
+            if state.version < self.saga.payment_version {
+                // An event has told more already: what is true now is asked once more.
+                return self.saga.try_again(now);
+            }
+            self.saga.payment_version = state.version;
+        }
+        match command {
+            Command::Reserve(_) | Command::Extend(_) | Command::Commit | Command::Release | Command::Restock(..) => {
+                self.hear_products(command, answer, &edit);
+            }
+            Command::Expire => {
+                self.expire(&edit);
+                self.saga.go_to(self.undoing(), now);
+            }
+            _ => self.hear_payments(command, &answer, &edit),
+        }
+    }
+
+    fn hear_products(&mut self, command: &Command, answer: Answer, edit: &Edit<'_>) {
+        let now = edit.now;
         match (command, answer) {
-            (Command::Reserve(_), Answer::Reservation(reply)) => self.hear_reservation(reply, &edit),
+            (Command::Reserve(_), Answer::Reservation(reply)) => self.hear_reservation(reply, edit),
             (Command::Reserve(_), _) if now - self.order.placed_at > RESERVE_TIME_MAX => {
-                self.fail(FailureReason::Internal, None, &edit);
+                self.fail(FailureReason::Internal, None, edit);
                 self.saga.go_to(Step::Release, now);
             }
             // Lapsed: the commit will tell whether the goods are still there.
             (Command::Extend(until), Answer::Extended(extended)) => {
                 self.saga.reserved_until = Some(extended.unwrap_or(*until));
             }
-            (Command::Extend(_), _) => self.saga.next_at = Some(now + EXTEND_AGAIN),
-            // It was begun before, by what looked like another request: how it stands is asked.
-            (Command::Authorize(..), Answer::Refused(RefusalCode::IdempotencyKeyReused)) => {
-                self.saga.go_to(Step::AwaitOutcome, now);
+            (Command::Extend(_), _) => {
+                // The payment is next: it may be decided.
+                self.saga.try_again(now);
+                self.saga.next_at = Some(now);
             }
-            (Command::Authorize(..), Answer::Refused(code)) if code != RefusalCode::PaymentOpen => {
-                self.order.payment_id = None;
-                self.saga.payment_request = None;
-                if self.order.status == OrderStatus::Cancelled {
-                    self.saga.go_to(Step::Release, now);
-                    return;
-                }
-                self.await_payment(format!("The payment was refused: {code:?}"), &edit);
-            }
-            (Command::Authorize(..) | Command::AskPayment(_), Answer::Payment(state)) => {
-                self.saga.payment_request = None;
-                if self.order.status == OrderStatus::Cancelled {
-                    self.hear_unwanted_payment(&state, now);
-                } else {
-                    self.hear_payment(&state, &edit);
-                }
-            }
-            (Command::AskPayment(_), Answer::PaymentUnknown) => self.saga.go_to(Step::Authorize, now),
             (Command::Commit, Answer::Commit(CommitReply::Committed)) => {
                 self.saga.stock_committed = true;
                 self.saga.go_to(Step::Capture, now);
             }
             (Command::Commit, Answer::Commit(_)) => {
-                self.fail(FailureReason::OutOfStock, None, &edit);
+                self.fail(FailureReason::OutOfStock, None, edit);
                 self.saga.go_to(Step::Void, now);
             }
-            (Command::Capture(..), Answer::Payment(state)) => self.hear_capture(&state, &edit),
-            (Command::Void(..), Answer::Payment(state)) => self.hear_void(&state, now),
-            (Command::Void(..), Answer::PaymentUnknown) => self.saga.go_to(Step::Release, now),
-            (Command::Refund(_, request), answer) => self.hear_refund(&request.idempotency_key, &answer, &edit),
             (Command::Restock(refund_id, _), Answer::Restock(RestockReply::Restocked)) => {
                 self.settle_refund(refund_id, RefundStatus::Succeeded, now);
             }
@@ -310,20 +355,50 @@ impl OrderFile {
                 self.give_back(0, lines, true);
                 self.saga.go_to(Step::Refund, now);
             }
-            (Command::Expire, _) => {
-                self.expire(&edit);
-                self.saga.go_to(Step::Release, now);
-            }
             _ => self.saga.try_again(now),
         }
     }
 
-    /// Payments told by itself that a payment changed: the step that waits for it is due now, and a refund that staff
-    /// made at payments is taken over.
+    fn hear_payments(&mut self, command: &Command, answer: &Answer, edit: &Edit<'_>) {
+        let (now, is_cancelled) = (edit.now, self.order.status == OrderStatus::Cancelled);
+        match (command, answer) {
+            // It was begun before, by what looked like another request: how it stands is asked.
+            (Command::Authorize(..), Answer::Refused(RefusalCode::IdempotencyKeyReused)) => {
+                self.saga.go_to(Step::AwaitOutcome, now);
+            }
+            (Command::Authorize(..), Answer::Refused(code)) if *code != RefusalCode::PaymentOpen => {
+                self.order.payment_id = None;
+                self.saga.forget_payment();
+                match is_cancelled {
+                    true => self.saga.go_to(Step::Release, now),
+                    false => self.await_payment(refusal_message(*code).to_owned(), edit),
+                }
+            }
+            (Command::Authorize(..) | Command::AskPayment(_), Answer::Payment(state)) => {
+                self.saga.payment_request = None;
+                match is_cancelled {
+                    true => self.hear_unwanted_payment(state, now),
+                    false => self.hear_payment(state, edit),
+                }
+            }
+            (Command::AskPayment(_), Answer::PaymentUnknown) if is_cancelled => self.hear_nothing_of_payment(now),
+            (Command::AskPayment(_), Answer::PaymentUnknown) => self.saga.go_to(Step::Authorize, now),
+            (Command::Capture(..), Answer::Payment(state)) => self.hear_capture(state, edit),
+            (Command::Void(..), Answer::Payment(state)) => self.hear_void(state, edit),
+            (Command::Void(..), Answer::PaymentUnknown) => self.saga.go_to(Step::Release, now),
+            (Command::Refund(_, request), answer) => self.hear_refund(&request.idempotency_key, answer, edit),
+            _ => self.saga.try_again(now),
+        }
+    }
+
+    /// Payments told by itself that a payment changed: the step that waits for it is due now, a refund that staff made at
+    /// payments, or that a bank sent back, is taken over, and what is held or taken of an order that has ended goes back.
     pub fn hear_event(&mut self, state: &PaymentState, now: DateTime<Utc>) {
-        if self.order.payment_id.as_deref() != Some(&state.payment_id) {
+        let is_current = self.order.payment_id.as_deref() == Some(&state.payment_id);
+        if !is_current || state.version < self.saga.payment_version {
             return;
         }
+        self.saga.payment_version = state.version;
         let waits = match self.saga.step {
             Step::AwaitOutcome | Step::CommitStock | Step::Capture | Step::Void => true,
             // One that was not asked for yet waits because the last was refused.
@@ -334,8 +409,11 @@ impl OrderFile {
             // What is due already is perhaps being asked at this moment, and stays as it is.
             self.saga.next_at = Some(self.saga.next_at.map_or(now, |due| due.min(now)));
         }
-        if self.order.status.is_paid() {
-            self.take_over_refunds(state.refunded_minor, &Edit { actor: "staff", now });
+        let status = self.order.status;
+        if status.is_paid() || status == OrderStatus::Refunded {
+            self.hear_refunds(state, &Edit { actor: "staff", now });
+        } else if status.is_called_off() && matches!(self.saga.step, Step::Refund | Step::Release | Step::Done) {
+            self.hear_after_end(state, now);
         }
     }
 
@@ -376,6 +454,10 @@ impl OrderFile {
                 self.move_to(OrderStatus::PaymentProcessing, None, edit);
                 self.saga.step = Step::AwaitOutcome;
                 self.saga.try_again(edit.now);
+                if self.runs_out(edit.now) {
+                    let again = edit.now + EXTEND_AGAIN;
+                    self.saga.next_at = self.saga.next_at.map(|next_at| next_at.min(again));
+                }
             }
             P::RequiresAction if late => {
                 self.expire(edit);
@@ -407,53 +489,83 @@ impl OrderFile {
                 self.saga.try_again(now);
             }
             P::RequiresAction | P::Authorized | P::Captured | P::PartiallyRefunded => self.saga.go_to(Step::Void, now),
+            P::Declined | P::Failed | P::Voided | P::Refunded if self.left_minor(state) > 0 => {
+                self.saga.go_to(Step::Void, now);
+            }
             P::Declined | P::Failed | P::Voided | P::Refunded => self.saga.go_to(Step::Release, now),
+        }
+    }
+
+    /// Payments does not know the payment of an order that was cancelled: the request for it never came, or is on its way. It
+    /// was made by whoever drove the saga when the order was cancelled.
+    fn hear_nothing_of_payment(&mut self, now: DateTime<Utc>) {
+        let arrived_at = self.order.cancelled_at.map_or(now, |cancelled_at| cancelled_at + LEASE);
+        if now < arrived_at {
+            self.saga.next_at = Some(arrived_at);
+        } else {
+            // Should it come even later, its event tells of it.
+            self.saga.payment_request = None;
+            self.saga.go_to(Step::Release, now);
+        }
+    }
+
+    /// A payment of an order that was called off and wants nothing of it any more.
+    fn hear_after_end(&mut self, state: &PaymentState, now: DateTime<Utc>) {
+        use PaymentStatus as P;
+        self.hear_refunds(state, &Edit { actor: "system", now });
+        if self.left_minor(state) > 0 {
+            self.give_back_what_is_left(state, now);
+        } else if matches!(state.status, P::RequiresAction | P::Authorized) {
+            self.saga.go_to(Step::Void, now);
         }
     }
 
     fn hear_capture(&mut self, state: &PaymentState, edit: &Edit<'_>) {
         use PaymentStatus as P;
         match state.status {
+            // The capture won over the cancellation, so what it took goes back.
             P::Captured | P::PartiallyRefunded | P::Refunded if self.order.status == OrderStatus::Cancelled => {
-                // The capture won over the cancellation, so what it took goes back.
-                let lines = self.returnable_lines();
-                self.give_back(state.captured_minor - state.refunded_minor, lines, true);
-                self.saga.go_to(Step::Refund, edit.now);
+                self.give_everything_back(state, edit);
             }
             P::Captured | P::PartiallyRefunded | P::Refunded if state.captured_minor < self.order.total_minor => {
                 // Staff took a part at payments, or the gateway held no more: too little for the goods.
                 self.fail(FailureReason::Internal, None, edit);
-                let lines = self.returnable_lines();
-                self.give_back(state.captured_minor - state.refunded_minor, lines, true);
-                self.saga.go_to(Step::Refund, edit.now);
+                self.give_everything_back(state, edit);
             }
             P::Captured | P::PartiallyRefunded | P::Refunded => {
                 self.move_to(OrderStatus::Paid, None, edit);
                 self.order.expires_at = None;
                 self.saga.go_to(Step::Done, edit.now);
-                self.take_over_refunds(state.refunded_minor, edit);
+                self.hear_refunds(state, edit);
             }
             P::Voided | P::Declined | P::Failed => {
                 // Somebody let the hold go behind our back: the goods come back as well.
                 self.fail(FailureReason::PaymentDeclined, None, edit);
-                let lines = self.returnable_lines();
-                self.give_back(0, lines, true);
-                self.saga.go_to(Step::Refund, edit.now);
+                self.give_everything_back(state, edit);
             }
             P::Created | P::RequiresAction | P::Processing | P::Authorized => self.saga.try_again(edit.now),
         }
     }
 
-    fn hear_void(&mut self, state: &PaymentState, now: DateTime<Utc>) {
+    /// The money that was taken, if any, and the goods.
+    fn give_everything_back(&mut self, state: &PaymentState, edit: &Edit<'_>) {
+        let lines = self.returnable_lines();
+        self.give_back(self.left_minor(state), lines, true);
+        self.saga.go_to(Step::Refund, edit.now);
+    }
+
+    fn hear_void(&mut self, state: &PaymentState, edit: &Edit<'_>) {
         use PaymentStatus as P;
         match state.status {
-            P::Voided | P::Declined | P::Failed | P::Refunded => self.saga.go_to(Step::Release, now),
-            P::Captured | P::PartiallyRefunded => {
-                // Too late to let it go, so it goes back.
-                self.give_back(state.captured_minor - state.refunded_minor, Vec::new(), false);
-                self.saga.go_to(Step::Refund, now);
+            // Too late to let it go, so it goes back.
+            _ if self.left_minor(state) > 0 => {
+                self.hear_refunds(state, edit);
+                self.give_back_what_is_left(state, edit.now);
             }
-            P::Created | P::RequiresAction | P::Processing | P::Authorized => self.saga.try_again(now),
+            P::Created | P::RequiresAction | P::Processing | P::Authorized => self.saga.try_again(edit.now),
+            P::Voided | P::Declined | P::Failed | P::Captured | P::PartiallyRefunded | P::Refunded => {
+                self.go_to_end(edit.now);
+            }
         }
     }
 
@@ -467,61 +579,82 @@ impl OrderFile {
             // A state that does not know the refund came instead of a refusal.
             Answer::Payment(state) => {
                 let told = state.refunds.iter().find(|refund| refund.idempotency_key == refund_id);
-                Some(told.map_or(PaymentRefund::Failed, |refund| refund.status))
+                told.map_or(PaymentRefund::Failed, |refund| refund.status)
             }
-            Answer::PaymentUnknown => Some(PaymentRefund::Failed),
-            _ => None,
+            Answer::PaymentUnknown => PaymentRefund::Failed,
+            _ => PaymentRefund::Pending,
         };
-        match (outcome, answer) {
-            (Some(PaymentRefund::Succeeded), Answer::Payment(state)) => {
-                let status = if asked.restock && !asked.lines.is_empty() {
-                    RefundStatus::Restocking
-                } else {
-                    RefundStatus::Succeeded
-                };
-                self.settle_refund(refund_id, status, edit.now);
-                self.take_over_refunds(state.refunded_minor.max(self.given_back_minor()), edit);
+        let status = match outcome {
+            PaymentRefund::Pending => return self.saga.try_again(edit.now),
+            PaymentRefund::Succeeded if asked.restock && !asked.lines.is_empty() => RefundStatus::Restocking,
+            PaymentRefund::Succeeded => RefundStatus::Succeeded,
+            PaymentRefund::Failed => RefundStatus::Failed,
+        };
+        self.settle_refund(refund_id, status, edit.now);
+        if status == RefundStatus::Failed {
+            self.note(Some("The refund was refused by the gateway".to_owned()), edit);
+        }
+        if let Answer::Payment(state) = answer {
+            self.hear_refunds(state, edit);
+            if self.order.status.is_called_off() {
+                self.give_back_what_is_left(state, edit.now);
             }
-            (Some(PaymentRefund::Failed), answer) => {
-                self.settle_refund(refund_id, RefundStatus::Failed, edit.now);
-                self.note(Some("The refund was refused by the gateway".to_owned()), edit);
-                if let Answer::Payment(state) = answer
-                    && self.order.status.is_called_off()
-                {
-                    self.take_over_refunds(state.refunded_minor, edit);
-                    self.give_back_once_more(&asked, state, edit.now);
-                }
-            }
-            _ => self.saga.try_again(edit.now),
         }
     }
 
     /// Nothing was bought, so what was taken must go back, however often that is refused: a gateway refuses, say, for want
     /// of money in the shop's account. Or staff gives it back at payments, and all that is left to do is to take the goods.
-    fn give_back_once_more(&mut self, refused: &Refund, state: &PaymentState, now: DateTime<Utc>) {
+    fn give_back_what_is_left(&mut self, state: &PaymentState, now: DateTime<Utc>) {
+        let with_status = |status| {
+            self.refunds
+                .iter()
+                .filter(move |refund| refund.status == status)
+                .count()
+        };
+        let (is_under_way, times) = (
+            with_status(RefundStatus::Pending) > 0,
+            with_status(RefundStatus::Failed),
+        );
+        if is_under_way {
+            return;
+        }
+        let lines = match self.saga.stock_committed {
+            true => self.returnable_lines(),
+            false => Vec::new(),
+        };
+        let restock = !lines.is_empty();
+        let left_minor = self.left_minor(state);
         let pending = state
             .refunds
             .iter()
             .filter(|refund| refund.status == PaymentRefund::Pending);
-        let pending_minor: i64 = pending.map(|refund| refund.amount_minor).sum();
-        let left_minor = state.captured_minor - state.refunded_minor;
-        // What others have asked for may be refused as well, and is counted then.
-        let amount_minor = match left_minor - pending_minor {
-            free if free > 0 => free,
-            _ => left_minor,
-        };
-        let times = self
-            .refunds
-            .iter()
-            .filter(|refund| refund.status == RefundStatus::Failed)
-            .count();
+        let free_minor = left_minor - pending.map(|refund| refund.amount_minor).sum::<i64>();
         if left_minor > 0 {
-            self.give_back(amount_minor, refused.lines.clone(), refused.restock);
-            self.saga.go_to(Step::Refund, now + refused_refund_delay(times));
-        } else if refused.restock && !refused.lines.is_empty() {
-            self.give_back(0, refused.lines.clone(), true);
+            // What others have asked for may be refused as well, and is counted then.
+            let (amount_minor, delay) = match (free_minor > 0, times) {
+                (true, 0) => (free_minor, TimeDelta::zero()),
+                (true, _) => (free_minor, refused_refund_delay(times)),
+                (false, _) => (left_minor, refused_refund_delay(times)),
+            };
+            self.give_back(amount_minor, lines, restock);
+            self.saga.go_to(Step::Refund, now + delay);
+        } else if restock {
+            self.give_back(0, lines, true);
             self.saga.go_to(Step::Refund, now);
         }
+    }
+
+    /// What was taken and is not back.
+    fn left_minor(&self, state: &PaymentState) -> i64 {
+        state.captured_minor - self.back_minor(state)
+    }
+
+    /// What is back: payments may count what a gateway gave back a moment later than it tells that it did.
+    fn back_minor(&self, state: &PaymentState) -> i64 {
+        state
+            .refunded_minor
+            .max(self.given_back_minor())
+            .min(state.captured_minor)
     }
 
     /// What is known to be back of what this order has asked for.
@@ -544,6 +677,11 @@ impl OrderFile {
                 }
             }
         }
+        self.go_to_end(now);
+    }
+
+    /// Goes to what is left to do when no money is to move any more.
+    fn go_to_end(&mut self, now: DateTime<Utc>) {
         let next = if self.open_refund().is_some() {
             Step::Refund
         } else if self.saga.stock_committed || self.order.status.is_paid() {
@@ -554,26 +692,71 @@ impl OrderFile {
         self.saga.go_to(next, now);
     }
 
-    /// The order's status follows the money that is known to be back.
-    fn take_over_refunds(&mut self, refunded_minor: i64, edit: &Edit<'_>) {
-        if refunded_minor <= self.order.refunded_minor {
+    /// The order follows what payments tells of money that went back; also when it came back later, because a bank did not take
+    /// it. Goods that came with it stay where they are.
+    fn hear_refunds(&mut self, state: &PaymentState, edit: &Edit<'_>) {
+        for refund in &mut self.refunds {
+            let is_returned = state.refunds.iter().any(|told| {
+                told.idempotency_key == refund.id && told.status == PaymentRefund::Failed && refund.amount_minor > 0
+            });
+            match refund.status {
+                RefundStatus::Succeeded if is_returned => refund.status = RefundStatus::Failed,
+                // The goods may be on the shelf already: they keep this refund's id.
+                RefundStatus::Restocking if is_returned => refund.amount_minor = 0,
+                _ => {}
+            }
+        }
+        let refunded_minor = self.back_minor(state).min(self.order.total_minor);
+        let before_minor = std::mem::replace(&mut self.order.refunded_minor, refunded_minor);
+        if refunded_minor == before_minor {
             return;
         }
-        self.order.refunded_minor = refunded_minor.min(self.order.total_minor);
-        let whole = self.order.refunded_minor == self.order.total_minor;
-        let status = if whole {
-            OrderStatus::Refunded
-        } else {
-            OrderStatus::PartiallyRefunded
+        let is_less = refunded_minor < before_minor;
+        let returned = "A refund did not arrive: the bank has sent the money back to the shop";
+        let edit = &Edit {
+            actor: if is_less { "system" } else { edit.actor },
+            now: edit.now,
         };
-        if self.order.status.may_become(status) {
-            self.move_to(status, None, edit);
+        let status = self.status_by_refunds();
+        if self.order.status != status && self.order.status.may_become(status) {
+            self.move_to(status, is_less.then(|| returned.to_owned()), edit);
         } else {
-            self.note(Some("Money was given back".to_owned()), edit);
+            let message = if is_less { returned } else { "Money was given back" };
+            self.note(Some(message.to_owned()), edit);
+        }
+    }
+
+    /// The status of an order that is paid, by how much of it is back.
+    fn status_by_refunds(&self) -> OrderStatus {
+        match self.order.refunded_minor {
+            0 if self.order.fulfilled_at.is_some() => OrderStatus::Fulfilled,
+            0 => OrderStatus::Paid,
+            whole if whole == self.order.total_minor => OrderStatus::Refunded,
+            _ => OrderStatus::PartiallyRefunded,
+        }
+    }
+
+    /// What undoes an order that nobody paid. A payment that was declined is looked at once more: its gateway may have taken
+    /// the money after all.
+    pub(super) fn undoing(&self) -> Step {
+        match self.order.payment_id {
+            Some(_) => Step::Void,
+            None => Step::Release,
         }
     }
 
     fn await_payment(&mut self, message: String, edit: &Edit<'_>) {
+        let left = PAYMENT_ATTEMPTS_MAX - self.saga.payment_attempts;
+        if left <= 0 {
+            self.note(Some(message), edit);
+            self.fail(FailureReason::PaymentDeclined, None, edit);
+            return self.saga.go_to(self.undoing(), edit.now);
+        }
+        let message = match left {
+            1 => format!("{message}. One more attempt is possible"),
+            2..=FEW_ATTEMPTS => format!("{message}. {left} more attempts are possible"),
+            _ => message,
+        };
         self.move_to(OrderStatus::AwaitingPayment, Some(message), edit);
         self.saga
             .go_to(Step::AwaitPayment, self.order.expires_at.unwrap_or(edit.now));
@@ -595,7 +778,8 @@ impl OrderFile {
         self.move_to(OrderStatus::Expired, None, edit);
     }
 
-    fn should_extend(&self, now: DateTime<Utc>) -> bool {
+    /// Whether the reservation is to be extended, so that the goods are there when the payment is decided.
+    fn runs_out(&self, now: DateTime<Utc>) -> bool {
         let undecided = self.order.status == OrderStatus::PaymentProcessing;
         undecided && self.saga.reserved_until.is_some_and(|until| until - now < EXTEND_BELOW)
     }

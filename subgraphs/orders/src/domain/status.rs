@@ -89,7 +89,8 @@ impl OrderStatus {
     /// PENDING ─ AWAITING_PAYMENT ─┬─ PAYMENT_PROCESSING ─ PAID ─ FULFILLED
     ///                             └─ REQUIRES_ACTION ─┘    └──────┴─ PARTIALLY_REFUNDED ─ REFUNDED
     /// ```
-    /// and from every state before `FULFILLED` to `CANCELLED`, before `PAID` to `EXPIRED` and `FAILED`.
+    /// and from every state before `FULFILLED` to `CANCELLED`, before `PAID` to `EXPIRED` and `FAILED`. From the last two it goes
+    /// back as far as money that was given back does not arrive.
     #[must_use]
     pub fn may_become(self, to: Self) -> bool {
         use OrderStatus as S;
@@ -111,8 +112,9 @@ impl OrderStatus {
             ),
             S::Paid => matches!(to, S::Fulfilled | S::Cancelled | S::PartiallyRefunded | S::Refunded),
             S::Fulfilled => matches!(to, S::PartiallyRefunded | S::Refunded),
-            S::PartiallyRefunded => matches!(to, S::Refunded | S::Fulfilled),
-            S::Cancelled | S::Expired | S::Failed | S::Refunded => false,
+            S::PartiallyRefunded => matches!(to, S::Refunded | S::Fulfilled | S::Paid),
+            S::Refunded => matches!(to, S::PartiallyRefunded | S::Fulfilled | S::Paid),
+            S::Cancelled | S::Expired | S::Failed => false,
         }
     }
 
@@ -146,6 +148,12 @@ impl OrderStatus {
     pub fn is_called_off(self) -> bool {
         use OrderStatus as S;
         matches!(self, S::Cancelled | S::Expired | S::Failed)
+    }
+
+    /// Whether a shopper need not wait for another one.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        self.is_called_off() || self == Self::Refunded
     }
 
     /// Whether the shop holds money of the shopper.

@@ -47,6 +47,9 @@ pub(crate) struct Model {
     /// JSON.
     #[sea_orm(column_type = "Text", nullable)]
     pub saga_payment_request: Option<String>,
+    /// Of the newest state of the payment that was heard.
+    pub saga_payment_version: i64,
+    pub saga_payment_attempts: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -34,6 +34,8 @@ pub(crate) enum OrderErrorCode {
     ReservationExpired,
     RefundTooLarge,
     IdempotencyKeyReused,
+    /// A service did not answer in time; nothing was bought. The same may work in a moment.
+    ServiceUnavailable,
 }
 
 #[derive(SimpleObject)]
@@ -78,7 +80,7 @@ impl OrderUserError {
         }
     }
 
-    /// Why an order failed right after it was placed.
+    /// Why an order failed.
     pub(crate) fn failed(reason: FailureReason, variant_id: Option<String>) -> Self {
         let (code, message) = match reason {
             FailureReason::OutOfStock => (
@@ -86,7 +88,19 @@ impl OrderUserError {
                 "Somebody else was faster: it is out of stock.",
             ),
             FailureReason::PriceChanged => (OrderErrorCode::PriceChanged, "The price has just changed."),
-            _ => (OrderErrorCode::ProductUnavailable, "This is not for sale any more."),
+            FailureReason::ProductUnavailable => (OrderErrorCode::ProductUnavailable, "This is not for sale any more."),
+            FailureReason::PaymentDeclined => (
+                OrderErrorCode::NotPayable,
+                "The payment was refused too often; place a new order.",
+            ),
+            FailureReason::PaymentExpired => (
+                OrderErrorCode::ReservationExpired,
+                "The time to pay is over; place a new order.",
+            ),
+            FailureReason::Internal => (
+                OrderErrorCode::ServiceUnavailable,
+                "A service did not answer in time, and nothing was bought; place a new order.",
+            ),
         };
         Self {
             variant: variant_id.map(ProductVariant::stub),

@@ -9,9 +9,10 @@ use super::cart::Cart;
 use super::entity::Payment;
 use super::error::{OrderErrorCode, OrderUserError, unavailable, user_errors};
 use super::order::{Order, OrderAddress, find_visible};
-use crate::checkout::{Checkout, KEY_CHARS_MAX, PlaceRequest, check_line, key_problem, key_use, merged};
+use crate::checkout::{Checkout, KEY_CHARS_MAX, PlaceRequest, check_line, key_problem, key_use, merged, text_mistake};
 use crate::domain::{
-    Edit, LINES_MAX, OrderFile, OrderStatus, PaymentRequest, QUANTITY_MAX, RefundError, RefundRequest, RefundStatus,
+    self, Edit, LINES_MAX, OrderFile, OrderStatus, PaymentRequest, QUANTITY_MAX, RefundError, RefundRequest,
+    RefundStatus,
 };
 use crate::paying::{PayError, PayRequest};
 use crate::store::CartEdit;
@@ -156,6 +157,9 @@ impl Mutation {
         }
         let mut changed = Vec::with_capacity(lines.len());
         for (position, line) in lines.into_iter().enumerate() {
+            if !service::id::is("cln", &line.line_id) {
+                return cart_payload(context, user_id, CartEdit::LineNotFound(position)).await;
+            }
             match u32::try_from(line.quantity)
                 .ok()
                 .filter(|quantity| *quantity <= QUANTITY_MAX)
@@ -194,13 +198,7 @@ impl Mutation {
                 });
             }
         };
-        let failed = order
-            .as_ref()
-            .filter(|order| order.status == OrderStatus::Failed)
-            .and_then(|order| {
-                let reason = order.failure_reason?;
-                Some(OrderUserError::failed(reason, order.failure_variant_id.clone()))
-            });
+        let failed = order.as_ref().and_then(failure);
         Ok(OrderCreatePayload {
             order: order.map(Order::from),
             user_errors: failed.into_iter().collect(),
@@ -233,6 +231,13 @@ impl Mutation {
         let order = file.map(|file| file.order);
         let (payment, user_errors) = match paid {
             Ok(payment_id) => paid_outcome(order.as_ref(), payment_id),
+            Err(cause @ PayError::NotPayable) => {
+                let failed = order
+                    .as_ref()
+                    .and_then(failure)
+                    .map(|error| error.at(&["input", "orderId"]));
+                (None, vec![failed.unwrap_or_else(|| pay_error(cause))])
+            }
             Err(cause) => (None, vec![pay_error(cause)]),
         };
         Ok(OrderPayPayload {
@@ -253,6 +258,10 @@ impl Mutation {
         if !own && !viewer.scopes.contains("orders:write") {
             viewer.require_scope("orders:write")?;
         }
+        if let Some(message) = reason.as_deref().and_then(|reason| text_mistake(reason, usize::MAX)) {
+            let error = OrderUserError::new(OrderErrorCode::Invalid, message);
+            return Ok(order_failed(error.at(&["reason"])));
+        }
         let actor = if own { "shopper" } else { "staff" };
         let reason = reason.map(|reason| reason.chars().take(REASON_CHARS_MAX).collect::<String>());
         let driver = &context.data::<Checkout>()?.driver;
@@ -268,7 +277,7 @@ impl Mutation {
             }
         });
         if let Some(Err(())) = changed.await? {
-            let message = "The order cannot be cancelled any more, or not while money is given back.";
+            let message = "The order cannot be cancelled any more.";
             return Ok(order_failed(OrderUserError::new(
                 OrderErrorCode::NotCancellable,
                 message,
@@ -284,12 +293,15 @@ impl Mutation {
         guard = "RequireScope(\"orders:write\")"
     )]
     async fn order_fulfill(&self, context: &Context<'_>, id: ID, tracking_url: Option<String>) -> Result<OrderPayload> {
-        if tracking_url
-            .as_ref()
-            .is_some_and(|url| url.chars().count() > REASON_CHARS_MAX)
+        if let Some(message) = tracking_url
+            .as_deref()
+            .and_then(|url| text_mistake(url, REASON_CHARS_MAX))
         {
-            let error = OrderUserError::new(OrderErrorCode::Invalid, "The address is too long.");
+            let error = OrderUserError::new(OrderErrorCode::Invalid, message);
             return Ok(order_failed(error.at(&["trackingUrl"])));
+        }
+        if !service::id::is("ord", &id) {
+            return Ok(order_failed(not_found(&["id"])));
         }
         let driver = &context.data::<Checkout>()?.driver;
         let edit = Edit {
@@ -333,7 +345,19 @@ impl Mutation {
             let error = OrderUserError::new(OrderErrorCode::Invalid, message);
             return Ok(order_failed(error.at(&["input", "lines"])));
         }
-        let Some(file) = driver.store().file(&input.order_id).await? else {
+        if let Some(message) = input
+            .reason
+            .as_deref()
+            .and_then(|reason| text_mistake(reason, usize::MAX))
+        {
+            let error = OrderUserError::new(OrderErrorCode::Invalid, message);
+            return Ok(order_failed(error.at(&["input", "reason"])));
+        }
+        let file = match service::id::is("ord", &input.order_id) {
+            true => driver.store().file(&input.order_id).await?,
+            false => None,
+        };
+        let Some(file) = file else {
             return Ok(order_failed(not_found(&["input", "orderId"])));
         };
         let amount = input
@@ -472,8 +496,20 @@ async fn driven(context: &Context<'_>, order_id: &str) -> Result<OrderPayload> {
     })
 }
 
-/// A payment that payments refused to start leaves the order without one.
-fn paid_outcome(order: Option<&crate::domain::Order>, payment_id: String) -> (Option<Payment>, Vec<OrderUserError>) {
+/// Why the order failed, if it did.
+fn failure(order: &domain::Order) -> Option<OrderUserError> {
+    let reason = order.failure_reason.filter(|_| order.status == OrderStatus::Failed)?;
+    Some(OrderUserError::failed(reason, order.failure_variant_id.clone()))
+}
+
+/// A payment that payments refused to start leaves the order without one; the last of too many, failed.
+fn paid_outcome(order: Option<&domain::Order>, payment_id: String) -> (Option<Payment>, Vec<OrderUserError>) {
+    if let Some(failed) = order.and_then(failure) {
+        return (
+            Some(Payment { id: ID(payment_id) }),
+            vec![failed.at(&["input", "orderId"])],
+        );
+    }
     let refused = order.is_some_and(|order| order.status == OrderStatus::AwaitingPayment && order.payment_id.is_none());
     if refused {
         let message = "The payment could not be started: is the gateway right?";

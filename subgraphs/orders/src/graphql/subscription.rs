@@ -1,4 +1,5 @@
-//! `orderUpdated`, from the database: any replica can serve it, whichever one changed the order.
+//! `orderUpdated`, from the database: any replica can serve it, whichever one changed the order. Watchers of all orders look
+//! together: what they ask for while the database is busy is one statement.
 
 use std::time::Duration;
 
@@ -7,13 +8,13 @@ use futures::Stream;
 use futures::stream::try_unfold;
 use service::auth::{Viewer, ViewerExt as _};
 use service::graphql::{UNAUTHORIZED_FIELD_OR_TYPE, error};
+use service::loader::{LoadError, Loader};
 
+use super::Loaders;
 use super::order::{Order, visible};
-use crate::checkout::Checkout;
 use crate::domain::{self, OrderStatus};
-use crate::store::{Store, StoreError};
 
-/// How often the order is looked at. One primary-key read per watcher: cheap, and as fast as a shopper notices.
+/// How often the order is looked at: as fast as a shopper notices.
 const POLL: Duration = Duration::from_millis(500);
 
 /// How often in a row the database may fail before the watcher is told: five seconds.
@@ -22,7 +23,7 @@ const FAILURES_MAX: u32 = 10;
 pub(crate) struct Subscription;
 
 struct Watch {
-    store: Store,
+    orders: Loader<String, domain::Order>,
     viewer: Viewer,
     order_id: String,
     seen: Option<Seen>,
@@ -50,19 +51,19 @@ impl From<&domain::Order> for Seen {
 
 #[GraphqlSubscription]
 impl Subscription {
-    /// Fires on each status change; the first message is the current state.
+    /// Fires on each status change; the first message is the current state, and the last that the order is CANCELLED, EXPIRED,
+    /// FAILED or REFUNDED.
     async fn order_updated(&self, context: &Context<'_>, id: ID) -> Result<impl Stream<Item = Result<Order>> + use<>> {
         let viewer = context.viewer().clone();
         viewer.require_user()?;
-        let store = context.data::<Checkout>()?.driver.store().clone();
         let watch = Watch {
-            store,
+            orders: context.data::<Loaders>()?.orders.clone(),
             viewer,
             order_id: id.to_string(),
             seen: None,
             failures: 0,
         };
-        if watch.look().await?.is_none() {
+        if !service::id::is("ord", &id) || watch.look().await?.is_none() {
             return Err(error(
                 UNAUTHORIZED_FIELD_OR_TYPE,
                 "there is no such order, or it is somebody else's",
@@ -73,8 +74,11 @@ impl Subscription {
 }
 
 impl Watch {
-    /// Waits for the next status; `None` when there is no such order any more.
+    /// Waits for the next status; `None` after the last one, and when there is no such order any more.
     async fn next(mut self) -> Result<Option<(Order, Watch)>> {
+        if self.seen.as_ref().is_some_and(|seen| seen.status.is_final()) {
+            return Ok(None);
+        }
         loop {
             match self.look().await {
                 Ok(None) => return Ok(None),
@@ -94,9 +98,8 @@ impl Watch {
         }
     }
 
-    async fn look(&self) -> Result<Option<domain::Order>, StoreError> {
-        let mut orders = self.store.orders_by_id(vec![self.order_id.clone()]).await?;
-        let order = orders.remove(&self.order_id);
+    async fn look(&self) -> Result<Option<domain::Order>, LoadError> {
+        let order = self.orders.load(self.order_id.clone()).await?;
         Ok(order.filter(|order| visible(&self.viewer, order)))
     }
 }

@@ -12,6 +12,7 @@ mod m20261127_000004_lease_owner;
 mod m20261128_000005_saga_in_orders;
 mod m20261128_000006_erased_carts;
 mod m20261129_000007_exact_keys;
+mod m20261129_000008_payment_seen;
 
 use sea_orm_migration::prelude::*;
 
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000006_erased_carts::Migration),
             Box::new(service::events::LongEvents),
             Box::new(m20261129_000007_exact_keys::Migration),
+            Box::new(m20261129_000008_payment_seen::Migration),
         ]
     }
 }

@@ -5,17 +5,18 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use service::database::OneOf as _;
 
-use super::updates::{self, Change, Extra, Update};
+use super::updates::{self, Change, Drive, Extra, Update};
 use super::{Placed, Store, StoreError};
-use crate::domain::{LEASE, OrderFile, Step};
+use crate::domain::{LEASE, Lane, OrderFile, OrderStatus, Step};
 use crate::entity::{idempotency_key, orders};
 
 /// How often a change is tried again when somebody else was faster.
 const CHANGE_ATTEMPTS_MAX: u32 = 5;
 
-/// Most sagas that the runner takes at once.
-const DUE_MAX: u64 = 50;
+/// Most keys that are forgotten at once.
+const KEYS_FORGOTTEN_MAX: u64 = 500;
 
 /// A saga whose next try is further away than this was tried often.
 const HELD_UP: TimeDelta = TimeDelta::seconds(30);
@@ -40,6 +41,8 @@ pub struct Driven<'a> {
     pub lease: &'a str,
     /// The time.
     pub now: DateTime<Utc>,
+    /// The steps at which they drive it on, and not at others; any when absent.
+    pub lane: Option<Lane>,
 }
 
 impl Store {
@@ -95,7 +98,7 @@ impl Store {
     }
 
     /// [`Store::change`] by whoever has driven the saga a step. Their lease goes on for another [`LEASE`] when there is
-    /// more to do now, else it ends. `None`, and nothing is stored, when the lease ran out and somebody else has taken the
+    /// more for them to do now, else it ends. `None`, and nothing is stored, when the lease ran out and somebody else has taken the
     /// saga over: what they hear counts.
     ///
     /// # Errors
@@ -107,7 +110,11 @@ impl Store {
     ) -> Result<Option<OrderFile>, StoreError> {
         let order_id = &driven.file.order.id;
         let extra = Extra {
-            driven: Some((driven.lease.to_owned(), driven.now)),
+            drive: Some(Drive {
+                lease: driven.lease.to_owned(),
+                now: driven.now,
+                lane: driven.lane,
+            }),
             ..Extra::default()
         };
         let changed = self.change_with(order_id, Some(driven.file.clone()), extra, |file| {
@@ -206,20 +213,44 @@ impl Store {
         Ok((claimed.rows_affected == 1).then_some(lease))
     }
 
-    /// Orders whose saga is due and not being worked on, the most urgent first.
+    /// At most `count` orders whose saga is at a step of `lane`, due and not being worked on, the most urgent first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn due(&self, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
+    pub async fn due(&self, lane: Lane, now: DateTime<Utc>, count: u64) -> Result<Vec<String>, StoreError> {
         use orders::Column;
         let due = orders::Entity::find()
             .select_only()
             .column(Column::Id)
             .filter(Column::SagaNextAt.lte(now))
+            .filter(Column::SagaStep.is_in(lane.iter().map(|step| step.as_str())))
             .filter(Column::SagaLeaseUntil.is_null().or(Column::SagaLeaseUntil.lte(now)))
             .order_by_asc(Column::SagaNextAt)
-            .limit(DUE_MAX);
+            .limit(count);
         Ok(due.into_tuple::<String>().all(self.database.read()).await?)
+    }
+
+    /// Forgets keys that were used before then, at most [`KEYS_FORGOTTEN_MAX`]: a shop that sells much has more of them than
+    /// one statement should hold. Gives how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn forget_keys(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        use idempotency_key::Column;
+        let old = idempotency_key::Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::CreatedAt.lt(before))
+            .limit(KEYS_FORGOTTEN_MAX);
+        let old = old.into_tuple::<String>().all(self.database.read()).await?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let forgotten = idempotency_key::Entity::delete_many()
+            .filter(Column::Id.is_one_of(old))
+            .exec(self.database.write())
+            .await?;
+        Ok(forgotten.rows_affected)
     }
 
     /// Number of sagas by step, without those that are done.
@@ -241,18 +272,26 @@ impl Store {
     }
 
     /// How many sagas wait for long until a step is tried again that nobody but another service has to take: it failed, or
-    /// was refused, time and again.
+    /// was refused, time and again. And how many wait for a payment whose goods nobody keeps for it any more, since products
+    /// gave no answer.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn held_up(&self, now: DateTime<Utc>) -> Result<i64, StoreError> {
         use orders::Column;
         let waits_for_people = [Step::AwaitPayment, Step::AwaitOutcome].map(Step::as_str);
+        let is_tried_late = Column::SagaNextAt
+            .gt(now + HELD_UP)
+            .and(Column::SagaStep.is_not_in(waits_for_people));
+        let is_not_extended = Column::SagaStep
+            .eq(Step::AwaitOutcome.as_str())
+            .and(Column::Status.eq(OrderStatus::PaymentProcessing.as_str()))
+            .and(Column::SagaReservedUntil.lt(now));
         let count = orders::Entity::find()
             .select_only()
             .column_as(Column::Id.count(), "count")
-            .filter(Column::SagaNextAt.gt(now + HELD_UP))
-            .filter(Column::SagaStep.is_not_in(waits_for_people))
+            .filter(Column::SagaNextAt.is_not_null())
+            .filter(is_tried_late.or(is_not_extended))
             .into_tuple::<i64>()
             .one(self.database.read())
             .await?;

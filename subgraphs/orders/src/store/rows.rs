@@ -88,6 +88,8 @@ pub(super) fn order_to_row(order: &Order, saga: &Saga) -> orders::ActiveModel {
         saga_reserved_until: Set(saga.reserved_until),
         saga_stock_committed: Set(saga.stock_committed),
         saga_payment_request: Set(saga.payment_request.as_ref().map(text)),
+        saga_payment_version: Set(saga.payment_version),
+        saga_payment_attempts: Set(saga.payment_attempts),
     }
 }
 
@@ -208,6 +210,8 @@ pub(super) fn saga_from_row(row: &orders::Model) -> Result<Saga, StoreError> {
         next_at: row.saga_next_at,
         reserved_until: row.saga_reserved_until,
         stock_committed: row.saga_stock_committed,
+        payment_version: row.saga_payment_version,
+        payment_attempts: row.saga_payment_attempts,
     })
 }
 

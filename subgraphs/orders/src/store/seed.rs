@@ -209,6 +209,8 @@ fn at_rest(seed: &SeedOrder) -> Saga {
         reserved_until: None,
         stock_committed: seed.is_bought(),
         payment_request: None,
+        payment_version: 0,
+        payment_attempts: i32::from(seed.is_bought()),
     }
 }
 

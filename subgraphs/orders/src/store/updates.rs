@@ -14,7 +14,7 @@ use super::KeyUse;
 use super::events::paid_event;
 use super::placing::{hold, key_to_row};
 use super::rows::{event_to_row, line_to_row, order_to_row, refund_to_row, signed};
-use crate::domain::{OrderFile, OrderStatus};
+use crate::domain::{Lane, OrderFile, OrderStatus};
 use crate::entity::{cart, cart_line, idempotency_key, order_event, order_refund, orders};
 
 /// Writes changes with those of others.
@@ -36,10 +36,26 @@ pub(super) struct Change {
 pub(super) struct Extra {
     pub(super) key: Option<KeyUse>,
     pub(super) event: Option<(String, DateTime<Utc>)>,
-    /// The lease of whoever has driven the saga the step that this ends, and the time.
-    pub(super) driven: Option<(String, DateTime<Utc>)>,
+    /// Who has driven the saga the step that this ends.
+    pub(super) drive: Option<Drive>,
     /// Who drives the saga from now on.
     pub(super) lease: Option<(String, DateTime<Utc>)>,
+}
+
+/// How a saga is driven.
+#[derive(Clone)]
+pub(super) struct Drive {
+    pub(super) lease: String,
+    pub(super) now: DateTime<Utc>,
+    /// The steps at which it is driven on; any when absent.
+    pub(super) lane: Option<Lane>,
+}
+
+impl Drive {
+    fn goes_on(&self, file: &OrderFile) -> bool {
+        let is_in_lane = self.lane.is_none_or(|lane| lane.contains(&file.saga.step));
+        is_in_lane && file.command(self.now).is_some()
+    }
 }
 
 /// What became of a change.
@@ -58,7 +74,7 @@ pub(super) enum Update {
 impl Extra {
     /// Whether there is something to store when the order stays as it is.
     pub(super) fn is_stored_anyway(&self) -> bool {
-        self.key.is_some() || self.driven.is_some() || self.lease.is_some()
+        self.key.is_some() || self.drive.is_some() || self.lease.is_some()
     }
 }
 
@@ -71,10 +87,10 @@ impl Change {
         is_same && after.new_events.is_empty() && self.extra.key.is_none() && self.extra.event.is_none()
     }
 
-    /// Whether the order has come to `status`, be it on its way to another one.
-    fn reaches(&self, status: OrderStatus) -> bool {
+    /// Whether the order has come from one status to another, be it on its way to a third.
+    fn moves(&self, from: OrderStatus, to: OrderStatus) -> bool {
         let mut moves = self.after.new_events.iter();
-        moves.any(|event| event.to_status == status && event.from_status != Some(status))
+        moves.any(|event| event.from_status == Some(from) && event.to_status == to)
     }
 
     fn point_of_storing(&self) {
@@ -142,8 +158,8 @@ pub(super) async fn write(database: &Database, changes: &[Box<Change>]) -> Resul
 /// Without the lease, which is taken without a new version.
 const ROWS: RowsOf<orders::Column> = {
     use orders::Column::{
-        ExpiresAt, Id, PaymentId, SagaAttempt, SagaNextAt, SagaPaymentRequest, SagaReservedUntil, SagaStep,
-        SagaStockCommitted, Status, Version,
+        ExpiresAt, Id, PaymentId, SagaAttempt, SagaNextAt, SagaPaymentAttempts, SagaPaymentRequest, SagaPaymentVersion,
+        SagaReservedUntil, SagaStep, SagaStockCommitted, Status, Version,
     };
     RowsOf {
         key: Id,
@@ -158,6 +174,8 @@ const ROWS: RowsOf<orders::Column> = {
             SagaReservedUntil,
             SagaStockCommitted,
             SagaPaymentRequest,
+            SagaPaymentVersion,
+            SagaPaymentAttempts,
         ],
     }
 };
@@ -168,10 +186,10 @@ async fn update_rows(database: &impl ConnectionTrait, changes: &[&Change]) -> Re
     let written = update_all(database, ROWS, &rows).await?;
     let mut updates = Vec::with_capacity(changes.len());
     for (change, written) in changes.iter().zip(written) {
-        updates.push(match (written, &change.extra.driven) {
+        updates.push(match (written, &change.extra.drive) {
             (true, _) => Update::Written,
             (false, None) => Update::Stale,
-            (false, Some((lease, _))) => {
+            (false, Some(Drive { lease, .. })) => {
                 let holder = orders::Entity::find_by_id(&change.after.order.id).one(database).await?;
                 match holder.is_some_and(|row| row.saga_lease_owner.as_ref() == Some(lease)) {
                     true => Update::Stale,
@@ -193,11 +211,11 @@ fn row_change(change: &Change) -> RowChange<orders::ActiveModel> {
         row
     });
     let mut guards = vec![(Column::Version, before.order.version.into())];
-    if let Some((lease, now)) = &extra.driven {
-        guards.push((Column::SagaLeaseOwner, lease.as_str().into()));
+    if let Some(drive) = &extra.drive {
+        guards.push((Column::SagaLeaseOwner, drive.lease.as_str().into()));
         (row.saga_lease_until, row.saga_lease_owner) = (Set(None), Set(None));
-        if after.command(*now).is_some() {
-            hold(&mut row, lease, *now);
+        if drive.goes_on(after) {
+            hold(&mut row, &drive.lease, drive.now);
         }
     }
     if let Some((lease, now)) = &extra.lease {
@@ -228,7 +246,7 @@ async fn update_parts(database: &Transaction, change: &Change) -> Result<(), DbE
                 .await?;
         }
     }
-    let is_reserved = before.order.status == OrderStatus::Pending && change.reaches(OrderStatus::AwaitingPayment);
+    let is_reserved = change.moves(OrderStatus::Pending, OrderStatus::AwaitingPayment);
     if is_reserved && after.order.from_cart {
         empty_cart(database, after).await?;
     }
@@ -257,7 +275,10 @@ async fn insert_beside(database: &Transaction, changes: &[&Change]) -> Result<()
             .exec_without_returning(database)
             .await?;
     }
-    let paid = changes.iter().filter(|change| change.reaches(OrderStatus::Paid));
+    // Not one that was given back in vain, and so is paid once more.
+    let paid = changes
+        .iter()
+        .filter(|change| change.moves(OrderStatus::PaymentProcessing, OrderStatus::Paid));
     let paid: Vec<_> = paid
         .filter_map(|change| paid_event(&change.after).transpose())
         .collect::<Result<_, _>>()?;

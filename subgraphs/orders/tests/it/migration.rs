@@ -70,6 +70,8 @@ async fn a_saga_goes_on_where_it_was_before_it_moved_into_its_order() {
                 token: None,
                 return_url: None,
             }),
+            payment_version: 0,
+            payment_attempts: 0,
         };
         assert_eq!(saga, expected, "on {url}");
         assert!(store.claim(&order.id, now).await.unwrap().is_some(), "on {url}");

@@ -74,6 +74,26 @@ async fn a_watcher_hears_of_each_refusal() {
     }
 }
 
+/// Whoever has heard of the end need not look any further.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_is_done_when_the_order_is() {
+    let shop = Shop::open().await;
+    let shoe = shop.shelf.stock(1, 8_990, 5);
+    let order_id = shop.place(&[(&shoe, 1)]).await;
+    let mut messages = watch(&shop.orders, &order_id, &shop.token(2, &[Role::Customer])).await;
+    wait_for(&mut messages, "AWAITING_PAYMENT").await;
+    shop.cancel(&order_id).await;
+    let rest = async {
+        let mut rest = String::new();
+        while let Some(message) = messages.next().await {
+            rest += &String::from_utf8_lossy(&message.unwrap());
+        }
+        rest
+    };
+    let rest = tokio::time::timeout(Duration::from_secs(20), rest).await.unwrap();
+    assert!(rest.contains("\"CANCELLED\"") && rest.contains("complete"), "{rest}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn watchers_at_every_replica_hear_what_any_of_them_wrote() {
     each_database(async |url: String| {

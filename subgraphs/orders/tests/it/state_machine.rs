@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use orders::domain::{
-    Address, Answer, Command, Edit, NewOrder, OrderFile, OrderLine, OrderStatus, PaymentRequest, PricedLine, Pricing,
-    RefundRequest, Step,
+    Address, Answer, Command, Edit, FailureReason, LEASE, NewOrder, OrderFile, OrderLine, OrderStatus, PaymentRequest,
+    PricedLine, Pricing, RefundRequest, Step,
 };
 use proptest::prelude::*;
 use service::contract::payments::{PaymentState, PaymentStatus, RefundState, RefundStatus, RefusalCode};
@@ -34,6 +34,8 @@ enum Fate {
 enum Wire {
     Fine,
     RequestLost,
+    /// It is still on its way when the caller has given up.
+    RequestLate,
     AnswerLost,
     /// The runner's lease ran out meanwhile: its answer is dropped after another one has asked as well.
     AskedTwice,
@@ -50,6 +52,8 @@ enum Act {
     Fulfill,
     /// Payments tells how the payment stands, perhaps again.
     Event,
+    /// Payments told it before, and it comes late, or once more.
+    OldEvent(usize),
     Wait(i64),
     /// Somebody else buys what is left, if it is not reserved.
     SellOut,
@@ -59,11 +63,15 @@ enum Act {
     RefundAtPayments(i64),
     /// Staff takes a part of what is held at payments.
     CaptureAtPayments(i64),
+    /// A bank sends a refund back that had succeeded.
+    ReturnRefund,
+    /// A gateway holds money of, or takes it for, a payment that had ended.
+    AfterEnd(bool),
 }
 
 fn act() -> impl Strategy<Value = Act> {
     let wire = prop_oneof![
-        4 => Just(Wire::Fine), 1 => Just(Wire::RequestLost), 2 => Just(Wire::AnswerLost), 1 => Just(Wire::AskedTwice)
+        4 => Just(Wire::Fine), 1 => Just(Wire::RequestLost), 1 => Just(Wire::RequestLate), 2 => Just(Wire::AnswerLost), 1 => Just(Wire::AskedTwice)
     ];
     let fate = prop_oneof![
         3 => Just(Fate::Ok), 1 => Just(Fate::Declined), 1 => Just(Fate::ThreeDSecure), 1 => Just(Fate::Later),
@@ -77,11 +85,13 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (1..20_000_i64).prop_map(Act::Refund),
         1 => Just(Act::Fulfill),
         1 => Just(Act::Event),
+        1 => any::<usize>().prop_map(Act::OldEvent),
         3 => (1..600_i64).prop_map(Act::Wait),
         1 => Just(Act::SellOut),
         1 => (1..6_u32).prop_map(Act::RefuseRefunds),
         1 => (1..20_000_i64).prop_map(Act::RefundAtPayments),
         1 => (1..10_000_i64).prop_map(Act::CaptureAtPayments),
+        1 => Just(Act::ReturnRefund),
     ]
 }
 
@@ -101,6 +111,10 @@ struct World {
     payments: BTreeMap<String, PaymentState>,
     payment_count: u32,
     refusals_left: u32,
+    /// What payments knew at some time, oldest first.
+    states: Vec<PaymentState>,
+    /// An authorization that is on its way, and since when.
+    late: Option<(Command, DateTime<Utc>)>,
 }
 
 impl World {
@@ -160,6 +174,8 @@ impl World {
             payments: BTreeMap::new(),
             payment_count: 0,
             refusals_left: 0,
+            states: Vec::new(),
+            late: None,
         }
     }
 
@@ -200,25 +216,41 @@ impl World {
                 self.file.fulfill(None, &edit);
             }
             Act::Event => self.tell(),
-            Act::Wait(seconds) => self.now += TimeDelta::seconds(*seconds),
+            Act::OldEvent(which) if !self.states.is_empty() => {
+                let state = self.states[which % self.states.len()].clone();
+                self.file.hear_event(&state, self.now);
+            }
+            Act::OldEvent(_) => {}
+            Act::Wait(seconds) => self.wait_until(self.now + TimeDelta::seconds(*seconds)),
             Act::SellOut => {
                 self.sweep();
                 self.free = 0;
             }
             Act::RefuseRefunds(count) => self.refusals_left = *count,
             Act::RefundAtPayments(amount_minor) => {
-                for state in self.payments.values_mut() {
-                    give_back(state, format!("staff {amount_minor}"), *amount_minor);
-                }
+                self.change_all(|state| give_back(state, format!("staff {amount_minor}"), *amount_minor));
             }
             Act::CaptureAtPayments(amount_minor) => {
-                for state in self.payments.values_mut() {
+                self.change_all(|state| {
                     if state.status == PaymentStatus::Authorized {
                         capture(state, *amount_minor);
                     }
-                }
+                });
             }
+            Act::ReturnRefund => self.change_all(return_refund),
+            Act::AfterEnd(is_taken) => self.change_all(|state| match is_taken {
+                true => state.captured_minor = state.amount_minor,
+                false => state.status = PaymentStatus::Authorized,
+            }),
         }
+    }
+
+    /// What is on its way arrives in time.
+    fn wait_until(&mut self, now: DateTime<Utc>) {
+        if let Some((command, _)) = self.late.take_if(|(_, since)| *since + LEASE <= now) {
+            self.carry_out(&command);
+        }
+        self.now = self.now.max(now);
     }
 
     fn tell(&mut self) {
@@ -232,7 +264,11 @@ impl World {
             return;
         };
         let answer = match wire {
-            Wire::RequestLost => Answer::Silence,
+            Wire::RequestLate if matches!(command, Command::Authorize(..)) => {
+                self.late = Some((command.clone(), self.now));
+                Answer::Silence
+            }
+            Wire::RequestLost | Wire::RequestLate => Answer::Silence,
             Wire::AnswerLost => {
                 self.carry_out(&command);
                 Answer::Silence
@@ -397,6 +433,7 @@ impl World {
                 version: 1,
                 refunds: Vec::new(),
             };
+            self.states.push(state.clone());
             self.payments.insert(id.to_owned(), state);
         }
         self.payment(id)
@@ -411,11 +448,19 @@ impl World {
         if let Some(state) = self.payments.get_mut(id) {
             change(state);
             state.version += 1;
+            self.states.push(state.clone());
+        }
+    }
+
+    fn change_all(&mut self, change: impl Fn(&mut PaymentState)) {
+        let ids: Vec<String> = self.payments.keys().cloned().collect();
+        for id in ids {
+            self.change(&id, &change);
         }
     }
 
     fn decide(&mut self, yes: bool) {
-        for state in self.payments.values_mut() {
+        self.change_all(|state| {
             if matches!(state.status, PaymentStatus::RequiresAction | PaymentStatus::Processing) {
                 state.status = if yes {
                     PaymentStatus::Authorized
@@ -423,22 +468,25 @@ impl World {
                     PaymentStatus::Declined
                 };
             }
-        }
+        });
     }
 
     /// Every wire is mended and every gateway decides; then the saga must come to its end.
     fn settle(&mut self) {
         for _ in 0..200 {
-            let Some(next_at) = self.file.saga.next_at else {
+            if self.file.saga.next_at.is_none() {
                 // No event is lost.
-                return self.tell();
+                self.tell();
+            }
+            let Some(next_at) = self.file.saga.next_at else {
+                return;
             };
-            self.now = self.now.max(next_at);
-            for state in self.payments.values_mut() {
+            self.wait_until(next_at);
+            self.change_all(|state| {
                 if state.status == PaymentStatus::Processing {
                     state.status = PaymentStatus::Authorized;
                 }
-            }
+            });
             self.step(Wire::Fine);
         }
         panic!("the saga does not end: {:#?}", self.file);
@@ -502,6 +550,22 @@ fn give_back(state: &mut PaymentState, key: String, amount_minor: i64) {
         PaymentStatus::PartiallyRefunded
     };
     note_refund(state, key, RefundStatus::Succeeded, amount_minor);
+}
+
+/// The last refund that succeeded.
+fn return_refund(state: &mut PaymentState) {
+    let back = state
+        .refunds
+        .iter_mut()
+        .rfind(|refund| refund.status == RefundStatus::Succeeded);
+    if let Some(refund) = back {
+        refund.status = RefundStatus::Failed;
+        state.refunded_minor -= refund.amount_minor;
+        state.status = match state.refunded_minor {
+            0 => PaymentStatus::Captured,
+            _ => PaymentStatus::PartiallyRefunded,
+        };
+    }
 }
 
 fn note_refund(state: &mut PaymentState, key: String, status: RefundStatus, amount_minor: i64) {
@@ -600,4 +664,198 @@ pub(crate) fn paid_and_given_back() -> (OrderFile, OrderFile) {
     }
     assert_eq!(world.file.order.status, OrderStatus::PartiallyRefunded);
     (placed, world.file)
+}
+
+impl World {
+    /// A world whose order is reserved.
+    fn reserved() -> World {
+        let mut world = World::open();
+        world.act(&Act::Step(Wire::Fine));
+        world
+    }
+
+    /// A world whose order is paid.
+    fn paid() -> World {
+        let mut world = World::reserved();
+        world.act(&Act::Pay(Fate::Ok));
+        world.settle();
+        assert_eq!(world.file.order.status, OrderStatus::Paid);
+        world
+    }
+
+    fn refunded(&self) -> (OrderStatus, i64) {
+        (self.file.order.status, self.file.order.refunded_minor)
+    }
+}
+
+/// Payments is away, and the shopper goes away as well: nobody asks for money that nobody wants.
+#[test]
+fn an_order_that_was_cancelled_is_not_authorized_any_more() {
+    let mut world = World::reserved();
+    world.act(&Act::Pay(Fate::Ok));
+    world.act(&Act::Step(Wire::RequestLost));
+    world.act(&Act::Cancel);
+    world.settle();
+    world.check();
+    assert!(world.payments.is_empty());
+    assert_eq!(world.reservation, Some(Reservation::Released));
+}
+
+/// The request that the caller has given up arrives after the cancellation: the goods are kept until then, and the hold is let
+/// go. One that comes later still tells of itself.
+#[test]
+fn an_authorization_that_arrives_after_the_cancellation_is_let_go() {
+    for is_too_late in [false, true] {
+        let mut world = World::reserved();
+        world.act(&Act::Pay(Fate::Ok));
+        world.act(&Act::Step(Wire::RequestLate));
+        let late = world.late.take_if(|_| is_too_late);
+        world.act(&Act::Cancel);
+        world.settle();
+        if let Some((command, _)) = late {
+            assert!(world.payments.is_empty());
+            world.carry_out(&command);
+            world.settle();
+        }
+        world.check();
+        assert_eq!(world.payments["pay_1"].status, PaymentStatus::Voided);
+    }
+}
+
+#[test]
+fn a_refund_that_a_bank_sends_back_can_be_made_again() {
+    let mut world = World::paid();
+    let total = world.file.order.total_minor;
+    world.act(&Act::Fulfill);
+    world.act(&Act::Refund(1_000));
+    world.settle();
+    world.act(&Act::Refund(total - 1_000));
+    world.settle();
+    let whole = world.payments["pay_1"].clone();
+    assert_eq!(world.refunded(), (OrderStatus::Refunded, total));
+    world.act(&Act::ReturnRefund);
+    world.act(&Act::Event);
+    assert_eq!(world.refunded(), (OrderStatus::PartiallyRefunded, 1_000));
+    // What payments told before comes once more.
+    world.file.hear_event(&whole, world.now);
+    assert_eq!(world.refunded(), (OrderStatus::PartiallyRefunded, 1_000));
+    world.act(&Act::ReturnRefund);
+    world.act(&Act::Event);
+    assert_eq!(world.refunded(), (OrderStatus::Fulfilled, 0));
+    world.act(&Act::Refund(500));
+    world.settle();
+    world.check();
+    assert_eq!(world.refunded(), (OrderStatus::PartiallyRefunded, 500));
+    assert_eq!(world.file.refundable_minor(), total - 500);
+}
+
+/// Nothing was bought, so it must go back all the same; the goods are on the shelf already.
+#[test]
+fn a_refund_of_a_cancelled_order_that_a_bank_sends_back_is_made_again() {
+    for is_restocked in [true, false] {
+        let mut world = World::paid();
+        world.act(&Act::Cancel);
+        world.act(&Act::Step(Wire::Fine));
+        if is_restocked {
+            world.settle();
+        }
+        world.act(&Act::ReturnRefund);
+        world.act(&Act::Event);
+        if !is_restocked {
+            assert!(matches!(world.file.command(world.now), Some(Command::Restock(..))));
+            world.act(&Act::Step(Wire::Fine));
+        }
+        assert_eq!(world.file.saga.step, Step::Refund);
+        world.settle();
+        world.check();
+        assert_eq!(world.refunded(), (OrderStatus::Cancelled, world.file.order.total_minor));
+        assert_eq!(world.restocks.values().sum::<u32>(), 2);
+    }
+}
+
+#[test]
+fn money_of_an_order_that_has_ended_goes_back_by_itself() {
+    // Cancelled and expired while the shopper was asked; declined, and not paid in time.
+    for (fate, ends_by) in [
+        (Fate::ThreeDSecure, Act::Cancel),
+        (Fate::ThreeDSecure, Act::Wait(1_000)),
+        (Fate::Declined, Act::Cancel),
+        (Fate::Declined, Act::Wait(1_000)),
+    ] {
+        // Taken, or held; and when: after the end, or before it.
+        for (is_taken, is_before) in [(true, false), (false, false), (true, true)] {
+            let mut world = World::reserved();
+            world.act(&Act::Pay(fate));
+            world.act(&Act::Step(Wire::Fine));
+            if is_before && matches!(fate, Fate::Declined) {
+                world.act(&Act::AfterEnd(is_taken));
+            }
+            world.act(&ends_by);
+            world.settle();
+            if !is_before {
+                world.act(&Act::AfterEnd(is_taken));
+            }
+            world.settle();
+            assert!(world.file.order.status.is_called_off());
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn an_order_can_be_paid_in_vain_ten_times() {
+    let mut world = World::reserved();
+    for attempt in 1..=10 {
+        assert_eq!(world.file.order.status, OrderStatus::AwaitingPayment, "{attempt}");
+        world.act(&Act::Pay(Fate::Declined));
+        world.act(&Act::Step(Wire::Fine));
+        if attempt == 8 {
+            let message = world.file.new_events.last().unwrap().message.clone().unwrap();
+            assert!(message.ends_with("2 more attempts are possible"), "{message}");
+        }
+    }
+    let order = &world.file.order;
+    assert_eq!(
+        (order.status, order.failure_reason),
+        (OrderStatus::Failed, Some(FailureReason::PaymentDeclined))
+    );
+    world.settle();
+    world.check();
+    assert_eq!(world.reservation, Some(Reservation::Released));
+}
+
+/// Products does not answer for an hour: the payment is looked at all the same, and each attempt counts.
+#[test]
+fn a_payment_is_asked_about_while_products_is_silent() {
+    let mut world = World::reserved();
+    world.act(&Act::Wait(14 * 60));
+    world.act(&Act::Pay(Fate::Later));
+    let (mut asked, mut silent) = (0, 0);
+    for _ in 0..3_600 {
+        let command = world.file.command(world.now);
+        asked += u32::from(matches!(command, Some(Command::AskPayment(_))));
+        let is_silent = matches!(command, Some(Command::Extend(_)));
+        silent += u32::from(is_silent);
+        world.act(&Act::Step(if is_silent { Wire::RequestLost } else { Wire::Fine }));
+        world.act(&Act::Wait(1));
+    }
+    assert!(
+        asked >= 100 && silent >= 100,
+        "{asked} questions, {silent} times silent"
+    );
+    assert!(world.file.saga.attempt >= 200);
+    world.act(&Act::Decide(true));
+    world.settle();
+}
+
+/// What an order says of itself is what becomes of its cancellation, whatever its saga is at.
+#[test]
+fn an_order_that_can_be_cancelled_is_cancelled() {
+    let mut world = World::paid();
+    world.act(&Act::Refund(1_000));
+    assert!(world.file.order.status.can_cancel());
+    world.act(&Act::Cancel);
+    assert_eq!(world.file.order.status, OrderStatus::Cancelled);
+    world.settle();
+    world.check();
 }

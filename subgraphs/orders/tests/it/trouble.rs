@@ -5,14 +5,20 @@ use std::time::Duration;
 use expect_test::expect;
 use futures::future::join_all;
 use orders::Migrator;
-use orders::domain::{Edit, LEASE, OrderFile, OrderStatus};
+use orders::domain::{Edit, LEASE, OrderFile, OrderStatus, Step};
+use orders::driver::Driver;
+use orders::neighbours::Neighbours;
 use orders::store::{Driven, KeyUse, Placed, Store};
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
-use service::auth::Role;
+use service::auth::{InternalKey, Role};
 use service::clock::Clock;
+use service::contract::products::ReleaseReply;
 use service::database::{Database, DatabaseOptions};
-use service::testing::each_database;
+use service::events::RelayBell;
+use service::peer::Peers;
+use service::testing::{TempSqlite, each_database};
+use tokio_util::sync::CancellationToken;
 
 use crate::shop::{Shop, input, shown};
 use crate::state_machine::{paid_and_given_back, placed_order};
@@ -47,6 +53,7 @@ async fn one_lease_has_one_runner_on_every_database() {
             file: &file,
             lease,
             now: later,
+            lane: None,
         };
         // The first comes back late: what it has heard does not count.
         assert_eq!(store.finish_step(driven(&leases[0]), act).await.unwrap(), None);
@@ -102,6 +109,28 @@ async fn an_order_that_was_paid_and_given_back_at_once_tells_that_it_was_paid() 
     .await;
 }
 
+/// An order of somebody else: who pays none of them has few.
+fn another_order() -> OrderFile {
+    let mut file = placed_order();
+    file.order.id = service::id::new("ord");
+    file.order.user_id = service::id::new("usr");
+    for line in &mut file.lines {
+        line.id = service::id::new("oln");
+    }
+    for event in &mut file.new_events {
+        event.id = service::id::new("oev");
+    }
+    file
+}
+
+fn key_of(id: &str) -> KeyUse {
+    KeyUse {
+        id: id.to_owned(),
+        request_hash: "hash".to_owned(),
+        payment_id: None,
+    }
+}
+
 /// Twenty orders at once are stored a few together; two of them have one key, and only one of these is stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_placed_at_once_have_numbers_without_gaps_on_every_database() {
@@ -110,21 +139,8 @@ async fn orders_placed_at_once_have_numbers_without_gaps_on_every_database() {
         database.migrate::<Migrator>().await.unwrap();
         let store = Store::new(database.clone());
         let place = async |number: usize| {
-            let mut file = placed_order();
-            file.order.id = service::id::new("ord");
-            // Each by somebody else: who pays none of them has few.
-            file.order.user_id = service::id::new("usr");
-            for line in &mut file.lines {
-                line.id = service::id::new("oln");
-            }
-            for event in &mut file.new_events {
-                event.id = service::id::new("oev");
-            }
-            let key = KeyUse {
-                id: format!("key {}", number.max(1)),
-                request_hash: "hash".to_owned(),
-                payment_id: None,
-            };
+            let file = another_order();
+            let key = key_of(&format!("key {}", number.max(1)));
             let placed = store.place(&file, &key, None).await.unwrap().unwrap();
             (file.order.id, placed)
         };
@@ -184,6 +200,81 @@ async fn sagas_are_counted_and_events_taken_once_on_every_database() {
         assert_eq!(once("evt_0", 7).await, (false, 0), "on {url}");
         assert_eq!(once("evt_1", 7).await, (true, 1), "on {url}");
         assert_eq!(once("evt_1", 8).await, (false, 1), "on {url}");
+        database.close().await;
+    })
+    .await;
+}
+
+/// Payments keeps every place of its lane waiting; what products is to do goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_service_holds_up_nothing_that_another_does() {
+    let file = TempSqlite::new();
+    let database = Database::connect(&file.url, &DatabaseOptions::default()).await.unwrap();
+    database.migrate::<Migrator>().await.unwrap();
+    let store = Store::new(database.clone());
+    let now = placed_order().order.placed_at;
+    let mut released = String::new();
+    for number in 0..40 {
+        let mut file = another_order();
+        (file.saga.step, file.order.payment_id) = (Step::Capture, Some("pay_1".to_owned()));
+        if number == 39 {
+            file.saga.step = Step::Release;
+            released.clone_from(&file.order.id);
+        }
+        let key = key_of(&number.to_string());
+        store.place(&file, &key, None).await.unwrap().unwrap();
+    }
+    let peers = Peers::in_process(&InternalKey::generate());
+    let silent = axum::Router::new().fallback(std::future::pending::<axum::http::StatusCode>);
+    peers.payments.as_ref().unwrap().bind(silent);
+    let released_reply = || async { axum::Json(ReleaseReply::Released) };
+    peers
+        .products
+        .as_ref()
+        .unwrap()
+        .bind(axum::Router::new().fallback(released_reply));
+    let bell = RelayBell::default();
+    let driver = Driver::new(store.clone(), Neighbours::new(peers), Clock::manual(now), bell);
+    let shutdown = CancellationToken::new();
+    tokio::spawn(driver.run(shutdown.clone()));
+    for _ in 0..200 {
+        if store.file(&released).await.unwrap().unwrap().saga.step == Step::Done {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(store.file(&released).await.unwrap().unwrap().saga.step, Step::Done);
+    // Those that there is no place for are left to others.
+    let left = store.due(Step::LANES[1], now, 100).await.unwrap();
+    assert_eq!(left.len(), 39 - 16);
+    shutdown.cancel();
+    database.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_keys_are_forgotten_and_goods_that_nobody_keeps_are_counted_on_every_database() {
+    each_database(|url| async move {
+        let database = Database::connect(&url, &DatabaseOptions::default()).await.unwrap();
+        database.migrate::<Migrator>().await.unwrap();
+        let store = Store::new(database.clone());
+        let placed = placed_order();
+        let now = placed.order.placed_at;
+        store.place(&placed, &key_of("old"), None).await.unwrap().unwrap();
+        assert_eq!(store.forget_keys(now).await.unwrap(), 0, "on {url}");
+        assert!(store.key("old").await.unwrap().is_some());
+        let later = now + chrono::TimeDelta::days(30);
+        assert_eq!(store.forget_keys(later).await.unwrap(), 1, "on {url}");
+        assert_eq!(store.key("old").await.unwrap(), None);
+        let undecided = store.change(&placed.order.id, |file| {
+            file.order.status = OrderStatus::PaymentProcessing;
+            file.saga.step = Step::AwaitOutcome;
+            file.saga.reserved_until = Some(now);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        undecided.await.unwrap().unwrap().unwrap();
+        assert_eq!(store.held_up(now).await.unwrap(), 0, "on {url}");
+        let soon = now + chrono::TimeDelta::seconds(1);
+        assert_eq!(store.held_up(soon).await.unwrap(), 1, "on {url}");
         database.close().await;
     })
     .await;
