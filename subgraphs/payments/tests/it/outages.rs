@@ -6,7 +6,7 @@ use axum::Json;
 use chrono::{DateTime, Utc};
 use expect_test::expect;
 use sandbox_gateway::config::{DEMO_API_KEY, DEMO_WEBHOOK_SECRET};
-use serde_json::{Value, json};
+use serde_json::json;
 use service::auth::Role;
 use service::clock::Clock;
 use service::contract::payments::RefundStatus;

@@ -477,7 +477,7 @@ where
     F: Future<Output = Json<Value>> + Send + 'static,
 {
     let (listener, url) = listener().await;
-    let router = Router::new().fallback(move || answer());
+    let router = Router::new().fallback(answer);
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     url.to_string()
 }
