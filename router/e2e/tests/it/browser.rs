@@ -45,6 +45,7 @@ struct Report {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_of_any_graph_runs_an_operation_explains_it_and_asks_no_other_host() -> Result<()> {
+    let _alone = crate::MACHINE.lock().await;
     let Some(visitor) = visitor()? else { return Ok(()) };
     let address = serve_catalogue().await?;
     let report =
@@ -108,6 +109,7 @@ async fn serve_catalogue() -> Result<SocketAddr> {
 
 #[test]
 fn a_visitor_of_the_shop_runs_the_missions_query() -> Result<()> {
+    let _alone = crate::MACHINE.blocking_lock();
     let Some(visitor) = visitor()? else { return Ok(()) };
     let (mut hansa, port) = start_hansa()?;
     hansa.wait_for_port(port)?;

@@ -10,3 +10,7 @@ mod schema;
 mod shop_journey;
 mod tracing;
 mod truth;
+
+/// Held by tests that need the whole machine: a browser beside another, or beside a long computation, is slower than it is
+/// patient.
+static MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -93,6 +93,7 @@ struct Report {
 
 #[test]
 fn the_router_answers_like_a_monolith() {
+    let _alone = crate::MACHINE.blocking_lock();
     let settings = Settings::read();
     let deadline = Instant::now() + Duration::from_secs(settings.seconds);
     let mut report = Report::default();
