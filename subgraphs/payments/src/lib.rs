@@ -2,7 +2,8 @@
 //!
 //! Owns payments, their transactions and what became of each call to a gateway. Key of the entity `Payment`: `id`,
 //! which orders chooses. Invariants: an order has at most one open payment; a call is written down before it is made;
-//! refunds never exceed what was captured; a status never moves back. Knows nothing of stock and order states.
+//! refunds never exceed what was captured; a status moves back only when a refund fails that had succeeded. Knows nothing of stock
+//! and order states.
 
 mod config;
 pub mod domain;

@@ -358,9 +358,9 @@ impl Payment {
 
     /// Takes over what the gateway says, whichever way it was learnt: an answer, a lookup or a webhook.
     ///
-    /// Amounts only grow, and the status moves only along [`may_become`]: an old answer that arrives late changes
-    /// nothing. The one way back is a refund that fails after it had succeeded, which is final too. Returns whether anything
-    /// changed.
+    /// Held and taken only grow, and the status moves only along [`may_become`]: an old answer that arrives late changes
+    /// nothing. The one way back is a refund that fails after it had succeeded; that, too, is never undone by an old answer.
+    /// Returns whether anything changed.
     pub fn settle(&mut self, remote: &RemotePayment, now: DateTime<Utc>) -> bool {
         let before = self.clone();
         // A gateway that has no id of its own yet gives ours back.
