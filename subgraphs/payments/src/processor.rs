@@ -5,6 +5,7 @@
 //! call with the same key only when the gateway has nothing, and with another one only what cannot be done twice. Commands
 //! come from orders (`internal`) and from staff (`graphql`); both end here.
 
+mod alarm;
 mod webhooks;
 
 use std::collections::HashMap;
@@ -86,6 +87,9 @@ impl Processor {
     /// The first of `gateways` is the default one; there must be one. `relay` is rung when there may be an event.
     #[must_use]
     pub fn new(store: Store, gateways: Vec<Guarded>, clock: Clock, relay: RelayBell) -> Self {
+        for gateway in &gateways {
+            alarm::begin(gateway.name());
+        }
         let names = gateways.iter().map(|gateway| gateway.name().to_owned());
         Self {
             store,
@@ -525,7 +529,7 @@ impl Processor {
                     payment.id = id,
                     "A refund of `{id}` failed after it had succeeded: the money is here again"
                 );
-                metrics::counter!("payments_refunds_returned_total", "gateway" => settled.gateway.clone()).increment(1);
+                alarm::REFUND_RETURNED.count(&settled.gateway);
             }
             let has_more = settled.captured_minor > payment.captured_minor;
             if has_more
@@ -540,7 +544,7 @@ impl Processor {
                     payment.status = status,
                     "Money was taken of `{id}`, which had ended: refund it"
                 );
-                metrics::counter!("payments_taken_after_end_total", "gateway" => settled.gateway.clone()).increment(1);
+                alarm::TAKEN_AFTER_END.count(&settled.gateway);
             }
         })
     }

@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use futures::future::join_all;
 use tracing::error;
 
-use super::{Processor, WORKED_AT_ONCE};
+use super::{Processor, WORKED_AT_ONCE, alarm};
 use crate::domain::Payment;
 use crate::gateway::Gateway as _;
 use crate::store::{DueWebhook, Share, StoreError};
@@ -116,7 +116,7 @@ impl Processor {
     async fn postpone_webhook(&self, due: &DueWebhook, known: bool) -> Result<(), StoreError> {
         if !known && due.attempt + 1 >= WEBHOOK_ATTEMPTS_MAX {
             error!(webhook.id = due.id, "Webhook `{}` is about no payment of ours", due.id);
-            metrics::counter!("payments_webhooks_unmatched_total", "gateway" => due.gateway.clone()).increment(1);
+            alarm::WEBHOOK_UNMATCHED.count(&due.gateway);
             return self.store.webhook_postponed(due, None).await;
         }
         // Of a payment that we know, an event is never left alone before the gateway has answered.

@@ -48,6 +48,10 @@ async fn payments_wait_while_the_gateway_is_gone_and_the_breaker_open() {
         "payments_gateway_circuit_state{gateway=\"sandbox\"} ",
         "payments_gateway_circuit_opened_total{gateway=\"sandbox\"} ",
         "payments_gateway_calls_total{gateway=\"sandbox\",operation=\"create\",outcome=\"circuit_open\"}",
+        // What nothing has happened to yet is there as well, or Prometheus would not see it grow.
+        "payments_taken_after_end_total{gateway=\"sandbox\"} ",
+        "payments_refunds_returned_total{gateway=\"sandbox\"} ",
+        "payments_webhooks_unmatched_total{gateway=\"sandbox\"} ",
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
