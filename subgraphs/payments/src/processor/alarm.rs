@@ -3,17 +3,17 @@
 //! They begin at 0 with the process: of a counter that appears with its first increment, Prometheus sees no increase.
 
 /// A counter that stands still as long as all is well.
-pub struct Alarm(&'static str);
+pub(super) struct Alarm(&'static str);
 
 /// Money was taken of a payment that had ended.
-pub const TAKEN_AFTER_END: Alarm = Alarm("payments_taken_after_end_total");
+pub(super) const TAKEN_AFTER_END: Alarm = Alarm("payments_taken_after_end_total");
 /// A refund failed after it had succeeded.
-pub const REFUND_RETURNED: Alarm = Alarm("payments_refunds_returned_total");
+pub(super) const REFUND_RETURNED: Alarm = Alarm("payments_refunds_returned_total");
 /// A webhook was about no payment of ours.
-pub const WEBHOOK_UNMATCHED: Alarm = Alarm("payments_webhooks_unmatched_total");
+pub(super) const WEBHOOK_UNMATCHED: Alarm = Alarm("payments_webhooks_unmatched_total");
 
 /// Shows all of a gateway at 0.
-pub fn begin(gateway: &str) {
+pub(super) fn begin(gateway: &str) {
     for alarm in [TAKEN_AFTER_END, REFUND_RETURNED, WEBHOOK_UNMATCHED] {
         alarm.counter(gateway).increment(0);
     }
@@ -21,7 +21,7 @@ pub fn begin(gateway: &str) {
 
 impl Alarm {
     /// Counts one more.
-    pub fn count(&self, gateway: &str) {
+    pub(super) fn count(&self, gateway: &str) {
         self.counter(gateway).increment(1);
     }
 
