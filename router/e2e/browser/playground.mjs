@@ -56,10 +56,21 @@ try {
   report.visitorTabs = await visitor.locator('.graphiql-tab').allInnerTexts();
   report.visitorAnswer = await run(visitor);
   await visitor.screenshot({ path: `${screenshots}/dark.png` });
+} catch (error) {
+  await keepScreens();
+  throw error;
 } finally {
   await browser.close();
 }
 console.log(JSON.stringify(report));
+
+/** What every page showed when a step could not be done. */
+async function keepScreens() {
+  const pages = browser.contexts().flatMap((context) => context.pages());
+  for (const [index, page] of pages.entries()) {
+    await page.screenshot({ path: `${screenshots}/broken-off-${index}.png` });
+  }
+}
 
 /** A new visitor's page: own storage, everything that goes wrong is kept. */
 async function visit({ colorScheme, url = pageUrl }) {

@@ -1,5 +1,6 @@
 // Sends operations: queries and mutations by POST, answered in parts where fragments are deferred; subscriptions as
 // server-sent events. What was sent and measured goes to `onExchange` too, for the plan panel.
+import { Kind, parse } from 'graphql';
 import { createClient } from 'graphql-sse';
 import { meros } from 'meros/browser';
 import { splitExplain } from './explain.js';
@@ -25,8 +26,9 @@ const POST_HEADERS = {
 /** @param {{endpoint: string, onExchange: (exchange: Exchange) => void}} options */
 export function createFetcher({ endpoint, onExchange }) {
   const url = new URL(endpoint, window.location.href).href;
-  return async function fetcher(params, { headers, documentAST } = {}) {
-    if (isSubscription(params, documentAST)) return subscribe(url, params, headers);
+  return async function fetcher(asked, { headers } = {}) {
+    const { params, operation } = resolve(asked);
+    if (operation?.operation === 'subscription') return subscribe(url, params, headers);
     // GraphiQL's own request; nobody waits for its plan.
     if (params.operationName === 'IntrospectionQuery') {
       return (await whole(await post(url, params, headers))).result;
@@ -38,6 +40,26 @@ export function createFetcher({ endpoint, onExchange }) {
     tell(answer);
     return answer.result;
   };
+}
+
+/**
+ * What to send, and the operation that it runs if that is clear. GraphiQL reads a document a moment after it is there: right
+ * after a change of tabs, it names the operation of the tab before.
+ */
+function resolve(asked) {
+  const operations = operationsOf(asked.query);
+  const named = operations.find(({ name }) => name?.value === asked.operationName);
+  const operation = named ?? (operations.length === 1 ? operations[0] : undefined);
+  return { operation, params: operation ? { ...asked, operationName: operation.name?.value } : asked };
+}
+
+/** None where the server has to say what is wrong with the document. */
+function operationsOf(document) {
+  try {
+    return parse(document, { noLocation: true }).definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION);
+  } catch {
+    return [];
+  }
 }
 
 /** Sends `params`; notes when. */
@@ -87,12 +109,6 @@ function parseResult(text, response) {
   if (type.includes('json')) return JSON.parse(text);
   // A proxy's HTML page, or nothing at all: say so, instead of a complaint about its first character.
   return { errors: [{ message: `The endpoint answered ${response.status} with ${type} instead of JSON.` }] };
-}
-
-function isSubscription({ operationName }, documentAST) {
-  const operations = (documentAST?.definitions ?? []).filter(({ kind }) => kind === 'OperationDefinition');
-  const chosen = operations.find(({ name }) => name?.value === operationName) ?? operations[0];
-  return chosen?.operation === 'subscription';
 }
 
 /** An observable over graphql-sse's "distinct connections" mode: one HTTP response per subscription. */

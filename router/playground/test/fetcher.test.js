@@ -9,7 +9,7 @@ afterEach(() => {
   globalThis.fetch = fetch;
 });
 
-/** Runs `{ a }`; the server answers with `chunks`. */
+/** Runs `query A { a }`; the server answers with `chunks`. */
 async function run(contentType, chunks) {
   const exchanges = [];
   const encoder = new TextEncoder();
@@ -18,7 +18,7 @@ async function run(contentType, chunks) {
       headers: { 'content-type': contentType },
     });
   const fetcher = createFetcher({ endpoint: '/graphql', onExchange: (exchange) => exchanges.push(exchange) });
-  const answer = await fetcher({ query: '{ a }', operationName: 'A' });
+  const answer = await fetcher({ query: 'query A { a }', operationName: 'A' });
   const parts = [];
   for await (const part of Symbol.asyncIterator in answer ? answer : [answer]) parts.push(part);
   const [{ duration_ms, ...exchange }, ...others] = exchanges;
@@ -64,4 +64,24 @@ test('an answer in parts, of which the last explains all', async () => {
 test('an answer that is no GraphQL', async () => {
   const { parts } = await run('text/html', ['<html>']);
   assert.deepEqual(parts, [{ errors: [{ message: 'The endpoint answered 200 with text/html instead of JSON.' }] }]);
+});
+
+test('an operation goes by the name that it has in its document', async () => {
+  const sent = [];
+  globalThis.fetch = async (_, { body }) => {
+    sent.push(JSON.parse(body));
+    return Response.json({ data: null });
+  };
+  const fetcher = createFetcher({ endpoint: '/graphql', onExchange: () => {} });
+  const nameOf = async (query, operationName) => {
+    await fetcher({ query, operationName });
+    return sent.pop().operationName;
+  };
+  // Right after a change of tabs, GraphiQL still has the name of the tab before.
+  assert.equal(await nameOf('query Here { a }', 'Before'), 'Here');
+  assert.equal(await nameOf('{ a }', 'Before'), undefined);
+  assert.equal(await nameOf('query One { a } query Two { a }', 'Two'), 'Two');
+  // What is not clear, the server answers.
+  assert.equal(await nameOf('query One { a } query Two { a }', 'Before'), 'Before');
+  assert.equal(await nameOf('query {', 'Before'), 'Before');
 });
