@@ -57,7 +57,8 @@ try {
   report.visitorAnswer = await run(visitor);
   await visitor.screenshot({ path: `${screenshots}/dark.png` });
 } catch (error) {
-  await keepScreens();
+  // What broke off is what is told, whatever becomes of the pictures.
+  await keepScreens().catch(() => {});
   throw error;
 } finally {
   await browser.close();

@@ -11,6 +11,5 @@ mod shop_journey;
 mod tracing;
 mod truth;
 
-/// Held by tests that need the whole machine: a browser beside another, or beside a long computation, is slower than it is
-/// patient.
+/// Held by tests that keep all cores busy or watch a browser work, so that none of them waits for another's processor time.
 static MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
